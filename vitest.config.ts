@@ -1,0 +1,33 @@
+import { defineConfig } from 'vitest/config';
+
+// Two projects: `unit` needs nothing but Node; `real` starts libvirtd and QEMU (setup.sh installs them).
+const conditions = ['blockferry-source', 'node', 'import', 'default'];
+const ssr = { resolve: { conditions, externalConditions: conditions } };
+
+export default defineConfig({
+  ssr,
+  test: {
+    projects: [
+      {
+        ssr,
+        resolve: { conditions },
+        test: {
+          name: 'unit',
+          include: ['**/src/**/*.test.ts'],
+          exclude: ['**/node_modules/**', '**/*.real.test.ts'],
+        },
+      },
+      {
+        ssr,
+        resolve: { conditions },
+        test: {
+          name: 'real',
+          include: ['**/src/**/*.real.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+        },
+      },
+    ],
+  },
+});
