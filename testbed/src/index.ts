@@ -1,2 +1,2 @@
 // Public surface of this package.
-export {};
+export { LibvirtHost, type LibvirtHostOptions, startLibvirtHost } from './libvirt-host/host.ts';
