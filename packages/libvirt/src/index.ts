@@ -1,2 +1,2 @@
 // Public surface of this package.
-export {};
+export * from './domain-xml/index.ts';

@@ -1,0 +1,111 @@
+// A domain's definition: read it, and change one disk's source without touching anything else in it.
+import { type Element, XMLSerializer } from '@xmldom/xmldom';
+import { type DiskDefinition, readDisk } from './disk-definition.ts';
+import type { DiskSource } from './disk-source.ts';
+import { attribute, child, childElements, parseXml, textOf, type XmlDocument } from './document.ts';
+import { replaceDiskSource } from './edit-disk.ts';
+import { DomainXmlError } from './errors.ts';
+
+/**
+ * A domain's XML. Until it is edited, `toString()` is the text it was parsed from, byte for byte; an edit changes
+ * only the elements it names, so unknown elements, comments, namespaces and attribute order survive.
+ */
+export class DomainXml {
+  #document: XmlDocument;
+
+  private constructor(document: XmlDocument) {
+    this.#document = document;
+  }
+
+  /**
+   * @throws DomainXmlError `malformed` when the text is not well-formed or not a <domain> with a name, `doctype`
+   *   when it carries a DOCTYPE.
+   */
+  static parse(xml: string): DomainXml {
+    const document = parseXml(xml);
+    if (document.root.tagName !== 'domain') {
+      throw new DomainXmlError('malformed', `expected <domain>, found <${document.root.tagName}>`);
+    }
+    if (textOf(child(document.root, 'name')) === undefined) {
+      throw new DomainXmlError('malformed', 'the <domain> has no <name>');
+    }
+    return new DomainXml(document);
+  }
+
+  toString(): string {
+    return this.#document.text;
+  }
+
+  get name(): string {
+    return textOf(child(this.#document.root, 'name')) ?? '';
+  }
+
+  /** Undefined in XML that libvirt has not seen yet; libvirt then makes one. */
+  get uuid(): string | undefined {
+    return textOf(child(this.#document.root, 'uuid'))?.trim();
+  }
+
+  /** The hypervisor type: `qemu`, `kvm`. */
+  get type(): string {
+    return attribute(this.#document.root, 'type') ?? '';
+  }
+
+  /** Path of the firmware's variable store. Undefining the domain may delete it, see virDomainUndefineFlags. */
+  get osNvram(): string | undefined {
+    const nvram = child(this.#document.root, 'os', 'nvram');
+    return attribute(child(nvram, 'source'), 'file') ?? textOf(nvram)?.trim();
+  }
+
+  get emulator(): string | undefined {
+    return textOf(child(this.#document.root, 'devices', 'emulator'));
+  }
+
+  /** Every disk, in the order of the XML, drives without a medium included. */
+  disks(): DiskDefinition[] {
+    return this.#diskElements().map((disk) => readDisk(this.#document, disk));
+  }
+
+  /** The disk with this target dev (`vda`). */
+  disk(target: string): DiskDefinition | undefined {
+    const element = this.#findDisk(target);
+    return element && readDisk(this.#document, element);
+  }
+
+  /**
+   * Points a disk at another image: replaces the disk's `type`, its <source> and its driver's `type`, and drops
+   * what described the old image only (<backingStore>, <mirror>, <auth> and <encryption> beside the source).
+   * Everything else of the disk stays, the old source's startupPolicy included unless `source` has its own.
+   *
+   * @throws DomainXmlError `no-such-disk`, `ambiguous`, or `unrepresentable` for a path XML cannot carry; the
+   *   definition is then unchanged.
+   */
+  setDiskSource(target: string, source: DiskSource, format: string): void {
+    const element = this.#findDisk(target);
+    if (element === undefined) {
+      throw new DomainXmlError('no-such-disk', `the domain ${this.name} has no disk ${target}`, {
+        domain: this.name,
+        target,
+      });
+    }
+    this.#document = parseXml(replaceDiskSource(this.#document, element, source, format));
+  }
+
+  /**
+   * The child of <metadata> in this namespace, serialised so that it stands alone (as virDomainGetMetadata does).
+   */
+  metadataElement(namespaceUri: string): string | undefined {
+    const metadata = child(this.#document.root, 'metadata');
+    if (metadata === undefined) return undefined;
+    const found = childElements(metadata).find((one) => one.namespaceURI === namespaceUri);
+    return found && new XMLSerializer().serializeToString(found);
+  }
+
+  #diskElements(): Element[] {
+    const devices = child(this.#document.root, 'devices');
+    return devices === undefined ? [] : childElements(devices, 'disk');
+  }
+
+  #findDisk(target: string): Element | undefined {
+    return this.#diskElements().find((disk) => attribute(child(disk, 'target'), 'dev') === target);
+  }
+}

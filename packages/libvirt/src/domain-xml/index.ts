@@ -1,0 +1,33 @@
+// What the rest of the world uses of this folder.
+export {
+  type Chain,
+  type ChainImage,
+  type DiskDefinition,
+  type DriverDefinition,
+  type MirrorDefinition,
+  parseDiskXml,
+} from './disk-definition.ts';
+export {
+  type DiskSource,
+  type DiskSourceKind,
+  describeSource,
+  type NetworkSource,
+  type NvmeSource,
+  type SourceDetails,
+  type SourceHost,
+  type StorageSlice,
+  sameSource,
+} from './disk-source.ts';
+export { DomainXml } from './domain-xml.ts';
+export { DomainXmlError, type DomainXmlErrorCode } from './errors.ts';
+export {
+  type PoolTarget,
+  poolTarget,
+  type SnapshotDisk,
+  type SnapshotFile,
+  type SnapshotFiles,
+  snapshotFiles,
+  snapshotXml,
+  volumeXml,
+} from './storage-xml.ts';
+export { type Backing, type DiskElementOptions, diskElement } from './write-source.ts';
