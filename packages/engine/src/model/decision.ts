@@ -1,0 +1,61 @@
+// What `decide` can answer: a step to take, something to wait for, an end, or a question for a person.
+import type { Goal, Phase } from './record.ts';
+
+/** Effects, one file each in `act/`. Every one may be repeated after a crash at any point. */
+export type Step =
+  /** Write phase and goal to every place of the record. */
+  | { readonly name: 'record'; readonly reason?: string }
+  /** The guest writes faster than the mirror copies: cancel, and start again with synchronous writes. */
+  | { readonly name: 'restart-synchronously' }
+  /** Take the destination's name with an empty file, or make the volume. */
+  | { readonly name: 'claim-destination' }
+  /** Job mode `undefine`: make the running domain transient; its definition is kept aside. */
+  | { readonly name: 'undefine' }
+  | { readonly name: 'start-copy'; readonly synchronousWrites: boolean }
+  | { readonly name: 'pivot' }
+  | { readonly name: 'cancel-job' }
+  /** Remove the destination that we made, after checking that nothing refers to it. */
+  | { readonly name: 'discard-copy' }
+  /** Define the domain again from the definition kept aside, its disk on the side given. */
+  | { readonly name: 'restore-definition'; readonly on: 'origin' | 'destination' }
+  /** Make the persistent definition name the image the guest is on, keeping everything else in it. */
+  | { readonly name: 'fix-definition'; readonly on: 'origin' | 'destination' }
+  | { readonly name: 'delete-source' }
+  /** Compare the two images of a domain that is off. */
+  | { readonly name: 'compare-sides' }
+  /** Remove record, journal and the definition kept aside: the move has ended so. */
+  | { readonly name: 'close'; readonly outcome: Outcome };
+
+export type StepName = Step['name'];
+
+export type Outcome =
+  /** The guest runs on the destination, and the definition says so. */
+  | { readonly kind: 'moved' }
+  /** Ready and held: waits for `pivot` or `abort`. */
+  | { readonly kind: 'ready' }
+  /** The guest is on the source; nothing of ours is left, but what is listed. */
+  | { readonly kind: 'back'; readonly why: string }
+  /** The guest is on the source; the destination is a point-in-time copy. */
+  | { readonly kind: 'kept' }
+  /** Cannot go on now; `resume` continues, `abort` undoes. */
+  | { readonly kind: 'interrupted'; readonly why: Interruption };
+
+export type Interruption = 'domain-off' | 'foreign-job' | 'disk-changed' | 'destination-taken';
+
+export type Question =
+  /** QEMU died between the order to pivot and its end: either image may be the newer. */
+  | 'which-side'
+  /** A transient domain ended in the same place: both images are kept. */
+  | 'domain-gone-while-pivoting';
+
+export type Wait =
+  | { readonly for: 'ready' }
+  | { readonly for: 'job-end' }
+  /** Ready, but the destination does not answer: pivoting now would stop the guest. */
+  | { readonly for: 'destination' };
+
+export type Decision =
+  | { readonly kind: 'act'; readonly phase: Phase; readonly goal: Goal; readonly step: Step }
+  | { readonly kind: 'wait'; readonly wait: Wait }
+  | { readonly kind: 'end'; readonly outcome: Outcome }
+  | { readonly kind: 'ask'; readonly question: Question };

@@ -1,0 +1,81 @@
+// The record of a move: what is intended, which files are ours, and the phase that was intended last.
+// It travels in the domain's own metadata and in the journal beside the destination.
+import type { DiskSource } from '@blockferry/libvirt';
+import type { Bytes, BytesPerSecond } from './units.ts';
+
+/** What the move copies: the active image alone, or the chain made into one image. */
+export type Scope = 'shallow' | 'flatten';
+
+/**
+ * The phase intended last. It is written before the first step that belongs to it.
+ *
+ * - `copying`:  entry: preflight passed. Exit: the mirror is ready. On failure: back to the source.
+ * - `pivoting`: entry: mirror ready, destination answers. Exit: live disk is the destination, or still the
+ *   source with the job gone. The one phase in which, after QEMU died, only the two images tell which is newer.
+ * - `settling`: entry: the live disk *is* the destination. Exit: the persistent definition agrees, record gone.
+ * - `undoing`:  entry: abort was asked for, or the copy failed. Exit: no job, our copy removed, record gone.
+ * - `canceled`: entry: the reply to a cancel at ready arrived, so the kept copy is complete. Exit: record gone.
+ */
+export type Phase = 'copying' | 'pivoting' | 'settling' | 'undoing' | 'canceled';
+
+/** What the operator wants of it: switch when ready, stop at ready, go back, or stop and keep the copy. */
+export type Goal = 'pivot' | 'hold' | 'abort' | 'keep';
+
+/** How a persistent domain's copy is started; see `jobMode` in preflight. */
+export type JobMode =
+  /** The domain is transient anyway. */
+  | 'plain'
+  /** VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB (libvirt 3.5 and later). */
+  | 'transient-job'
+  /** Older daemons: keep the definition aside, undefine, copy, pivot, define again. */
+  | 'undefine';
+
+/** An image as the record names it: where it is and its declared format. */
+export interface ImageRef {
+  readonly source: DiskSource;
+  readonly format: string;
+}
+
+/** Who made the destination, and so who may remove it. */
+export type Ownership =
+  /** A file that did not exist before; ours to remove until the pivot. */
+  | { readonly kind: 'created' }
+  /** A volume that we made in a libvirt pool; ours to remove through libvirt. */
+  | { readonly kind: 'volume'; readonly pool: string; readonly volume: string }
+  /** Existed before (block device, NBD export, --reuse-external): never removed. */
+  | { readonly kind: 'reused' };
+
+export interface CopyOptions {
+  readonly bandwidth?: BytesPerSecond;
+  /** Bytes; a power of two. */
+  readonly granularity?: number;
+  readonly bufSize?: Bytes;
+  readonly synchronousWrites: boolean;
+  /** Start again with synchronous writes if the guest writes faster than the mirror copies. */
+  readonly converge: boolean;
+  readonly deleteSource: boolean;
+}
+
+export interface MoveRecord {
+  readonly version: 1;
+  /** Random, names the move in the record, the journal and on screen. */
+  readonly id: string;
+  readonly domain: { readonly name: string; readonly uuid: string };
+  /** The disk's target dev, such as `vda`. */
+  readonly disk: string;
+  readonly strategy: 'mirror';
+  readonly scope: Scope;
+  readonly origin: ImageRef;
+  readonly destination: ImageRef;
+  readonly ownership: Ownership;
+  readonly jobMode: JobMode;
+  readonly options: CopyOptions;
+  /** The `<disk>` element given to libvirt, whole: made once in preflight, so a resume starts the same copy. */
+  readonly destinationXml: string;
+  readonly phase: Phase;
+  readonly goal: Goal;
+  /** Why `goal` became `abort`, when it was not the operator's wish. */
+  readonly reason?: string;
+  /** The operator's answer to "which side is the truth?" (see decide). */
+  readonly use?: 'source' | 'destination';
+}

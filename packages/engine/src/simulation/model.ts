@@ -1,0 +1,265 @@
+// A model of libvirt, QEMU, the files and blockferry's own process, small enough to run 100,000 times.
+// Only tests use it. What it claims about the real ones is checked by the *.real.test.ts files.
+import type { Decision, Step } from '../model/decision.ts';
+import type { Goal, JobMode, MoveRecord, Phase } from '../model/record.ts';
+import { unreachable } from '../model/units.ts';
+import type { Side, Stamp, World } from '../model/world.ts';
+
+/** A stored copy of the record. */
+interface Stored {
+  phase: Phase;
+  goal: Goal;
+  use?: 'source' | 'destination';
+  synchronousWrites: boolean;
+}
+
+interface Image {
+  /** `empty`: claimed; `data`: something was written to it. */
+  state: 'absent' | 'empty' | 'data';
+  /** Bit n is set when the guest's n-th write is in it. */
+  writes: number;
+  /** Somebody else's file under our name. */
+  foreign: boolean;
+  /** A mirror at ready was canceled onto it: complete as of that instant. */
+  pointInTime?: boolean;
+}
+
+type JobState = 'running' | 'ready' | 'pivoting';
+
+export interface Model {
+  jobMode: JobMode;
+  /** The destination existed before and is not ours to remove. */
+  reused: boolean;
+  /** Bit n is set when the guest saw its n-th write acknowledged. */
+  acknowledged: number;
+  writes: number;
+  qemu: {
+    running: boolean;
+    on: Side;
+    job: { state: JobState; synchronous: boolean } | undefined;
+    foreignJob: boolean;
+  };
+  daemon: { up: boolean; sawPivot: boolean };
+  persistent: boolean;
+  config: Side;
+  origin: Image;
+  destination: Image;
+  silent: boolean;
+  live: (Stored & { mark: boolean }) | undefined;
+  inConfig: Stored | undefined;
+  journal: (Stored & { claimed: boolean }) | undefined;
+  saved: Side | undefined;
+  process: {
+    witnessed: World['witnessed'];
+    starts: number;
+    sides: World['sides'];
+    move: MoveRecord | undefined;
+  };
+  /** Set when somebody other than blockferry and libvirt chose another disk or a stale start. */
+  meddled: { config: boolean; staleStart: boolean; wipedAll: boolean; deletedDestination: boolean };
+}
+
+export function newModel(jobMode: JobMode, reused: boolean): Model {
+  const persistent = jobMode !== 'plain';
+  return {
+    jobMode,
+    reused,
+    acknowledged: 0,
+    writes: 0,
+    qemu: { running: true, on: 'origin', job: undefined, foreignJob: false },
+    daemon: { up: true, sawPivot: false },
+    persistent,
+    config: persistent ? 'origin' : 'none',
+    origin: { state: 'data', writes: 0, foreign: false },
+    destination: { state: reused ? 'data' : 'absent', writes: 0, foreign: false },
+    silent: false,
+    live: undefined,
+    inConfig: undefined,
+    journal: undefined,
+    saved: undefined,
+    process: { witnessed: 'nothing', starts: 0, sides: 'not-asked', move: undefined },
+    meddled: { config: false, staleStart: false, wipedAll: false, deletedDestination: false },
+  };
+}
+
+export function observe(model: Model, move: MoveRecord): World {
+  const running = model.qemu.running;
+  const gone = !running && !model.persistent;
+  const stamp = (stored: Stored | undefined): Stamp | undefined =>
+    stored && { phase: stored.phase, goal: stored.goal };
+  return {
+    domain: running ? 'running' : gone ? 'gone' : 'off',
+    persistent: model.persistent,
+    live: running ? model.qemu.on : 'none',
+    config: model.persistent ? model.config : 'none',
+    job: observedJob(model),
+    recorded: {
+      live: running ? stamp(model.live) : 'unavailable',
+      config: model.persistent ? stamp(model.inConfig) : 'unavailable',
+      journal: stamp(model.journal),
+    },
+    sameInstance: model.live?.mark === true,
+    destination: observedDestination(model),
+    answers: model.qemu.job?.state === 'ready' ? (model.silent ? 'silent' : 'yes') : 'not-asked',
+    savedDefinition: model.saved !== undefined,
+    sourceRemains: model.origin.state !== 'absent',
+    sides: model.process.sides,
+    witnessed: model.process.witnessed,
+    diverging: model.qemu.job?.state === 'running' && !model.qemu.job.synchronous && move.options.converge,
+    starts: model.process.starts,
+  };
+}
+
+function observedJob(model: Model): World['job'] {
+  const { job, foreignJob, running } = model.qemu;
+  if (!running) return { kind: 'none' };
+  if (job) return { kind: 'ours', state: job.state, cur: 0n, end: 0n };
+  return foreignJob ? { kind: 'foreign', what: 'commit' } : { kind: 'none' };
+}
+
+function observedDestination(model: Model): World['destination'] {
+  const { state, foreign } = model.destination;
+  if (state === 'absent') return 'absent';
+  if (model.reused && !foreign) return 'ours';
+  if (foreign || model.journal?.claimed !== true) return 'foreign';
+  return state === 'empty' ? 'claimed' : 'ours';
+}
+
+/** What blockferry finds when it starts anew: the record from the first place that has it. */
+export function findRecord(model: Model): Stored | undefined {
+  return model.live ?? model.inConfig ?? model.journal;
+}
+
+/** Carries a decision out on the model. Returns true when the move has ended with it. */
+export function act(model: Model, move: MoveRecord, decision: Decision & { kind: 'act' }): boolean {
+  const step = decision.step;
+  switch (step.name) {
+    case 'record':
+      writeRecord(model, move, decision.phase, decision.goal);
+      return false;
+    case 'restart-synchronously':
+      writeRecord(
+        model,
+        { ...move, options: { ...move.options, synchronousWrites: true } },
+        decision.phase,
+        decision.goal,
+      );
+      cancelJob(model);
+      return false;
+    case 'claim-destination':
+      if (model.destination.state !== 'absent') return false;
+      model.destination = { state: 'empty', writes: 0, foreign: false };
+      if (model.journal) model.journal.claimed = true;
+      return false;
+    case 'undefine':
+      model.saved = model.config;
+      model.persistent = false;
+      model.inConfig = undefined;
+      return false;
+    case 'start-copy':
+      startCopy(model, step.synchronousWrites);
+      return false;
+    case 'pivot':
+      orderPivot(model);
+      return false;
+    case 'cancel-job':
+      cancelJob(model);
+      return false;
+    case 'discard-copy':
+      discardCopy(model);
+      return false;
+    case 'restore-definition':
+      if (model.saved === undefined) return false;
+      model.persistent = true;
+      model.config = model.saved === 'elsewhere' ? 'elsewhere' : step.on;
+      return false;
+    case 'fix-definition':
+      if (model.persistent) model.config = step.on;
+      return false;
+    case 'delete-source':
+      if (model.qemu.on !== 'origin' && model.config !== 'origin')
+        model.origin = { state: 'absent', writes: 0, foreign: false };
+      return false;
+    case 'compare-sides':
+      if (model.qemu.running) throw new Error('compared the images of a running domain');
+      model.process.sides = model.origin.writes === model.destination.writes ? 'same' : 'differ';
+      return false;
+    case 'close':
+      model.live = undefined;
+      model.inConfig = undefined;
+      model.journal = undefined;
+      model.saved = undefined;
+      return true;
+    default:
+      return unreachable(step);
+  }
+}
+
+function writeRecord(model: Model, move: MoveRecord, phase: Phase, goal: Goal): void {
+  const stored: Stored = { phase, goal, synchronousWrites: move.options.synchronousWrites };
+  if (move.use !== undefined) stored.use = move.use;
+  if (model.qemu.running) model.live = { ...stored, mark: true };
+  if (model.persistent) model.inConfig = { ...stored };
+  model.journal = { ...stored, claimed: model.journal?.claimed ?? false };
+  model.process.move = { ...move, phase, goal };
+}
+
+function startCopy(model: Model, synchronous: boolean): void {
+  const refused =
+    !model.qemu.running || model.qemu.job || model.qemu.foreignJob || model.qemu.on !== 'origin';
+  if (refused) return;
+  if (model.jobMode === 'undefine' && model.persistent) return;
+  if (model.destination.state === 'data' && !model.reused)
+    throw new Error('started a copy onto a file with contents');
+  model.destination.state = 'data';
+  model.destination.writes = 0;
+  model.destination.pointInTime = false;
+  model.qemu.job = { state: 'running', synchronous };
+  model.process.witnessed = 'nothing';
+  model.process.starts += 1;
+}
+
+function orderPivot(model: Model): void {
+  if (model.qemu.job?.state !== 'ready') return;
+  if (model.silent) throw new Error('pivoted onto a destination that was known to be silent');
+  if (model.destination.state === 'absent') throw new Error('pivoted onto a file whose name is gone');
+  model.qemu.job.state = 'pivoting';
+}
+
+/** QEMU carries the order out by itself, whether libvirtd is there to see it or not. */
+export function finishPivot(model: Model): void {
+  if (!model.qemu.running || model.qemu.job?.state !== 'pivoting' || model.silent) return;
+  model.destination.writes = model.origin.writes;
+  model.qemu.job = undefined;
+  model.qemu.on = 'destination';
+  if (model.daemon.up) libvirtSeesPivot(model);
+}
+
+/** libvirt corrects the persistent definition only if it named the same source as the live one. */
+export function libvirtSeesPivot(model: Model): void {
+  if (model.persistent && model.config === 'origin' && model.qemu.on === 'destination')
+    model.config = 'destination';
+}
+
+function cancelJob(model: Model): void {
+  const job = model.qemu.job;
+  if (job === undefined || job.state === 'pivoting') return;
+  if (job.state === 'ready') {
+    model.destination.writes = model.origin.writes;
+    model.destination.pointInTime = true;
+  }
+  model.qemu.job = undefined;
+  model.process.witnessed = 'canceled-by-us';
+}
+
+function discardCopy(model: Model): void {
+  const inUse = model.qemu.job !== undefined || (model.qemu.running && model.qemu.on === 'destination');
+  if (inUse) throw new Error('discarded an image in use');
+  if (model.persistent && model.config === 'destination')
+    throw new Error('discarded an image that a definition names');
+  if (model.destination.foreign || model.reused) throw new Error("discarded somebody else's file");
+  model.destination = { state: 'absent', writes: 0, foreign: false };
+  if (model.journal) model.journal.claimed = false;
+}
+
+export type { Step };

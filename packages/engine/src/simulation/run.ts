@@ -1,0 +1,141 @@
+// Plays one schedule of blockferry's steps and the world's events on the model, then lets everything settle.
+import type { Decision, Outcome, Question } from '../model/decision.ts';
+import type { Goal, JobMode, MoveRecord } from '../model/record.ts';
+import type { World } from '../model/world.ts';
+import { EVENTS } from './events.ts';
+import { act, findRecord, finishPivot, type Model, newModel, observe } from './model.ts';
+
+export type Decide = (world: World, move: MoveRecord) => Decision;
+
+export interface Scenario {
+  readonly jobMode: JobMode;
+  readonly goal: Goal;
+  readonly deleteSource: boolean;
+  readonly converge: boolean;
+  readonly reused: boolean;
+}
+
+export type Ending =
+  | Outcome
+  | { readonly kind: 'ask'; readonly question: Question }
+  | { readonly kind: 'stuck'; readonly on: string };
+
+export interface Played {
+  readonly model: Model;
+  readonly ending: Ending;
+  readonly trace: readonly string[];
+}
+
+/** More steps than any settled world needs: beyond it, the run counts as stuck. */
+const SETTLE_STEPS = 60;
+
+export function play(decide: Decide, scenario: Scenario, schedule: Uint8Array): Played {
+  const model = newModel(scenario.jobMode, scenario.reused);
+  const trace: string[] = [];
+  const fresh = newMove(scenario);
+  model.process.move = fresh;
+  let ended: Ending | undefined;
+  for (const byte of schedule) {
+    // Half of all bytes let blockferry take a step; the others are what happens around it.
+    if (byte < 128) ended = oneStep(decide, model, fresh, trace);
+    else {
+      const event = EVENTS[byte % EVENTS.length];
+      event?.(model);
+      trace.push(event?.name ?? '');
+    }
+    if (ended?.kind === 'moved' || ended?.kind === 'back' || ended?.kind === 'kept') {
+      return { model, ending: ended, trace };
+    }
+  }
+  return { model, ending: settle(decide, model, fresh, trace), trace };
+}
+
+/** Everything comes back up, storage answers, and `resume` is run until it ends. */
+function settle(decide: Decide, model: Model, fresh: MoveRecord, trace: string[]): Ending {
+  model.daemon.up = true;
+  model.silent = false;
+  model.qemu.foreignJob = false;
+  trace.push('— settle');
+  let waits = 0;
+  for (let step = 0; step < SETTLE_STEPS; step += 1) {
+    const ended = oneStep(decide, model, fresh, trace);
+    if (ended === undefined) continue;
+    if (ended.kind !== 'stuck') return ended;
+    waits += 1;
+    if (waits > 10) return ended;
+    const job = model.qemu.job;
+    if (job?.state === 'pivoting') finishPivot(model);
+    else if (job?.state === 'running') {
+      model.destination.writes = model.origin.writes;
+      job.state = 'ready';
+    }
+  }
+  return { kind: 'stuck', on: 'too many steps' };
+}
+
+function oneStep(decide: Decide, model: Model, fresh: MoveRecord, trace: string[]): Ending | undefined {
+  if (!model.daemon.up) return undefined;
+  const move = currentMove(model, fresh);
+  if (move === undefined) return { kind: 'back', why: 'no record: nothing was begun' };
+  const decision = decide(observe(model, move), move);
+  trace.push(describe(decision));
+  switch (decision.kind) {
+    case 'act':
+      return act(model, move, decision) && decision.step.name === 'close' ? decision.step.outcome : undefined;
+    case 'wait':
+      return { kind: 'stuck', on: decision.wait.for };
+    case 'end':
+      return decision.outcome;
+    case 'ask':
+      return decision;
+  }
+}
+
+/** What blockferry works with: the stored record wins over memory, as other verbs may have changed it. */
+function currentMove(model: Model, fresh: MoveRecord): MoveRecord | undefined {
+  const stored = findRecord(model);
+  if (stored === undefined) return model.process.move;
+  return {
+    ...fresh,
+    phase: stored.phase,
+    goal: stored.goal,
+    ...(stored.use && { use: stored.use }),
+    options: { ...fresh.options, synchronousWrites: stored.synchronousWrites },
+  };
+}
+
+function newMove(scenario: Scenario): MoveRecord {
+  return {
+    version: 1,
+    id: 'simulated',
+    domain: { name: 'vm', uuid: '00000000-0000-0000-0000-000000000000' },
+    disk: 'vda',
+    strategy: 'mirror',
+    scope: 'shallow',
+    origin: { source: { kind: 'file', path: '/a' }, format: 'qcow2' },
+    destination: { source: { kind: 'file', path: '/b' }, format: 'qcow2' },
+    ownership: scenario.reused ? { kind: 'reused' } : { kind: 'created' },
+    jobMode: scenario.jobMode,
+    options: {
+      synchronousWrites: false,
+      converge: scenario.converge,
+      deleteSource: scenario.deleteSource,
+    },
+    destinationXml: '<disk/>',
+    phase: 'copying',
+    goal: scenario.goal,
+  };
+}
+
+function describe(decision: Decision): string {
+  switch (decision.kind) {
+    case 'act':
+      return `act ${decision.phase}/${decision.goal} ${decision.step.name}`;
+    case 'wait':
+      return `wait ${decision.wait.for}`;
+    case 'end':
+      return `end ${decision.outcome.kind}`;
+    case 'ask':
+      return `ask ${decision.question}`;
+  }
+}
