@@ -1,0 +1,48 @@
+#!/bin/sh
+# Builds the guest's images: kernel, initrd.gz (busybox, the writer, virtio) and initrd-fio.gz (the same and fio).
+# usage: build.sh DIRECTORY. Does nothing when DIRECTORY holds what these sources and this kernel give.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+out=$1
+kernel=$(ls -v /boot/vmlinuz-*cloud* 2>/dev/null | tail -n 1)
+[ -n "$kernel" ] || { echo "No cloud kernel in /boot (package linux-image-cloud-amd64)." >&2; exit 1; }
+version=${kernel#/boot/vmlinuz-}
+key=$( (cat "$here/build.sh" "$here/init" "$here/writer.c"; echo "$version"
+  cksum /usr/bin/busybox /bin/busybox /usr/bin/fio 2>/dev/null) | sha256sum | cut -c1-16)
+[ "$(cat "$out/key" 2>/dev/null)" = "$key" ] && exit 0
+
+echo "Building the guest (kernel $version, busybox, the writer; and one with fio) ..."
+mkdir -p "$out"
+work=$(mktemp -d "$out/build-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+root=$work/root
+mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/modules"
+cp "$(command -v busybox)" "$root/bin/busybox"
+for tool in sh mount insmod cat usleep sleep echo ls poweroff reboot; do ln -s busybox "$root/bin/$tool"; done
+gcc -static -O2 -fno-strict-aliasing -Wall -Werror -pthread -o "$root/writer" "$here/writer.c"
+install -m 755 "$here/init" "$root/init"
+
+modules=/lib/modules/$version
+for name in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk; do
+  file=$(find "$modules" -name "$name.ko*" | head -n 1)
+  case $file in
+    *.ko) cp "$file" "$root/modules/" ;;
+    *.ko.xz) xz -dc "$file" >"$root/modules/$name.ko" ;;
+    *.ko.zst) zstd -qdc "$file" >"$root/modules/$name.ko" ;;
+    *) continue ;; # built in
+  esac
+  echo "$name" >>"$root/modules/order"
+done
+
+pack() { (cd "$root" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 | gzip -n) >"$work/$1" && mv "$work/$1" "$out/$1"; }
+pack initrd.gz
+cp "$(command -v fio)" "$root/bin/fio"
+for library in $(ldd "$root/bin/fio" | grep -o '/[^ ]*'); do
+  mkdir -p "$root$(dirname "$library")"
+  cp -L "$library" "$root$library"
+done
+pack initrd-fio.gz
+cp "$kernel" "$work/vmlinuz"
+chmod 644 "$work/vmlinuz"
+mv "$work/vmlinuz" "$out/vmlinuz"
+echo "$key" >"$out/key"

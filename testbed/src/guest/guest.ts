@@ -1,0 +1,210 @@
+// The tiny guest as a running domain: started in one call, and asked what it has flushed so far.
+import { randomBytes, randomInt } from 'node:crypto';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { LibvirtHost } from '../libvirt-host/host.ts';
+import { until } from '../process/until.ts';
+import { type DomainSpec, domainXml, type GuestWriter } from './domain-xml.ts';
+import { LogFile } from './log-file.ts';
+import { type Acknowledged, DiskReport, type Sample } from './report.ts';
+
+/** A part of a disk, in bytes: the guest's writer keeps to it. */
+export type Region = { readonly offset: bigint; readonly length: bigint };
+
+/**
+ * A writer with everything filled in: 100 blocks of 4 KiB a second, each flushed and read back before it is
+ * overwritten, from a random seed.
+ */
+export function guestWriter(disk: string, region: Region, options: Partial<GuestWriter> = {}): GuestWriter {
+  return {
+    disk,
+    offset: region.offset,
+    length: region.length,
+    run: randomBytes(8).toString('hex'),
+    seed: randomInt(2 ** 32),
+    blockBytes: 4096,
+    rate: 100,
+    batch: 1,
+    readback: true,
+    ...options,
+  };
+}
+
+export type GuestSpec = Omit<DomainSpec, 'kernel' | 'initrd' | 'serialLog'> & {
+  /** Default true. A transient domain is gone when it stops. */
+  readonly persistent?: boolean;
+  /** Use the image with fio instead of the small one. */
+  readonly fio?: boolean;
+};
+
+/** How the guest fared over a time. Its clock stands still while the machine is paused by QEMU. */
+export type GuestStats = {
+  readonly writes: number;
+  readonly longestWriteMs: number;
+  /** The longest time without a finished flush; it counts a wait that has not ended yet. */
+  readonly longestGapMs: number;
+  readonly guestMs: number;
+  readonly writesPerSecond: number;
+};
+
+const builtGuest = fileURLToPath(new URL('../../../.cache/guest', import.meta.url));
+
+/** Copies the guest's kernel and initramfs to where the host's QEMU may read them. `npm run setup` builds them. */
+async function provideGuest(host: LibvirtHost, fio: boolean): Promise<{ kernel: string; initrd: string }> {
+  const files = { kernel: 'vmlinuz', initrd: fio ? 'initrd-fio.gz' : 'initrd.gz' };
+  const place = (name: string) => join(host.directory, 'guest', name);
+  for (const name of Object.values(files)) await copyFile(join(builtGuest, name), place(name));
+  return { kernel: place(files.kernel), initrd: place(files.initrd) };
+}
+
+/**
+ * Defines and starts a domain with the tiny guest, and returns when each of its writers has flushed a block.
+ * @throws {Error} with the guest's own words when it does not write in time; {RunError} when libvirt refuses.
+ */
+export async function startGuest(host: LibvirtHost, spec: GuestSpec): Promise<Guest> {
+  const files = await provideGuest(host, spec.fio ?? false);
+  const serialLog = join(host.directory, 'log', `guest-${spec.name}.log`);
+  const xml = domainXml({ ...spec, ...files, serialLog });
+  const xmlFile = join(host.directory, 'guest', `${spec.name}.xml`);
+  await writeFile(xmlFile, xml);
+  const guest = new Guest(host, spec.name, xml, serialLog, spec.writers ?? []);
+  if (spec.persistent ?? true) {
+    await host.virsh('define', xmlFile);
+    await host.virsh('start', spec.name);
+  } else await host.virsh('create', xmlFile);
+  await guest.waitUntilUp();
+  return guest;
+}
+
+export class Guest {
+  readonly host: LibvirtHost;
+  readonly name: string;
+  readonly xml: string;
+  readonly serialLog: string;
+  readonly writers: readonly GuestWriter[];
+  readonly #log: LogFile;
+  readonly #reports = new Map<string, DiskReport>();
+  #ups = 0;
+
+  constructor(
+    host: LibvirtHost,
+    name: string,
+    xml: string,
+    serialLog: string,
+    writers: readonly GuestWriter[],
+  ) {
+    this.host = host;
+    this.name = name;
+    this.xml = xml;
+    this.serialLog = serialLog;
+    this.writers = writers;
+    this.#log = new LogFile(serialLog);
+    for (const { disk } of writers) this.#reports.set(disk, new DiskReport(disk));
+  }
+
+  /** Everything the guest reported of one disk so far, all its lives together. Default: the first writer's disk. */
+  async acknowledged(disk?: string): Promise<Acknowledged> {
+    const writer = this.#writer(disk);
+    return (await this.#read(writer.disk)).acknowledged(writer);
+  }
+
+  /** A place in the report from which `stats` can count. */
+  async mark(disk?: string): Promise<number> {
+    return (await this.#read(this.#writer(disk).disk)).samples.length;
+  }
+
+  /** How the guest fared since `mark` (default: since it was first started), as far as it has reported. */
+  async stats(mark = 0, disk?: string): Promise<GuestStats> {
+    const report = await this.#read(this.#writer(disk).disk);
+    return summary(report.samples.slice(mark), report.stuckUs);
+  }
+
+  /** Waits until the guest has reported `count` more flushed blocks. @throws {Error} with its log's end. */
+  async waitForWrites(count: number, options: { disk?: string; timeoutMs?: number } = {}): Promise<void> {
+    const { disk } = this.#writer(options.disk);
+    const before = (await this.#read(disk)).writes;
+    await this.#await(`${count} more writes of ${disk}`, options.timeoutMs, async () => {
+      return (await this.#read(disk)).writes - before >= count;
+    });
+  }
+
+  /** Waits until the guest has reported a line for which `seen` is true, such as an error of its disk. */
+  async waitForReport(
+    what: string,
+    seen: (said: Acknowledged) => boolean,
+    options: { disk?: string; timeoutMs?: number } = {},
+  ): Promise<Acknowledged> {
+    await this.#await(what, options.timeoutMs, async () => seen(await this.acknowledged(options.disk)));
+    return this.acknowledged(options.disk);
+  }
+
+  /** Boots the guest again after it stopped (its persistent definition), and waits until it writes. */
+  async start(): Promise<void> {
+    await this.#read();
+    await this.host.virsh('start', this.name);
+    await this.waitUntilUp();
+  }
+
+  /** Cuts the power. What the guest reported is still to be had. Does nothing when it does not run. */
+  async stop(): Promise<void> {
+    const state = await this.host.virsh('domstate', this.name).catch(() => 'gone');
+    if (!/gone|shut off/.test(state)) await this.host.virsh('destroy', this.name);
+    await this.#read();
+  }
+
+  /** Waits until a guest that was just started has flushed a block on each of its disks. */
+  async waitUntilUp(timeoutMs = 60_000): Promise<void> {
+    const livesBefore = new Map([...this.#reports].map(([disk, report]) => [disk, report.lives]));
+    const upsBefore = this.#ups;
+    await this.#await(`start of guest ${this.name}`, timeoutMs, async () => {
+      await this.#read();
+      return (
+        this.#ups > upsBefore &&
+        [...this.#reports].every(([disk, report]) => {
+          return report.lives > (livesBefore.get(disk) ?? 0) && report.flushedInThisLife;
+        })
+      );
+    });
+  }
+
+  #writer(disk?: string): GuestWriter {
+    const writer = this.writers.find((each) => disk === undefined || each.disk === disk);
+    if (writer === undefined) throw new Error(`guest ${this.name} has no writer on ${disk ?? 'any disk'}`);
+    return writer;
+  }
+
+  async #read(): Promise<undefined>;
+  async #read(disk: string): Promise<DiskReport>;
+  async #read(disk?: string): Promise<DiskReport | undefined> {
+    for (const text of await this.#log.newLines()) {
+      if (text === '@guest up') this.#ups++;
+      for (const report of this.#reports.values()) report.read(text);
+    }
+    return disk === undefined ? undefined : this.#reports.get(disk);
+  }
+
+  async #await(what: string, timeoutMs = 60_000, done: () => Promise<boolean>): Promise<void> {
+    try {
+      await until(what, async () => ((await done()) ? true : undefined), { timeoutMs });
+    } catch (cause) {
+      const log = await readFile(this.serialLog, 'latin1').catch(() => 'no report at all');
+      throw new Error(`${what}: not within ${timeoutMs} ms. The guest said last:\n${log.slice(-1000)}`, {
+        cause,
+      });
+    }
+  }
+}
+
+function summary(samples: readonly Sample[], stuckUs: number): GuestStats {
+  const writes = samples.reduce((sum, sample) => sum + sample.count, 0);
+  const guestMs = (samples.at(-1)?.guestMs ?? 0) - (samples[0]?.guestMs ?? 0);
+  const counted = writes - (samples[0]?.count ?? 0);
+  return {
+    writes,
+    longestWriteMs: Math.max(0, ...samples.map((sample) => sample.longestWriteUs)) / 1000,
+    longestGapMs: Math.max(stuckUs, ...samples.map((sample) => sample.longestGapUs)) / 1000,
+    guestMs,
+    writesPerSecond: guestMs > 0 ? (counted * 1000) / guestMs : 0,
+  };
+}
