@@ -3,7 +3,7 @@
  * were flushed. What block number N holds and where it lies follows from (seed, N); testbed/src/guest/blocks.ts
  * says the same in TypeScript, and a test there compares the two.
  *
- *   writer DEV RUN SEED OFFSET LENGTH BLOCK RATE BATCH READBACK      (bytes; RATE in blocks a second, 0 = no limit)
+ *   writer SERIAL DEV RUN SEED OFFSET LENGTH BLOCK RATE BATCH READBACK   (bytes; RATE in blocks a second, 0 = no limit)
  *
  * Lines it reports, each beginning with @ and the disk:
  *   S run=… inc=… from=… slots=… block=… t=…           it begins, after the highest number found on the disk
@@ -33,7 +33,7 @@ struct header {
 	uint64_t magic;
 	char run[16];
 	uint64_t seq;
-	uint32_t slot, incarnation, block, seed, checksum, zero;
+	uint32_t slot, incarnation, block, seed, checksum, zero[3];
 };
 
 static const char *disk;
@@ -237,20 +237,20 @@ static void write_forever(uint64_t *held)
 
 int main(int argc, char **argv)
 {
-	if (argc != 10)
+	if (argc != 11)
 		return 2;
-	disk = argv[1] + 5; /* after /dev/ */
-	memcpy(run, argv[2], strnlen(argv[2], sizeof run));
-	seed = strtoul(argv[3], NULL, 10);
-	region_offset = strtoull(argv[4], NULL, 10);
-	uint64_t length = strtoull(argv[5], NULL, 10);
-	block = strtoul(argv[6], NULL, 10);
-	rate = strtoull(argv[7], NULL, 10);
-	batch = strtoul(argv[8], NULL, 10);
-	readback = strtoul(argv[9], NULL, 10);
+	disk = strrchr(argv[2], '/') + 1;
+	memcpy(run, argv[3], strnlen(argv[3], sizeof run));
+	seed = strtoul(argv[4], NULL, 10);
+	region_offset = strtoull(argv[5], NULL, 10);
+	uint64_t length = strtoull(argv[6], NULL, 10);
+	block = strtoul(argv[7], NULL, 10);
+	rate = strtoull(argv[8], NULL, 10);
+	batch = strtoul(argv[9], NULL, 10);
+	readback = strtoul(argv[10], NULL, 10);
 	slots = length / block;
-	serial = open("/dev/ttyS0", O_WRONLY | O_NOCTTY);
-	fd = open(argv[1], O_RDWR | O_DIRECT);
+	serial = open(argv[1], O_WRONLY | O_APPEND | O_NOCTTY);
+	fd = open(argv[2], O_RDWR | O_DIRECT);
 	uint64_t *held = calloc(slots, sizeof *held);
 	if (serial < 0 || fd < 0 || !slots || !batch || !held) {
 		dprintf(1, "@%s E op=open errno=%d seq=0 count=1 t=0\n", disk, errno);
