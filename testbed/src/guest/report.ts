@@ -94,7 +94,7 @@ export class DiskReport {
     const flushed = line.flushed.exec(text);
     if (flushed !== null) this.#flushed(numbers(flushed[2] ?? ''));
     const stuck = line.stuck.exec(text);
-    if (stuck !== null) this.stuckUs = numbers(stuck[2] ?? '').stuck_us;
+    if (stuck !== null) ({ stuck_us: this.stuckUs = 0 } = numbers(stuck[2] ?? ''));
     const start = line.start.exec(text);
     if (start !== null) {
       const { inc = 0, from = 0 } = numbers(start[2] ?? '');
