@@ -1,2 +1,63 @@
 // Public surface of this package.
-export {};
+
+export { FileError, type FileErrorCode, HostError, type HostErrorCode } from './host/errors.ts';
+export type {
+  Exit,
+  FileOptions,
+  FileStat,
+  FileSystemStat,
+  FileType,
+  Host,
+  HostProcess,
+  RunOptions,
+  RunResult,
+  SpawnOptions,
+  StorageProbe,
+} from './host/host.ts';
+export { localHost } from './host/local.ts';
+export { quoteArgument, quoteCommand } from './host/shell.ts';
+export { type BackingReference, resolveBackingReference, toRelativeReference } from './image/backing.ts';
+export {
+  type BlockdevTreeOptions,
+  hasBacking,
+  tlsObject,
+  toBlockdev,
+  toJsonFilename,
+  toObjectArguments,
+} from './image/blockdev.ts';
+export { imageFromJson, type ParsedJsonFilename, parseJsonFilename } from './image/json-filename.ts';
+export {
+  type BlockLocation,
+  type FileLocation,
+  formatHostPort,
+  formatLocation,
+  type Image,
+  type JsonLocation,
+  type Location,
+  type NbdLocation,
+  type NbdServer,
+  type RbdLocation,
+  sameLocation,
+  type TlsCredentials,
+} from './image/location.ts';
+export { parseImageUri, protocolOf, toCreatableName, UnknownImageName } from './image/uri.ts';
+export {
+  type ExactJson,
+  formatExactJson,
+  isJsonObject,
+  type JsonInput,
+  type JsonObject,
+  parseExactJson,
+} from './json/exact-json.ts';
+export { type ChainImage, type ReadChainOptions, readChain } from './qemu-img/chain.ts';
+export { type CheckResult, check } from './qemu-img/check.ts';
+export { type Comparison, chainName, compare } from './qemu-img/compare.ts';
+export { type CreateOptions, create, toReference } from './qemu-img/create.ts';
+export { BrokenChain, QemuImgError, type QemuImgErrorCode, UndeclaredFormat } from './qemu-img/errors.ts';
+export {
+  type ImageInfo,
+  type InternalSnapshot,
+  info,
+  type PersistentBitmap,
+} from './qemu-img/info.ts';
+export type { LongOptions, QuickOptions } from './qemu-img/invoke.ts';

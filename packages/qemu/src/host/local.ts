@@ -1,0 +1,23 @@
+// The machine we run on.
+import { shellFiles } from './files.ts';
+import type { Host } from './host.ts';
+import { type Launcher, runSupervised, spawnSupervised } from './supervised-process.ts';
+
+/** This machine. Nothing is opened; close() ends what still runs. */
+export function localHost(): Host {
+  const name = 'localhost';
+  const launcher: Launcher = { hostName: name, wrap: (argv) => argv, running: new Set() };
+  const run: Host['run'] = (argv, options = {}) => runSupervised(launcher, argv, options);
+  return {
+    name,
+    isLocal: true,
+    run,
+    spawn: (argv, options = {}) => spawnSupervised(launcher, argv, options),
+    ...shellFiles(name, run),
+    async close() {
+      for (const running of launcher.running) {
+        running.kill(running.error('closed', 'the host was closed', ''));
+      }
+    },
+  };
+}

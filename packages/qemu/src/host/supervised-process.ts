@@ -1,0 +1,213 @@
+// One command under the supervisor (shell.ts), seen from our side: its streams, its end, and how to end it.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:os';
+import { Duplex } from 'node:stream';
+import { unreachable } from '../unreachable.ts';
+import { HostError, type HostErrorCode } from './errors.ts';
+import type { Exit, HostProcess, RunOptions, RunResult, SpawnOptions } from './host.ts';
+import { quoteCommand, readSupervisorMark, type Stdin, supervised } from './shell.ts';
+
+/** How a host starts a command line of its own: as it is, or through ssh. */
+export interface Launcher {
+  readonly hostName: string;
+  /** Turns the command into one that runs on this machine. */
+  readonly wrap: (argv: string[]) => string[];
+  readonly running: Set<SupervisedProcess>;
+}
+
+const STDERR_KEPT = 64 * 1024;
+/** A daemon that the command left behind may hold its stdout open: do not wait for it longer than this. */
+const DRAIN_MS = 250;
+const DEFAULT_TIMEOUT_MS = 30_000;
+const DEFAULT_MAX_OUTPUT = 16 * 1024 * 1024;
+
+const SIGNAL_NAMES = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
+);
+
+function exitOf(status: number): Exit {
+  const signal = SIGNAL_NAMES.get(status - 128);
+  return status > 128 && signal !== undefined ? { code: null, signal } : { code: status, signal: null };
+}
+
+export class SupervisedProcess {
+  readonly exited: Promise<Exit>;
+  readonly child: ChildProcess & { stdin: NonNullable<ChildProcess['stdin']> } & {
+    stdout: NonNullable<ChildProcess['stdout']>;
+  };
+  readonly #mark = `blockferry-${randomBytes(12).toString('hex')}`;
+  readonly #launcher: Launcher;
+  readonly #command: string;
+  readonly #settle: { resolve: (exit: Exit) => void; reject: (error: HostError) => void };
+  #stderr = '';
+  #spawnError: Error | null = null;
+  #drain: NodeJS.Timeout | null = null;
+  #done = false;
+
+  constructor(launcher: Launcher, argv: readonly string[], stdin: Stdin) {
+    const [program, ...rest] = launcher.wrap(supervised(argv, this.#mark, stdin));
+    if (program === undefined || argv[0] === undefined) throw new TypeError('an empty command');
+    this.#launcher = launcher;
+    this.#command = quoteCommand(argv);
+    const { promise, resolve, reject } = Promise.withResolvers<Exit>();
+    this.exited = promise;
+    this.exited.catch(() => {}); // whoever awaits it sees the failure; a kill after which nobody does is no crash
+    this.#settle = { resolve, reject };
+    // A process group of its own: Ctrl-C on our terminal is for us to handle, and the supervisor kills by group.
+    this.child = spawn(program, rest, { detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+    launcher.running.add(this);
+    this.child.stdin.on('error', () => {}); // EPIPE: it ended before it read everything, which its status tells
+    this.child.stderr?.on('data', (chunk: Buffer) => this.#onStderr(chunk.toString('latin1')));
+    this.child.on('error', (error) => {
+      this.#spawnError = error;
+      if (this.child.pid === undefined) this.#finish();
+    });
+    this.child.on('exit', () => this.#finishSoon());
+    this.child.on('close', () => this.#finish());
+  }
+
+  /** What it wrote to standard error, the last 64 KiB. */
+  stderr(): string {
+    const end = readSupervisorMark(this.#stderr, this.#mark);
+    return Buffer.from(end.kind === 'running' ? this.#stderr : end.stderr, 'latin1').toString('utf8');
+  }
+
+  error(code: HostErrorCode, detail: string, hint: string, cause?: unknown): HostError {
+    const facts = { host: this.#launcher.hostName, command: this.#command, detail, hint };
+    return new HostError(code, facts, cause === undefined ? undefined : { cause });
+  }
+
+  /** SIGKILLs the process group without waiting: what hangs in the kernel must not hold us up. */
+  kill(error?: HostError): void {
+    if (this.#done) return;
+    this.child.stdin.destroy();
+    if (this.child.pid !== undefined) {
+      try {
+        process.kill(-this.child.pid, 'SIGKILL');
+      } catch {
+        // it is gone already
+      }
+    }
+    if (error) this.#finish(error);
+  }
+
+  #onStderr(latin1: string): void {
+    this.#stderr = (this.#stderr + latin1).slice(-STDERR_KEPT);
+    if (readSupervisorMark(this.#stderr, this.#mark).kind !== 'running') this.#finishSoon();
+  }
+
+  #finishSoon(): void {
+    this.#drain ??= setTimeout(() => this.#finish(), DRAIN_MS);
+  }
+
+  #finish(error?: HostError): void {
+    if (this.#done) return;
+    this.#done = true;
+    if (this.#drain) clearTimeout(this.#drain);
+    this.#launcher.running.delete(this);
+    if (error) this.#settle.reject(error);
+    else this.#settleByMark();
+    this.child.stdin.destroy();
+    this.child.stderr?.destroy();
+    if (error) this.child.stdout.destroy();
+    this.child.unref();
+  }
+
+  #settleByMark(): void {
+    const end = readSupervisorMark(this.#stderr, this.#mark);
+    switch (end.kind) {
+      case 'exited':
+        this.#settle.resolve(exitOf(end.status));
+        break;
+      case 'not-found': {
+        const hint = 'Install the package that holds it on that host.';
+        this.#settle.reject(this.error('not-found', 'no such program', hint));
+        break;
+      }
+      case 'running': {
+        const detail = this.#spawnError?.message ?? (this.stderr().trim() || 'ended without a status');
+        const hint =
+          'The connection or the command was cut off; what it did on the host is unknown: look again.';
+        this.#settle.reject(this.error('unreachable', detail, hint, this.#spawnError ?? undefined));
+        break;
+      }
+      default:
+        unreachable(end);
+    }
+  }
+}
+
+/** Runs a command to its end and collects its output. See Host.run for what it promises. */
+export async function runSupervised(
+  launcher: Launcher,
+  argv: readonly string[],
+  options: RunOptions,
+): Promise<RunResult> {
+  const input = options.input === undefined ? null : Buffer.from(options.input);
+  const stdin: Stdin = input ? { kind: 'bytes', count: input.length } : { kind: 'nothing' };
+  const running = new SupervisedProcess(launcher, argv, stdin);
+  if (input) running.child.stdin.write(input);
+  const stdout = collect(running, options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT);
+  const release = limit(running, options.timeoutMs ?? DEFAULT_TIMEOUT_MS, options.signal);
+  try {
+    const exit = await running.exited;
+    return { ...exit, stdout: stdout(), stderr: running.stderr() };
+  } finally {
+    running.child.stdout.destroy();
+    release();
+  }
+}
+
+function collect(running: SupervisedProcess, maxBytes: number): () => string {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  running.child.stdout.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes <= maxBytes) chunks.push(chunk);
+    else running.kill(running.error('output-too-large', `more than ${maxBytes} bytes of output`, ''));
+  });
+  return () => Buffer.concat(chunks).toString('utf8');
+}
+
+function limit(running: SupervisedProcess, timeoutMs: number, signal: AbortSignal | undefined): () => void {
+  const onTimeout = () => {
+    const hint = 'The host or the storage behind the command does not answer.';
+    running.kill(running.error('timeout', `no end within ${timeoutMs} ms`, hint));
+  };
+  const timer = Number.isFinite(timeoutMs) ? setTimeout(onTimeout, timeoutMs) : null;
+  const release = onAbort(running, signal);
+  return () => {
+    if (timer) clearTimeout(timer);
+    release();
+  };
+}
+
+function onAbort(running: SupervisedProcess, signal: AbortSignal | undefined): () => void {
+  const abort = () => running.kill(running.error('aborted', 'given up', '', signal?.reason));
+  if (signal?.aborted) abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  return () => signal?.removeEventListener('abort', abort);
+}
+
+/** Starts a command whose streams stay open. See Host.spawn for what it promises. */
+export function spawnSupervised(
+  launcher: Launcher,
+  argv: readonly string[],
+  options: SpawnOptions,
+): HostProcess {
+  const running = new SupervisedProcess(launcher, argv, { kind: 'stream' });
+  const release = onAbort(running, options.signal);
+  running.exited.then(release, release);
+  const { stdin, stdout } = running.child;
+  return {
+    stdin,
+    stdout,
+    get duplex() {
+      return Duplex.from({ readable: stdout, writable: stdin });
+    },
+    stderr: () => running.stderr(),
+    exited: running.exited,
+    kill: () => running.kill(),
+  };
+}
