@@ -79,6 +79,15 @@ describe('setDiskSource', () => {
     ]);
   });
 
+  it('keeps the metadata cache of a qcow2 image, and drops it for other formats, where libvirt refuses it', () => {
+    const edited = DomainXml.parse(fixture('inactive'));
+    edited.setDiskSource('vda', { kind: 'file', path: '/x' }, 'qcow2');
+    expect(edited.disk('vda')?.driver.metadataCache).toContain('1048576');
+    edited.setDiskSource('vda', { kind: 'file', path: '/x' }, 'raw');
+    expect(edited.disk('vda')?.driver).toMatchObject({ format: 'raw', cache: 'none' });
+    expect(edited.disk('vda')?.driver.metadataCache).toBeUndefined();
+  });
+
   it('puts a medium into an empty drive', () => {
     const edited = DomainXml.parse(fixture('inactive'));
     edited.setDiskSource('sda', { kind: 'file', path: '/i.iso' }, 'raw');

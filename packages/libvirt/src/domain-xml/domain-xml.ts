@@ -73,7 +73,8 @@ export class DomainXml {
 
   /**
    * Points a disk at another image: replaces the disk's `type`, its <source> and its driver's `type`, and drops
-   * what described the old image only (<backingStore>, <mirror>, <auth> and <encryption> beside the source).
+   * what described the old image only (<backingStore>, <mirror>, <auth> and <encryption> beside the source, and
+   * the driver's <metadata_cache> unless the new format is qcow2, the only one libvirt allows it for).
    * Everything else of the disk stays, the old source's startupPolicy included unless `source` has its own.
    *
    * @throws DomainXmlError `no-such-disk`, `ambiguous`, or `unrepresentable` for a path XML cannot carry; the

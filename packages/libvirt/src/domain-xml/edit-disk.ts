@@ -26,10 +26,20 @@ export function replaceDiskSource(
   edits.push(
     old === undefined ? insertion(document, disk, written) : { ...document.span(old), text: written },
   );
-  const driver = only(disk, 'driver');
-  if (driver !== undefined) edits.push(setAttribute(document, driver, 'type', format));
-  else edits.push(insertion(document, disk, element('driver', { name: 'qemu', type: format })));
+  edits.push(...driverEdits(document, disk, format));
   return applyEdits(document.text, edits);
+}
+
+function driverEdits(document: XmlDocument, disk: Element, format: string): Edit[] {
+  const driver = only(disk, 'driver');
+  if (driver === undefined) {
+    return [insertion(document, disk, element('driver', { name: 'qemu', type: format }))];
+  }
+  const edits = [setAttribute(document, driver, 'type', format)];
+  if (format === 'qcow2') return edits;
+  // libvirt refuses the definition otherwise: "supported only with qcow2 images".
+  const caches = childElements(driver, 'metadata_cache').map((one) => removal(document, one));
+  return [...edits, ...caches];
 }
 
 // libvirt keeps the policy with the disk, not with its source, and refuses it for network disks.
