@@ -43,7 +43,7 @@ export class SupervisedProcess {
   #stderr = '';
   #spawnError: Error | null = null;
   #drain: NodeJS.Timeout | null = null;
-  #done = false;
+  #state: 'running' | 'ended' = 'running';
 
   constructor(launcher: Launcher, argv: readonly string[], stdin: Stdin) {
     const [program, ...rest] = launcher.wrap(supervised(argv, this.#mark, stdin));
@@ -80,7 +80,7 @@ export class SupervisedProcess {
 
   /** SIGKILLs the process group without waiting: what hangs in the kernel must not hold us up. */
   kill(error?: HostError): void {
-    if (this.#done) return;
+    if (this.#state === 'ended') return;
     this.child.stdin.destroy();
     if (this.child.pid !== undefined) {
       try {
@@ -102,8 +102,8 @@ export class SupervisedProcess {
   }
 
   #finish(error?: HostError): void {
-    if (this.#done) return;
-    this.#done = true;
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
     if (this.#drain) clearTimeout(this.#drain);
     this.#launcher.running.delete(this);
     if (error) this.#settle.reject(error);

@@ -38,6 +38,12 @@ const PATTERNS: readonly (readonly [RegExp, QemuImgErrorCode, string])[] = [
   [/Input\/output error/, 'io-error', 'The storage fails to read or write; see the log of that host.'],
 ];
 
+/** What QEMU's tools say, without their names and the json: trees that we gave them. */
+export function plainWords(stderr: string): string {
+  const unnamed = stderr.replaceAll(/^qemu-(?:img|io): /gm, '');
+  return unnamed.replaceAll(/(?:Could not open|can't open device) '?json:\{.*\}'?: /gs, '').trim();
+}
+
 /** qemu-img ended with an error. */
 export class QemuImgError extends Error {
   override readonly name = 'QemuImgError';
@@ -57,8 +63,7 @@ export class QemuImgError extends Error {
     hint?: string;
   }) {
     const known = PATTERNS.find(([pattern]) => pattern.test(facts.stderr));
-    const text = facts.stderr.replaceAll(/^qemu-img: /gm, '').trim();
-    super(`qemu-img ${facts.operation} ${formatLocation(facts.location)}: ${text}`);
+    super(`qemu-img ${facts.operation} ${formatLocation(facts.location)}: ${plainWords(facts.stderr)}`);
     this.code = facts.code ?? known?.[1] ?? 'other';
     this.operation = facts.operation;
     this.location = facts.location;
