@@ -68,10 +68,11 @@ function setAttribute(document: XmlDocument, of: Element, name: string, value: s
   return { start: present.start, end: present.end, text: attributes({ [name]: value }).trimStart() };
 }
 
-/** Cuts an element together with the white space before it, so that no empty line is left. */
+/** Cuts an element together with its indentation, so that no empty line is left; text before it stays whole. */
 function removal(document: XmlDocument, one: Element): Edit {
   const { start, end } = document.span(one);
-  return { start: start - leadingSpace(document.text, start).length, end, text: '' };
+  const indented = start - leadingSpace(document.text, start).length;
+  return { start: document.text.charAt(indented - 1) === '>' ? indented : start, end, text: '' };
 }
 
 /** Puts an element before the disk's <target>, indented like it. */
