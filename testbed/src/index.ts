@@ -19,6 +19,9 @@ export {
 } from './guest/guest.ts';
 export type { Acknowledged, BadReadback, DiskError, Life } from './guest/report.ts';
 export { type Lost, type Verification, type VerifiedImage, verifyAcknowledged } from './guest/verify.ts';
+export { type Chain, type ChainOptions, makeChain, writerRegion } from './images/chain.ts';
+export { listFiles, makeFileSystem, putFile, putFileFrom, readTextFile } from './images/files.ts';
+export { type Image, withRawView } from './images/raw-view.ts';
 export { LibvirtHost, type LibvirtHostOptions, startLibvirtHost } from './libvirt-host/host.ts';
 export { RunError, type RunOptions, type RunResult, run } from './process/run.ts';
 export { until } from './process/until.ts';

@@ -1,0 +1,112 @@
+// Makes backing chains such as base <- snap1 <- snap2, with a file system in one half and room for the guest's writer.
+import { createCipheriv, createHash } from 'node:crypto';
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import type { Region } from '../guest/guest.ts';
+import { run } from '../process/run.ts';
+import { makeFileSystem, putFile, putFileFrom } from './files.ts';
+import type { Image } from './raw-view.ts';
+
+export type ChainOptions = {
+  /** Virtual size in bytes; default 64 MiB. */
+  readonly size?: bigint;
+  /** The base's format; overlays are always qcow2. Default qcow2. */
+  readonly baseFormat?: 'qcow2' | 'raw';
+  /** Bytes of incompressible data to put into each layer, as the file `/fill-LAYER`. Default none. */
+  readonly fill?: bigint;
+  /** What to put into each layer's root directory: `{ base: { '/foo': 'text' } }`. */
+  readonly files?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Write the backing file into an overlay as a bare name instead of a whole path. Default false. */
+  readonly relativeBacking?: boolean;
+};
+
+export type Chain = {
+  /** Base first. */
+  readonly images: readonly Image[];
+  /** The active image. */
+  readonly top: Image;
+  readonly size: bigint;
+  /** Behind the partition, for the guest's writer. */
+  readonly region: Region;
+};
+
+const mebibyte = 1024n * 1024n;
+
+/** The part of a disk behind its partition: the second half, at most 32 MiB (the guest reads it all when it boots). */
+export function writerRegion(size: bigint): Region {
+  const offset = (size / 2n / mebibyte) * mebibyte;
+  const room = size - offset;
+  return { offset, length: room < 32n * mebibyte ? room : 32n * mebibyte };
+}
+
+/**
+ * Makes one image for each name in `directory`, each on top of the one before, called NAME.qcow2 or NAME.raw.
+ *
+ * The base gets a partition of half the disk with ext4. Takes some 0.1 s an image without `fill`.
+ * @throws {RunError}
+ */
+export async function makeChain(
+  directory: string,
+  names: readonly string[],
+  options: ChainOptions = {},
+): Promise<Chain> {
+  const size = options.size ?? 64n * mebibyte;
+  const region = writerRegion(size);
+  const images: Image[] = [];
+  for (const name of names) {
+    const below = images.at(-1);
+    const image = await createLayer(directory, name, below, size, options);
+    if (below === undefined) await makeFileSystem(image, region.offset);
+    for (const [path, content] of Object.entries(options.files?.[name] ?? {}))
+      await putFile(image, path, content);
+    if (options.fill !== undefined) await putNoise(image, name, options.fill);
+    images.push(image);
+  }
+  const top = images.at(-1);
+  if (top === undefined) throw new Error('a chain has at least one image');
+  return { images, top, size, region };
+}
+
+async function createLayer(
+  directory: string,
+  name: string,
+  below: Image | undefined,
+  size: bigint,
+  options: ChainOptions,
+): Promise<Image> {
+  const format = below === undefined ? (options.baseFormat ?? 'qcow2') : 'qcow2';
+  const image: Image = { path: join(directory, `${name}.${format}`), format };
+  const create = ['qemu-img', 'create', '-q', '-f', format];
+  if (below === undefined) await run([...create, image.path, String(size)]);
+  else {
+    const backing = options.relativeBacking === true ? basename(below.path) : below.path;
+    await run([...create, '-b', backing, '-F', below.format, image.path, String(size)], { cwd: directory });
+  }
+  return image;
+}
+
+/** Puts `bytes` that no compression shrinks into a file; the same name always gives the same bytes. */
+async function putNoise(image: Image, name: string, bytes: bigint): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'bf-noise-'));
+  try {
+    const source = join(directory, 'noise');
+    const cipher = createCipheriv(
+      'aes-128-ctr',
+      createHash('sha256').update(name).digest().subarray(0, 16),
+      Buffer.alloc(16),
+    );
+    const zeros = Buffer.alloc(Number(mebibyte));
+    const file = await open(source, 'w');
+    try {
+      for (let left = bytes; left > 0n; left -= mebibyte) {
+        await file.write(cipher.update(left < mebibyte ? zeros.subarray(0, Number(left)) : zeros));
+      }
+    } finally {
+      await file.close();
+    }
+    await putFileFrom(image, `/fill-${name}`, source);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
