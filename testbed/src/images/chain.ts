@@ -1,11 +1,10 @@
 // Makes backing chains such as base <- snap1 <- snap2, with a file system in one half and room for the guest's writer.
-import { createCipheriv, createHash } from 'node:crypto';
+import { createCipheriv } from 'node:crypto';
 import { mkdtemp, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Region } from '../guest/guest.ts';
 import { run } from '../process/run.ts';
-import { makeFileSystem, putFile, putFileFrom } from './files.ts';
+import { makeFileSystem, putFile } from './files.ts';
 import type { Image } from './raw-view.ts';
 
 export type ChainOptions = {
@@ -13,7 +12,7 @@ export type ChainOptions = {
   readonly size?: bigint;
   /** The base's format; overlays are always qcow2. Default qcow2. */
   readonly baseFormat?: 'qcow2' | 'raw';
-  /** Bytes of incompressible data to put into each layer, as the file `/fill-LAYER`. Default none. */
+  /** Bytes of incompressible data to put into each layer, behind the writer's region. Default none. */
   readonly fill?: bigint;
   /** What to put into each layer's root directory: `{ base: { '/foo': 'text' } }`. */
   readonly files?: Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -33,11 +32,14 @@ export type Chain = {
 
 const mebibyte = 1024n * 1024n;
 
-/** The part of a disk behind its partition: the second half, at most 32 MiB (the guest reads it all when it boots). */
+/**
+ * The part of a disk behind its partition for the guest's writer: from the middle, a quarter of the disk but at most
+ * 32 MiB, for the guest reads it all when it boots. What is behind it is for the fill.
+ */
 export function writerRegion(size: bigint): Region {
   const offset = (size / 2n / mebibyte) * mebibyte;
-  const room = size - offset;
-  return { offset, length: room < 32n * mebibyte ? room : 32n * mebibyte };
+  const quarter = (size / 4n / mebibyte) * mebibyte;
+  return { offset, length: quarter < 32n * mebibyte ? quarter : 32n * mebibyte };
 }
 
 /**
@@ -60,7 +62,7 @@ export async function makeChain(
     if (below === undefined) await makeFileSystem(image, region.offset);
     for (const [path, content] of Object.entries(options.files?.[name] ?? {}))
       await putFile(image, path, content);
-    if (options.fill !== undefined) await putNoise(image, name, options.fill);
+    if (options.fill !== undefined) await fillLayer(image, region, size, BigInt(images.length), options.fill);
     images.push(image);
   }
   const top = images.at(-1);
@@ -86,27 +88,49 @@ async function createLayer(
   return image;
 }
 
-/** Puts `bytes` that no compression shrinks into a file; the same name always gives the same bytes. */
-async function putNoise(image: Image, name: string, bytes: bigint): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), 'bf-noise-'));
+/** Writes `bytes` that no compression shrinks; each layer has its own place, and its own bytes. */
+async function fillLayer(
+  image: Image,
+  region: Region,
+  size: bigint,
+  layer: bigint,
+  bytes: bigint,
+): Promise<void> {
+  const offset = region.offset + region.length + layer * bytes;
+  if (offset + bytes > size)
+    throw new Error(`${image.path}: no room for ${bytes} bytes of fill at ${offset}`);
+  const directory = await mkdtemp(join(dirname(image.path), '.fill-'));
   try {
-    const source = join(directory, 'noise');
-    const cipher = createCipheriv(
-      'aes-128-ctr',
-      createHash('sha256').update(name).digest().subarray(0, 16),
-      Buffer.alloc(16),
-    );
-    const zeros = Buffer.alloc(Number(mebibyte));
-    const file = await open(source, 'w');
-    try {
-      for (let left = bytes; left > 0n; left -= mebibyte) {
-        await file.write(cipher.update(left < mebibyte ? zeros.subarray(0, Number(left)) : zeros));
-      }
-    } finally {
-      await file.close();
-    }
-    await putFileFrom(image, `/fill-${name}`, source);
+    const noise = join(directory, 'noise');
+    await writeNoise(noise, Number(layer), bytes);
+    const format = { driver: image.format, file: { driver: 'file', filename: image.path } };
+    const window = { driver: 'raw', offset: Number(offset), size: Number(bytes), file: format };
+    const argv = [
+      'qemu-img',
+      'convert',
+      '-n',
+      '-f',
+      'raw',
+      '-O',
+      'raw',
+      noise,
+      `json:${JSON.stringify(window)}`,
+    ];
+    await run(argv, { timeoutMs: 600_000 });
   } finally {
     await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function writeNoise(path: string, seed: number, bytes: bigint): Promise<void> {
+  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, seed + 1), Buffer.alloc(16));
+  const zeros = Buffer.alloc(Number(mebibyte));
+  const file = await open(path, 'w');
+  try {
+    for (let left = bytes; left > 0n; left -= mebibyte) {
+      await file.write(cipher.update(left < mebibyte ? zeros.subarray(0, Number(left)) : zeros));
+    }
+  } finally {
+    await file.close();
   }
 }

@@ -45,7 +45,7 @@ export async function listFiles(image: Image): Promise<string[]> {
   const names = [...listing.matchAll(/^\/\d+\/\d+\/\d+\/\d+\/([^/]+)\/\d*\/$/gm)].map(
     ([, name = '']) => name,
   );
-  return names.filter((name) => !['.', '..', 'lost+found'].includes(name)).sort();
+  return names.filter((name) => !['.', '..', 'lost+found'].includes(name)).sort((a, b) => (a < b ? -1 : 1));
 }
 
 /** The text of a file in the root directory of the image's file system. @throws {Error} when it is not there. */
