@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Most bytes accepted on stdout (default 16 MiB); more ends the program with HostError 'output-too-large'. */
   readonly maxOutputBytes?: number;
+  /** Called with stdout as it comes, in pieces of any length. */
+  readonly onStdout?: (text: string) => void;
 }
 
 export interface SpawnOptions {

@@ -148,7 +148,7 @@ export async function runSupervised(
   const stdin: Stdin = input ? { kind: 'bytes', count: input.length } : { kind: 'nothing' };
   const running = new SupervisedProcess(launcher, argv, stdin);
   if (input) running.child.stdin.write(input);
-  const stdout = collect(running, options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT);
+  const stdout = collect(running, options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT, options.onStdout);
   const release = limit(running, options.timeoutMs ?? DEFAULT_TIMEOUT_MS, options.signal);
   try {
     const exit = await running.exited;
@@ -159,11 +159,16 @@ export async function runSupervised(
   }
 }
 
-function collect(running: SupervisedProcess, maxBytes: number): () => string {
+function collect(
+  running: SupervisedProcess,
+  maxBytes: number,
+  onStdout: RunOptions['onStdout'],
+): () => string {
   const chunks: Buffer[] = [];
   let bytes = 0;
   running.child.stdout.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
+    onStdout?.(chunk.toString('utf8'));
     if (bytes <= maxBytes) chunks.push(chunk);
     else running.kill(running.error('output-too-large', `more than ${maxBytes} bytes of output`, ''));
   });

@@ -2,7 +2,7 @@
 import type { Host } from '../host/host.ts';
 import { toJsonFilename } from '../image/blockdev.ts';
 import type { Image } from '../image/location.ts';
-import { invoke, type LongOptions, longLimits } from './invoke.ts';
+import { invoke, type LongOptions, longLimits, type OnProgress } from './invoke.ts';
 
 export type Comparison =
   | { readonly same: true }
@@ -20,7 +20,7 @@ export async function compare(
   host: Host,
   a: readonly [Image, ...Image[]],
   b: readonly [Image, ...Image[]],
-  options: LongOptions & { readonly strict?: boolean },
+  options: LongOptions & { readonly strict?: boolean; readonly onProgress?: OnProgress },
 ): Promise<Comparison> {
   const names = [chainName(a), chainName(b)];
   const { code, stdout } = await invoke(host, {
@@ -29,6 +29,7 @@ export async function compare(
     args: ['-U', ...(options.strict ? ['-s'] : []), ...names],
     limits: longLimits(options),
     answers: [SAME, DIFFERENT],
+    onProgress: options.onProgress,
   });
   return code === SAME ? { same: true } : { same: false, detail: stdout.trim() };
 }

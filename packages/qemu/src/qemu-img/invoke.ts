@@ -16,6 +16,9 @@ export type LongOptions =
   | { readonly timeoutMs: number; readonly signal?: AbortSignal }
   | { readonly signal: AbortSignal; readonly timeoutMs?: number };
 
+/** Called with the part that is done, from 0 to 1. */
+export type OnProgress = (fraction: number) => void;
+
 const QUICK_TIMEOUT_MS = 30_000;
 
 /** The limits of a long verb, for Host.run. */
@@ -39,16 +42,38 @@ export interface Call {
   readonly limits: { readonly timeoutMs: number; readonly signal?: AbortSignal };
   /** Exit statuses that are answers; default only 0. */
   readonly answers?: readonly number[];
+  /** For verbs that know `-p`. */
+  readonly onProgress?: OnProgress | undefined;
 }
+
+const PROGRESS = /\((\d+\.\d+)\/100%\)/;
+const PROGRESS_LINES = /\s*\(\d+\.\d+\/100%\)[\r\n]*/g;
 
 /** Runs it. Throws QemuImgError, and HostError when it could not be run to its end. Safe to repeat if the verb is. */
 export async function invoke(host: Host, call: Call): Promise<RunResult & { code: number }> {
-  const argv = ['qemu-img', call.verb, ...toObjectArguments(...call.images), ...call.args];
-  const result = await host.run(argv, { ...call.limits, maxOutputBytes: 256 * 1024 * 1024 });
+  const { onProgress } = call;
+  const progress = onProgress ? ['-p'] : [];
+  const argv = ['qemu-img', call.verb, ...toObjectArguments(...call.images), ...progress, ...call.args];
+  const result = await host.run(argv, {
+    ...call.limits,
+    maxOutputBytes: 256 * 1024 * 1024,
+    ...(onProgress ? { onStdout: (text) => reportProgress(text, onProgress) } : {}),
+  });
   const { code } = result;
-  if (code !== null && (call.answers ?? [0]).includes(code)) return { ...result, code };
+  if (code !== null && (call.answers ?? [0]).includes(code)) {
+    return {
+      ...result,
+      stdout: onProgress ? result.stdout.replaceAll(PROGRESS_LINES, '') : result.stdout,
+      code,
+    };
+  }
   const stderr = result.stderr || `exit status ${code ?? result.signal}`;
   throw new QemuImgError({ operation: call.verb, location: call.images[0].location, stderr });
+}
+
+function reportProgress(text: string, onProgress: OnProgress): void {
+  const percent = PROGRESS.exec(text.slice(text.lastIndexOf('(')))?.[1];
+  if (percent !== undefined) onProgress(Number(percent) / 100);
 }
 
 /** Parses what `--output=json` printed. */
