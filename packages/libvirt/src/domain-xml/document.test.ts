@@ -67,7 +67,7 @@ describe('parseXml accepts', () => {
     expect(inner && document.source(inner)).toBe('<d\n/>');
   });
 
-  it('U+2028 and U+0085 as themselves, as libvirt does, and not as line breaks', () => {
-    expect(attribute(parseXml('<a b="x\u2028y\u0085z"/>').root, 'b')).toBe('x\u2028y\u0085z');
+  it('U+2028, U+0085 and U+FFFD as themselves, as libvirt does, and not as line breaks', () => {
+    expect(attribute(parseXml('<a b="x\u2028y\u0085z\ufffd"/>').root, 'b')).toBe('x\u2028y\u0085z\ufffd');
   });
 });

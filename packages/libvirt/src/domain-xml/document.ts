@@ -52,7 +52,8 @@ function parseRoot(text: string): Element {
     // libvirt's parser follows XML 1.0, section 2.11.
     normalizeLineEndings: (source) => source.replace(/\r\n?/g, '\n'),
     onError: (_level, message) => {
-      throw new Error(message);
+      // U+FFFD is a character like any other, and may stand in a path.
+      if (!message.startsWith('Unicode replacement character')) throw new Error(message);
     },
   });
   try {
