@@ -1,2 +1,30 @@
 // Public surface of this package.
-export {};
+export type { Interruption, Outcome, Question, Step, StepName, Wait } from './model/decision.ts';
+export { type Facts, messageOf, Refusal, StepFailed } from './model/errors.ts';
+export type {
+  CopyOptions,
+  Goal,
+  ImageRef,
+  JobMode,
+  MoveRecord,
+  Ownership,
+  Phase,
+  Scope,
+} from './model/record.ts';
+export { type Bytes, type BytesPerSecond, type Millis, unreachable } from './model/units.ts';
+export { type Definitions, jobOf, readDefinitions, sideOf } from './observe/definitions.ts';
+export { readUsage, type Usage, type Use, usesOf } from './observe/usage.ts';
+export { type Plan, type PlannedStep, planOf } from './plan/plan.ts';
+export { type Preflight, preflight, underWay, type Warning } from './preflight/preflight.ts';
+export type { MoveRequest } from './preflight/request.ts';
+export { findDisk, findDomain } from './preflight/situation.ts';
+export { destinationOfJournal, journalPathFor, readJournal } from './record/journal.ts';
+export { OpenMoves, stateDirectory } from './record/open-moves.ts';
+export { RecordUnreadable } from './record/serialise.ts';
+export { type Change, changeGoal } from './run/change-goal.ts';
+export type { Context } from './run/context.ts';
+export { findAllMoves, findMoves } from './run/find-moves.ts';
+export { isLinkLost, Link } from './run/link.ts';
+export type { ProgressReport, Report } from './run/report.ts';
+export { type Ended, type RunOptions, runMove } from './run/run-move.ts';
+export { toImage, toLocation, toSource } from './storage/to-image.ts';

@@ -118,7 +118,7 @@ function withoutJob(world: World, move: MoveRecord): Decision {
 
 /** The guest is on the source and no job runs: start the copy, for the first time or once more. */
 function copyAgain(world: World, move: MoveRecord): Decision {
-  if (world.witnessed === 'failed') return giveUp(move.reason ?? 'the copy failed');
+  if (world.witnessed === 'failed') return giveUp(world.failure ?? 'the copy failed');
   if (world.witnessed === 'canceled') return giveUp('the copy was canceled by another client');
   if (world.starts >= MAX_STARTS) return giveUp(`the copy vanished ${MAX_STARTS} times`);
   const start: Step = { name: 'start-copy', synchronousWrites: move.options.synchronousWrites };

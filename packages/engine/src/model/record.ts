@@ -41,7 +41,13 @@ export type Ownership =
   /** A file that did not exist before; ours to remove until the pivot. */
   | { readonly kind: 'created' }
   /** A volume that we made in a libvirt pool; ours to remove through libvirt. */
-  | { readonly kind: 'volume'; readonly pool: string; readonly volume: string }
+  | {
+      readonly kind: 'volume';
+      readonly pool: string;
+      readonly volume: string;
+      readonly capacity: Bytes;
+      readonly backing?: { readonly path: string; readonly format: string };
+    }
   /** Existed before (block device, NBD export, --reuse-external): never removed. */
   | { readonly kind: 'reused' };
 
@@ -68,6 +74,8 @@ export interface MoveRecord {
   readonly origin: ImageRef;
   readonly destination: ImageRef;
   readonly ownership: Ownership;
+  /** Images that the guest no longer needs once it runs on the destination: kept, unless --delete-source. */
+  readonly sources: readonly ImageRef[];
   readonly jobMode: JobMode;
   readonly options: CopyOptions;
   /** The `<disk>` element given to libvirt, whole: made once in preflight, so a resume starts the same copy. */

@@ -52,6 +52,8 @@ export interface World {
   readonly sourceRemains: boolean;
   /** Whether the two images hold the same data; asked only when it decides something. */
   readonly sides: 'same' | 'differ' | 'not-asked';
+  /** libvirt's words, when it refused the copy. */
+  readonly failure?: string;
   /** What this process itself saw happen to the job since it last started one. */
   readonly witnessed: 'nothing' | 'failed' | 'canceled' | 'canceled-by-us';
   /** The guest writes faster than the mirror copies. */

@@ -115,6 +115,7 @@ function newMove(scenario: Scenario): MoveRecord {
     origin: { source: { kind: 'file', path: '/a' }, format: 'qcow2' },
     destination: { source: { kind: 'file', path: '/b' }, format: 'qcow2' },
     ownership: scenario.reused ? { kind: 'reused' } : { kind: 'created' },
+    sources: [{ source: { kind: 'file', path: '/a' }, format: 'qcow2' }],
     jobMode: scenario.jobMode,
     options: {
       synchronousWrites: false,

@@ -1,0 +1,33 @@
+// --delete-source: removes the images the guest has left, where nobody else uses them.
+import { describeSource } from '@blockferry/libvirt';
+import { readUsage, usesOf } from '../observe/usage.ts';
+import type { Scene } from './act.ts';
+
+/**
+ * Deletes each source that no domain's live or persistent chain on the host uses. What is used, or may be used
+ * because a chain could not be read, is kept and reported.
+ */
+export async function deleteSource(scene: Scene): Promise<void> {
+  const { context, move, memory, warn } = scene;
+  memory.sourcesSeenTo = true;
+  const connection = await context.link.connection();
+  const usage = await readUsage(connection, context.host);
+  for (const { source } of move.sources) {
+    const name = describeSource(source);
+    const use = usesOf(usage, source)[0];
+    if (use !== undefined) {
+      warn(
+        'source-in-use',
+        `${name} is kept: ${use.domain} uses it for ${use.disk} (${use.definition} definition)`,
+      );
+    } else if (usage.unknown.length > 0) {
+      const [first] = usage.unknown;
+      warn(
+        'source-use-unknown',
+        `${name} is kept: what ${first?.domain} uses for ${first?.disk} is not known (${first?.why})`,
+      );
+    } else if (source.kind !== 'file' || context.host === undefined) {
+      warn('source-not-a-file', `${name} is kept: only files are deleted`);
+    } else await context.host.unlink(source.path);
+  }
+}

@@ -1,0 +1,37 @@
+// Starts QEMU's mirror through virDomainBlockCopy.
+import { DomainBlockCopyFlags, LibvirtError } from '@blockferry/libvirt';
+import { messageOf } from '../model/errors.ts';
+import type { Scene } from './act.ts';
+import { definitionsOf } from './scene-domain.ts';
+
+/**
+ * Asks libvirt for the copy. An answer that refuses it counts as a failed copy, with libvirt's words as the reason;
+ * a connection that drops tells nothing, so the next look at the domain decides.
+ */
+export async function startCopy(scene: Scene, synchronousWrites: boolean): Promise<void> {
+  const { move, memory } = scene;
+  const { domain } = definitionsOf(scene);
+  const { bandwidth, granularity, bufSize } = move.options;
+  const flags =
+    (move.scope === 'shallow' ? DomainBlockCopyFlags.SHALLOW : 0) |
+    (move.ownership.kind === 'created' ? 0 : DomainBlockCopyFlags.REUSE_EXT) |
+    (move.jobMode === 'transient-job' ? DomainBlockCopyFlags.TRANSIENT_JOB : 0) |
+    (synchronousWrites ? DomainBlockCopyFlags.SYNCHRONOUS_WRITES : 0);
+  // Before the call: events may come ahead of its reply.
+  memory.witnessed = 'nothing';
+  memory.starts += 1;
+  memory.diverging = false;
+  memory.freshVolume = false;
+  const limits = {
+    ...(bandwidth !== undefined && { bandwidth }),
+    ...(granularity !== undefined && { granularity }),
+    ...(bufSize !== undefined && { bufSize }),
+  };
+  try {
+    await domain.blockCopy(move.disk, move.destinationXml, limits, flags);
+  } catch (error) {
+    if (!(error instanceof LibvirtError)) throw error;
+    memory.witnessed = 'failed';
+    memory.failure = `libvirt refused the copy: ${messageOf(error)}`;
+  }
+}

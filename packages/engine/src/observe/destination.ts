@@ -1,0 +1,75 @@
+// Looks at the destination itself: is it there, is it the one we made, does it answer?
+import { type Connection, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
+import { probeDestination } from '@blockferry/qemu';
+import type { MoveRecord } from '../model/record.ts';
+import type { Job, World } from '../model/world.ts';
+import type { Journal } from '../record/journal.ts';
+import type { Context } from '../run/context.ts';
+import { toImage } from '../storage/to-image.ts';
+import type { Memory } from './memory.ts';
+
+/** Storage that does not answer within this time would stop the guest for as long if it were pivoted onto it. */
+const ANSWER_WITHIN_MS = 3_000;
+
+export async function lookAtDestination(
+  context: Context,
+  connection: Connection,
+  move: MoveRecord,
+  journal: Journal | undefined,
+  job: Job,
+  memory: Memory,
+): Promise<World['destination']> {
+  if (move.ownership.kind === 'volume') return lookAtVolume(connection, move, memory);
+  const { source } = move.destination;
+  if (source.kind !== 'file' || context.host === undefined) return 'unknown';
+  const stat = await context.host.stat(source.path);
+  if (stat === null) return 'absent';
+  const claimed = journal?.claimed;
+  if (claimed === undefined) {
+    // Without a claim an empty file is harmless to take, and one with contents is not ours to touch.
+    if (stat.size === 0n) return 'claimed';
+    return job.kind === 'ours' || move.ownership.kind === 'reused' ? 'unknown' : 'foreign';
+  }
+  if (claimed.device !== stat.device || claimed.inode !== stat.inode) return 'foreign';
+  return stat.size === 0n ? 'claimed' : 'ours';
+}
+
+async function lookAtVolume(
+  connection: Connection,
+  move: MoveRecord,
+  memory: Memory,
+): Promise<World['destination']> {
+  if (move.ownership.kind !== 'volume') return 'unknown';
+  try {
+    const pool = await connection.lookupStoragePoolByName(move.ownership.pool);
+    await pool.lookupVolumeByName(move.ownership.volume);
+    return memory.freshVolume ? 'claimed' : 'ours';
+  } catch (error) {
+    if (isLibvirtError(error, ErrorCode.NO_STORAGE_VOL)) return 'absent';
+    throw error;
+  }
+}
+
+/**
+ * Does the destination answer? Asked in a process of its own with a deadline, so that whatever hangs, hangs there.
+ * A server that never let us in beside QEMU is judged by the mirror alone, which keeps reaching zero.
+ */
+export async function askDestination(
+  context: Context,
+  move: MoveRecord,
+  memory: Memory,
+): Promise<World['answers']> {
+  const { host } = context;
+  if (host === undefined) return 'yes';
+  const { source } = move.destination;
+  if (source.kind === 'file' || source.kind === 'block') {
+    const probe = await host.probeStorage(source.path, ANSWER_WITHIN_MS);
+    return probe.ok ? 'yes' : 'silent';
+  }
+  const probe = await probeDestination(host, toImage(move.destination), ANSWER_WITHIN_MS);
+  if (probe.kind === 'answers') {
+    memory.everAnswered = true;
+    return 'yes';
+  }
+  return memory.everAnswered || probe.kind === 'error' ? 'silent' : 'yes';
+}

@@ -1,0 +1,36 @@
+// What one process remembers of a move between two looks at the world. All of it may be lost without harm.
+
+import type { World } from '../model/world.ts';
+import type { FileIdentity } from '../record/journal.ts';
+
+export interface Memory {
+  witnessed: World['witnessed'];
+  /** libvirt's words for a copy that it refused or that failed. */
+  failure?: string;
+  starts: number;
+  /** The file that we made as the destination. */
+  claimed?: FileIdentity;
+  /** --delete-source has been through: what it kept, it kept for a reason. */
+  sourcesSeenTo: boolean;
+  sides: World['sides'];
+  diverging: boolean;
+  /** The destination was seen to answer while the copy ran; a server that takes one client only never does. */
+  everAnswered: boolean;
+  /** We made the volume in this process, and nothing was copied to it yet. */
+  freshVolume: boolean;
+  /** Look whether the destination answers although the copy is not ready: it stands still. */
+  standsStill: boolean;
+}
+
+export function newMemory(): Memory {
+  return {
+    witnessed: 'nothing',
+    starts: 0,
+    sourcesSeenTo: false,
+    sides: 'not-asked',
+    diverging: false,
+    everAnswered: false,
+    freshVolume: false,
+    standsStill: false,
+  };
+}

@@ -1,0 +1,91 @@
+// Looks at the host: everything `decide` needs, nothing remembered but what `Memory` says.
+import { ErrorCode, isLibvirtError } from '@blockferry/libvirt';
+import type { MoveRecord } from '../model/record.ts';
+import type { Job, Stamp, World } from '../model/world.ts';
+import { type Journal, readJournal } from '../record/journal.ts';
+import { readMetadata, type StoredRecord } from '../record/metadata.ts';
+import { type Context, journalPlace } from '../run/context.ts';
+import { type Definitions, jobOf, readDefinitions, sideOf } from './definitions.ts';
+import { askDestination, lookAtDestination } from './destination.ts';
+import type { Memory } from './memory.ts';
+
+export interface Observation {
+  readonly world: World;
+  readonly definitions: Definitions | undefined;
+  readonly journal: Journal | undefined;
+  /** The record as it stands on the host: another verb may have changed or ended the move. */
+  readonly stored: MoveRecord | undefined;
+}
+
+/** Takes one look. @throws ConnectionClosed, LibvirtError, HostError, RecordUnreadable */
+export async function observe(context: Context, move: MoveRecord, memory: Memory): Promise<Observation> {
+  const connection = await context.link.connection();
+  const [definitions, journal] = await Promise.all([
+    readDefinitions(connection, move.domain.uuid),
+    readJournal(journalPlace(context, move)),
+  ]);
+  const live = definitions?.live;
+  const info = definitions?.running
+    ? await definitions.domain.blockJobInfo(move.disk).catch(noSuchDisk)
+    : null;
+  const job = jobOf(live, info, move);
+  const inLive = live && readMetadata(live, move.disk);
+  const inConfig = definitions?.config && readMetadata(definitions.config, move.disk);
+  const own = (found: StoredRecord | undefined) => (found?.record.id === move.id ? found : undefined);
+  const ownJournal = journal?.record.id === move.id ? journal : undefined;
+  const stored = own(inLive)?.record ?? own(inConfig)?.record ?? ownJournal?.record;
+  const liveSide = sideOf(live, move);
+  const [destination, answers, sourceRemains] = await Promise.all([
+    lookAtDestination(context, connection, move, ownJournal, job, memory),
+    shouldAsk(job, stored ?? move, memory) ? askDestination(context, move, memory) : ('not-asked' as const),
+    liveSide === 'destination' && move.options.deleteSource && !memory.sourcesSeenTo
+      ? sourcesRemain(context, move)
+      : false,
+  ]);
+  const world: World = {
+    domain: definitions === undefined ? 'gone' : definitions.running ? 'running' : 'off',
+    persistent: definitions?.persistent ?? false,
+    live: liveSide,
+    config: sideOf(definitions?.config, move),
+    job,
+    recorded: {
+      live: live ? stampOf(own(inLive)?.record) : 'unavailable',
+      config: definitions?.config ? stampOf(own(inConfig)?.record) : 'unavailable',
+      journal: stampOf(ownJournal?.record),
+    },
+    sameInstance: own(inLive)?.mark === true,
+    destination,
+    answers,
+    savedDefinition: ownJournal?.definition !== undefined,
+    sourceRemains,
+    sides: memory.sides,
+    ...(memory.failure !== undefined && { failure: memory.failure }),
+    witnessed: memory.witnessed,
+    diverging: memory.diverging,
+    starts: memory.starts,
+  };
+  return { world, definitions, journal: ownJournal, stored };
+}
+
+function stampOf(record: MoveRecord | undefined): Stamp | undefined {
+  return record && { phase: record.phase, goal: record.goal };
+}
+
+function shouldAsk(job: Job, move: MoveRecord, memory: Memory): boolean {
+  if (job.kind !== 'ours') return false;
+  return (job.state === 'ready' && move.goal === 'pivot') || memory.standsStill;
+}
+
+async function sourcesRemain(context: Context, move: MoveRecord): Promise<boolean> {
+  for (const { source } of move.sources) {
+    if (source.kind === 'file' && (await context.host?.stat(source.path))) return true;
+  }
+  return false;
+}
+
+/** A disk that was unplugged has no job; what became of it shows in the definition. */
+function noSuchDisk(error: unknown): null {
+  if (isLibvirtError(error, ErrorCode.INVALID_ARG) || isLibvirtError(error, ErrorCode.OPERATION_INVALID))
+    return null;
+  throw error;
+}

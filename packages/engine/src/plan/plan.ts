@@ -1,0 +1,98 @@
+// The plan: the steps a move will take, what each can leave behind, and how much there is to copy.
+import { describeSource } from '@blockferry/libvirt';
+import type { StepName } from '../model/decision.ts';
+import type { ImageRef, MoveRecord } from '../model/record.ts';
+import type { Bytes } from '../model/units.ts';
+import type { Preflight, Warning } from '../preflight/preflight.ts';
+
+export interface PlannedStep {
+  readonly step: StepName;
+  readonly what: string;
+  /** What stands if everything stops right after it. */
+  readonly leaves: string;
+}
+
+export interface Plan {
+  readonly move: MoveRecord;
+  readonly steps: readonly PlannedStep[];
+  readonly warnings: readonly Warning[];
+  readonly bytes: Bytes;
+  readonly capacity: Bytes;
+  /** Top first. */
+  readonly chainBefore: readonly ImageRef[];
+  readonly chainAfter: readonly ImageRef[];
+}
+
+/** Turns what preflight found into the plan that `move` runs. Pure. */
+export function planOf({ move, warnings, bytes, capacity, chain }: Preflight): Plan {
+  const shared = move.scope === 'shallow' ? chain.slice(1) : [];
+  return {
+    move,
+    steps: stepsOf(move),
+    warnings,
+    bytes,
+    capacity,
+    chainBefore: chain,
+    chainAfter: [move.destination, ...shared],
+  };
+}
+
+function stepsOf(move: MoveRecord): PlannedStep[] {
+  const to = describeSource(move.destination.source);
+  const from = describeSource(move.origin.source);
+  const untouched = `the guest on ${from}`;
+  const steps: PlannedStep[] = [
+    {
+      step: 'record',
+      what: `write the intent into the metadata of ${move.domain.name} and a journal`,
+      leaves: `${untouched}; a record that abort removes`,
+    },
+  ];
+  if (move.ownership.kind !== 'reused') {
+    const what = move.ownership.kind === 'volume' ? `create the volume ${to}` : `claim the file ${to}`;
+    steps.push({
+      step: 'claim-destination',
+      what,
+      leaves: `${untouched}; an empty ${to}, which abort removes`,
+    });
+  }
+  if (move.jobMode === 'undefine') {
+    steps.push({
+      step: 'undefine',
+      what: 'keep the definition aside and make the domain transient',
+      leaves: `${untouched}; resume or abort define it again`,
+    });
+  }
+  steps.push({
+    step: 'start-copy',
+    what: `mirror ${move.scope === 'shallow' ? 'the active image' : 'the whole chain'} to ${to}`,
+    leaves: `${untouched}; an unfinished copy, which resume completes and abort removes`,
+  });
+  if (move.goal === 'hold') return steps;
+  steps.push({
+    step: 'pivot',
+    what: `switch the guest to ${to}`,
+    leaves: `the guest on ${from} or ${to}, both complete; resume finds out which`,
+  });
+  if (move.jobMode === 'undefine') {
+    steps.push({
+      step: 'restore-definition',
+      what: 'define the domain again, its disk on the destination',
+      leaves: `the guest on ${to}`,
+    });
+  }
+  if (move.options.deleteSource) {
+    const names = move.sources.map(({ source }) => describeSource(source)).join(', ');
+    steps.push({
+      step: 'delete-source',
+      what: `delete ${names}, unless another domain uses it`,
+      leaves: `the guest on ${to}`,
+    });
+  }
+  steps.push({
+    step: 'close',
+    what: 'check both definitions and remove the record',
+    leaves: `the guest on ${to}`,
+  });
+  return steps;
+}

@@ -1,0 +1,45 @@
+// Reads the DEST argument: a path, a pool's volume, or a URI that QEMU knows.
+import { resolve } from 'node:path';
+import { type Location, parseImageUri, UnknownImageName } from '@blockferry/qemu';
+import { Refusal } from '../model/errors.ts';
+
+export type DestinationName =
+  /** Absolute. `directory` when the name ends in a slash. */
+  | { readonly kind: 'path'; readonly path: string; readonly directory: boolean }
+  | { readonly kind: 'pool'; readonly pool: string; readonly volume: string | undefined }
+  | { readonly kind: 'location'; readonly location: Location };
+
+/**
+ * @param workingDirectory against which a relative path is resolved; undefined when the host is another machine
+ * @throws Refusal `bad-destination`
+ */
+export function parseDestination(text: string, workingDirectory: string | undefined): DestinationName {
+  if (text === '') throw bad(text, 'it is empty');
+  if (text.startsWith('pool:')) return parsePool(text);
+  if (text.startsWith('/')) return path(text);
+  try {
+    const location = parseImageUri(text);
+    if (location !== null) return { kind: 'location', location };
+  } catch (error) {
+    if (!(error instanceof UnknownImageName)) throw error;
+    throw bad(text, error.message, `${error.hint} A file whose name contains a colon: ./${text}`);
+  }
+  if (workingDirectory === undefined) throw bad(text, 'on another machine it must be absolute');
+  return path(resolve(workingDirectory, text) + (text.endsWith('/') ? '/' : ''));
+}
+
+function path(text: string): DestinationName {
+  if (/[\0\n]/.test(text)) throw bad(text, 'a path with a line break or NUL cannot be given to libvirt');
+  const directory = text.endsWith('/');
+  return { kind: 'path', path: resolve(text), directory };
+}
+
+function parsePool(text: string): DestinationName {
+  const [, pool, volume] = /^pool:([^/]+)(?:\/(.+))?$/.exec(text) ?? [];
+  if (pool === undefined) throw bad(text, 'expected pool:NAME or pool:NAME/VOLUME');
+  return { kind: 'pool', pool, volume };
+}
+
+function bad(text: string, why: string, hint?: string): Refusal {
+  return new Refusal('bad-destination', `${text}: ${why}`, { destination: text }, hint);
+}

@@ -1,0 +1,180 @@
+// Everything that can be refused is refused here, before anything is touched; the rest becomes the move's record.
+import { randomBytes } from 'node:crypto';
+import { describeSource, diskElement } from '@blockferry/libvirt';
+import { Refusal } from '../model/errors.ts';
+import type { ImageRef, JobMode, MoveRecord } from '../model/record.ts';
+import type { Bytes } from '../model/units.ts';
+import { sideOf } from '../observe/definitions.ts';
+import type { Context } from '../run/context.ts';
+import { toSource } from '../storage/to-image.ts';
+import { type Destination, resolveDestination } from './destination.ts';
+import { checkDestination } from './destination-checks.ts';
+import type { MoveRequest } from './request.ts';
+import { gather, type Situation } from './situation.ts';
+import { bytesToCopy } from './size.ts';
+import { checkSource } from './source-checks.ts';
+
+export interface Warning {
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface Preflight {
+  readonly move: MoveRecord;
+  readonly warnings: readonly Warning[];
+  readonly bytes: Bytes;
+  readonly capacity: Bytes;
+  /** The disk's chain before, top first, for the plan. */
+  readonly chain: readonly ImageRef[];
+}
+
+/** Block copy jobs of persistent domains need a flag that libvirt has since 3.5.0. */
+const TRANSIENT_JOB_SINCE = 3_005_000n;
+const SYNCHRONOUS_WRITES_SINCE = 8_000_000n;
+
+/** @throws Refusal, with nothing touched */
+export async function preflight(context: Context, request: MoveRequest): Promise<Preflight> {
+  const connection = await context.link.connection();
+  const situation = await gather(connection, context.host, request);
+  if (situation.open !== undefined) throw underWay(situation.open);
+  checkOptions(request, situation.libVersion);
+  checkSource(situation, request.scope);
+  const destination = await resolveDestination(situation, request);
+  await checkDestination(situation, request, destination);
+  const move = await recordOf(situation, request, destination);
+  return {
+    move,
+    warnings: warningsFor(situation, move),
+    bytes: bytesToCopy(situation, request.scope),
+    capacity: situation.capacity,
+    chain: chainOf(situation),
+  };
+}
+
+export function underWay(open: MoveRecord): Refusal {
+  const { name } = open.domain;
+  return new Refusal(
+    'move-under-way',
+    `${open.disk} of ${name} is being moved to ${describeSource(open.destination.source)} already`,
+    { id: open.id },
+    `continue it: blockferry resume ${name}; or undo it: blockferry abort ${name} ${open.disk}`,
+  );
+}
+
+function checkOptions({ options }: MoveRequest, libVersion: bigint): void {
+  const { granularity, synchronousWrites, converge } = options;
+  if (granularity !== undefined && (granularity < 512 || (granularity & (granularity - 1)) !== 0)) {
+    throw new Refusal(
+      'bad-granularity',
+      `--granularity ${granularity} is not a power of two of at least 512`,
+    );
+  }
+  if ((synchronousWrites || converge) && libVersion < SYNCHRONOUS_WRITES_SINCE) {
+    throw new Refusal('libvirt-too-old', 'synchronous writes need libvirt 8.0 on the host');
+  }
+}
+
+async function recordOf(
+  situation: Situation,
+  request: MoveRequest,
+  destination: Destination,
+): Promise<MoveRecord> {
+  const { disk, live, definitions } = situation;
+  const top = disk.chain[0];
+  if (top === undefined) throw new Refusal('not-a-disk', `${disk.target} has no image`);
+  const jobMode = jobModeOf(situation, request);
+  if (jobMode === 'undefine') await checkUndefine(situation);
+  const chain = chainOf(situation);
+  return {
+    version: 1,
+    id: randomBytes(4).toString('hex'),
+    domain: { name: live.name, uuid: definitions.domain.uuid },
+    disk: disk.target,
+    strategy: 'mirror',
+    scope: request.scope,
+    origin: { source: top.source, format: top.format ?? 'raw' },
+    destination: destination.image,
+    ownership: destination.ownership,
+    sources: request.scope === 'shallow' ? chain.slice(0, 1) : chain,
+    jobMode,
+    options: request.options,
+    destinationXml: destinationXml(situation, request, destination),
+    phase: 'copying',
+    goal: request.hold ? 'hold' : 'pivot',
+  };
+}
+
+function jobModeOf({ definitions, libVersion }: Situation, request: MoveRequest): JobMode {
+  if (!definitions.persistent) return 'plain';
+  return request.undefine || libVersion < TRANSIENT_JOB_SINCE ? 'undefine' : 'transient-job';
+}
+
+/** Undefining drops what hangs on the definition and would not come back with it. */
+async function checkUndefine({ definitions, live, checkpoints }: Situation): Promise<void> {
+  const snapshots = (await definitions.domain.listAllSnapshots()).length;
+  if (snapshots === 0 && checkpoints === 0) return;
+  throw new Refusal(
+    'undefine-loses-snapshots',
+    `${live.name} must be made transient for the copy, and its ${snapshots} snapshot(s) and ${checkpoints} checkpoint(s) would be forgotten`,
+    {},
+    'a host with libvirt 3.5 or later needs no such thing',
+  );
+}
+
+function destinationXml(
+  { disk, capacity }: Situation,
+  request: MoveRequest,
+  { image, ownership }: Destination,
+): string {
+  if (request.destinationXml !== undefined) return request.destinationXml;
+  const sliced = image.source.kind === 'block' && image.format === 'raw' && ownership.kind === 'reused';
+  return diskElement(image.source, image.format, {
+    ...(sliced && { slice: capacity }),
+    ...(disk.driver.metadataCache !== undefined && { metadataCache: disk.driver.metadataCache }),
+  });
+}
+
+function chainOf({ chain, disk }: Situation): ImageRef[] {
+  if (chain !== undefined) {
+    return chain.map(({ image }) => ({ source: toSource(image.location), format: image.format }));
+  }
+  return disk.chain.map(({ source, format }) => ({ source, format: format ?? 'raw' }));
+}
+
+function warningsFor(situation: Situation, move: MoveRecord): Warning[] {
+  const { snapshots, chain, definitions, disk } = situation;
+  const warnings: Warning[] = [];
+  const say = (code: string, message: string) => warnings.push({ code, message });
+  if (snapshots.length > 0) {
+    say(
+      'snapshots-name-source',
+      `libvirt's snapshots ${snapshots.join(', ')} name the old images; after the move they cannot be reverted to or deleted with their files`,
+    );
+  }
+  if (move.scope === 'shallow' && chain?.[0]?.backing?.relative) {
+    say(
+      'backing-becomes-absolute',
+      'the source names its backing file relative to itself; the copy will name it absolutely',
+    );
+  }
+  if (situation.host === undefined) {
+    say(
+      'no-host',
+      'this connection gives no way to run tools on the host: chains, free space and the destination could not be checked',
+    );
+  }
+  if (definitions.persistent && sideOf(definitions.config, move) !== 'origin') {
+    say(
+      'definition-differs',
+      `the persistent definition does not name the disk's current image for ${disk.target}; it is left as it is`,
+    );
+  }
+  if (
+    move.scope === 'flatten' &&
+    chain?.some((image) => image.bitmaps.length > 0) &&
+    move.destination.format === 'raw'
+  ) {
+    say('bitmaps-lost', 'persistent bitmaps of the chain are lost in a raw image');
+  }
+  return warnings;
+}

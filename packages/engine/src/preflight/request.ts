@@ -1,0 +1,22 @@
+// What an operator asks for, before anything of it has been looked at.
+import type { CopyOptions, Scope } from '../model/record.ts';
+
+export interface MoveRequest {
+  /** Name or UUID. */
+  readonly domain: string;
+  /** Target dev (`vda`), or the path of the disk's active image. */
+  readonly disk: string;
+  /** A file, a directory, a block device, `pool:NAME[/VOLUME]`, or a URI that QEMU knows. Not with destinationXml. */
+  readonly destination?: string;
+  /** A libvirt <disk> element that names the destination. */
+  readonly destinationXml?: string;
+  readonly scope: Scope;
+  /** The destination's format; by default the source's. */
+  readonly format?: string;
+  /** The destination exists and is to be used as it is. */
+  readonly reuseExternal: boolean;
+  readonly hold: boolean;
+  /** Start the copy the way daemons before libvirt 3.5 need it, even if this one does not. */
+  readonly undefine: boolean;
+  readonly options: CopyOptions;
+}

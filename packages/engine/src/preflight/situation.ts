@@ -1,0 +1,168 @@
+// Everything preflight looks at: read once, before the checks, and without touching anything.
+import {
+  type Connection,
+  type DiskDefinition,
+  type DomainXml,
+  ErrorCode,
+  isLibvirtError,
+  snapshotFiles,
+} from '@blockferry/libvirt';
+import {
+  BrokenChain,
+  type ChainImage,
+  type Host,
+  QemuImgError,
+  readChain,
+  UndeclaredFormat,
+} from '@blockferry/qemu';
+import { Refusal } from '../model/errors.ts';
+import type { MoveRecord } from '../model/record.ts';
+import type { Bytes } from '../model/units.ts';
+import { type Definitions, readDefinitions } from '../observe/definitions.ts';
+import { readUsage, type Usage } from '../observe/usage.ts';
+import { readMetadata } from '../record/metadata.ts';
+import { toImage } from '../storage/to-image.ts';
+
+export interface Situation {
+  readonly connection: Connection;
+  readonly host: Host | undefined;
+  readonly definitions: Definitions;
+  readonly live: DomainXml;
+  readonly disk: DiskDefinition;
+  /** The chain as its images tell it, top first; undefined where we cannot run tools on the host. */
+  readonly chain: readonly ChainImage[] | undefined;
+  /** Bytes the guest sees. */
+  readonly capacity: Bytes;
+  readonly usage: Usage;
+  /** A block job on the disk, whosever. */
+  readonly job: string | undefined;
+  readonly backupRuns: boolean;
+  readonly checkpoints: number;
+  /** libvirt snapshots that name images of this disk. */
+  readonly snapshots: readonly string[];
+  /** A move of this disk that has not ended. */
+  readonly open: MoveRecord | undefined;
+  readonly libVersion: bigint;
+}
+
+/** Finds a domain by name or UUID. @throws Refusal `no-such-domain` */
+export async function findDomain(connection: Connection, nameOrUuid: string) {
+  const isUuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(nameOrUuid);
+  try {
+    return isUuid
+      ? await connection.lookupDomainByUuid(nameOrUuid.toLowerCase())
+      : await connection.lookupDomainByName(nameOrUuid);
+  } catch (error) {
+    if (!isLibvirtError(error, ErrorCode.NO_DOMAIN)) throw error;
+    const hint = 'blockferry list shows the domains of this connection';
+    throw new Refusal('no-such-domain', `there is no domain ${nameOrUuid}`, { domain: nameOrUuid }, hint, {
+      cause: error,
+    });
+  }
+}
+
+/** @throws Refusal when the domain or disk is not there or not in a state that can be moved. */
+export async function gather(
+  connection: Connection,
+  host: Host | undefined,
+  request: { readonly domain: string; readonly disk: string },
+): Promise<Situation> {
+  const { uuid } = await findDomain(connection, request.domain);
+  const definitions = await readDefinitions(connection, uuid);
+  const { live } = definitions ?? {};
+  if (definitions === undefined || live === undefined) {
+    throw new Refusal(
+      'domain-off',
+      `${request.domain} is not running: strategy mirror moves the disks of running domains`,
+      { domain: request.domain },
+      `start it first: virsh start ${request.domain}`,
+    );
+  }
+  const disk = findDisk(live, request.disk);
+  const { domain } = definitions;
+  const chain = host === undefined || disk.source === undefined ? undefined : await chainOf(host, disk);
+  const [info, blockInfo, usage, backupRuns, checkpoints, snapshots, libVersion] = await Promise.all([
+    domain.blockJobInfo(disk.target),
+    domain.blockInfo(disk.target),
+    readUsage(connection, host),
+    backupUnderWay(domain),
+    domain.listAllCheckpoints(),
+    snapshotsNaming(domain, disk),
+    connection.libVersion(),
+  ]);
+  return {
+    connection,
+    host,
+    definitions,
+    live,
+    disk,
+    chain,
+    capacity: chain?.[0]?.virtualSize ?? blockInfo.capacity,
+    usage,
+    job: disk.mirror?.job ?? info?.type,
+    backupRuns,
+    checkpoints: checkpoints.length,
+    snapshots,
+    open: (
+      readMetadata(live, disk.target) ??
+      (definitions.config && readMetadata(definitions.config, disk.target))
+    )?.record,
+    libVersion,
+  };
+}
+
+/** @throws Refusal `no-such-disk`, naming those there are */
+export function findDisk(live: DomainXml, name: string): DiskDefinition {
+  const disks = live.disks();
+  const found = disks.find(
+    ({ target, source }) =>
+      target === name || ((source?.kind === 'file' || source?.kind === 'block') && source.path === name),
+  );
+  if (found !== undefined) return found;
+  const targets = disks.map((disk) => disk.target);
+  throw new Refusal(
+    'no-such-disk',
+    `${live.name} has no disk ${name}`,
+    { domain: live.name, disk: name, disks: targets },
+    `its disks are: ${targets.join(', ') || 'none'}`,
+  );
+}
+
+async function chainOf(host: Host, disk: DiskDefinition): Promise<readonly ChainImage[] | undefined> {
+  const top = disk.chain[0];
+  if (top === undefined) return undefined;
+  try {
+    return await readChain(host, toImage({ source: top.source, format: top.format ?? 'raw' }));
+  } catch (error) {
+    if (error instanceof UndeclaredFormat)
+      throw new Refusal('format-undeclared', error.message, {}, error.hint, { cause: error });
+    if (error instanceof BrokenChain || error instanceof QemuImgError) {
+      throw new Refusal('chain-broken', error.message, {}, error.hint, { cause: error });
+    }
+    throw error;
+  }
+}
+
+async function backupUnderWay(domain: Definitions['domain']): Promise<boolean> {
+  try {
+    await domain.backupGetXmlDesc();
+    return true;
+  } catch (error) {
+    // No backup job, or a daemon that does not know them.
+    const none =
+      isLibvirtError(error, ErrorCode.NO_DOMAIN_BACKUP) ||
+      isLibvirtError(error, ErrorCode.NO_SUPPORT) ||
+      isLibvirtError(error, ErrorCode.RPC);
+    if (none) return false;
+    throw error;
+  }
+}
+
+async function snapshotsNaming(domain: Definitions['domain'], disk: DiskDefinition): Promise<string[]> {
+  const names: string[] = [];
+  for (const snapshot of await domain.listAllSnapshots()) {
+    const { name, disks } = snapshotFiles(await snapshot.getXmlDesc());
+    if (disks.some(({ target }) => target === disk.target)) names.push(name);
+  }
+  return names;
+}

@@ -1,0 +1,99 @@
+// What about the domain and its disk speaks against a move. Each check is a function of the situation alone.
+import { Refusal } from '../model/errors.ts';
+import type { Scope } from '../model/record.ts';
+import type { Situation } from './situation.ts';
+
+type Check = (situation: Situation, scope: Scope) => Refusal | undefined;
+
+/** @throws the first Refusal */
+export function checkSource(situation: Situation, scope: Scope): void {
+  for (const check of [isADisk, isFree, isWritable, isPlain, keepsInternalSnapshots, isHealthy]) {
+    const refusal = check(situation, scope);
+    if (refusal !== undefined) throw refusal;
+  }
+}
+
+const isADisk: Check = ({ disk, live }) => {
+  if (disk.device === 'disk' && disk.source !== undefined) return undefined;
+  const what = disk.source === undefined ? 'has no medium' : `is a ${disk.device}`;
+  return new Refusal('not-a-disk', `${disk.target} of ${live.name} ${what}: only disks are moved`, {
+    disk: disk.target,
+  });
+};
+
+const isFree: Check = ({ job, backupRuns, disk, live }) => {
+  if (job !== undefined) {
+    return new Refusal(
+      'disk-busy',
+      `a ${job} job is running on ${disk.target} of ${live.name}`,
+      { disk: disk.target, job },
+      `wait for it, or end it: virsh blockjob ${live.name} ${disk.target} --abort`,
+    );
+  }
+  if (!backupRuns) return undefined;
+  return new Refusal(
+    'backup-runs',
+    `a backup of ${live.name} is running`,
+    {},
+    `wait for it, or: virsh domjobabort ${live.name}`,
+  );
+};
+
+const isWritable: Check = ({ disk }) => {
+  if (disk.readonly)
+    return new Refusal(
+      'disk-readonly',
+      `${disk.target} is read-only: QEMU mirrors writable disks only`,
+      {},
+      'copy its file, and attach the copy: virsh change-media or virsh update-device',
+    );
+  if (disk.transient)
+    return new Refusal('disk-transient', `${disk.target} is transient: its changes end with the domain`);
+  if (disk.shareable)
+    return new Refusal(
+      'disk-shareable',
+      `${disk.target} is shareable: another domain may write to it while it is copied`,
+    );
+  const kind = disk.source?.kind;
+  if (kind === 'vhostuser' || kind === 'vhostvdpa' || kind === 'nvme' || kind === 'dir' || kind === 'other') {
+    return new Refusal(
+      'unsupported-storage',
+      `${disk.target} is on ${kind} storage, which QEMU cannot mirror`,
+    );
+  }
+  return undefined;
+};
+
+const isPlain: Check = ({ disk, chain }) => {
+  const encrypted = disk.encrypted || chain?.some((image) => image.encryption !== null) === true;
+  if (!encrypted) return undefined;
+  return new Refusal(
+    'encrypted',
+    `${disk.target} is encrypted, and a mirror would write its plain contents to the destination`,
+  );
+};
+
+const keepsInternalSnapshots: Check = ({ chain, disk }, scope) => {
+  const lost =
+    (scope === 'shallow' ? chain?.slice(0, 1) : chain)?.flatMap((image) =>
+      image.snapshots.map(({ name }) => name),
+    ) ?? [];
+  if (lost.length === 0) return undefined;
+  return new Refusal(
+    'internal-snapshots',
+    `${disk.target} has internal snapshots (${lost.join(', ')}), which a mirror loses without a word`,
+    { snapshots: lost },
+    'delete them first, if they are not needed: virsh snapshot-delete',
+  );
+};
+
+const isHealthy: Check = ({ chain }) => {
+  const corrupt = chain?.find((image) => image.corrupt);
+  if (corrupt === undefined) return undefined;
+  return new Refusal(
+    'image-corrupt',
+    'an image of the chain is marked corrupt',
+    {},
+    'shut the domain off and run: qemu-img check -r leaks',
+  );
+};

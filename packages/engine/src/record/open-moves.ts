@@ -1,0 +1,85 @@
+// The list of moves begun from this machine and not ended: one small file each in a state directory. It is how a
+// move is found whose domain is gone, and where journals stand that have no place beside the destination.
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { Host } from '@blockferry/qemu';
+import type { MoveRecord } from '../model/record.ts';
+import type { JournalPlace } from './journal.ts';
+
+/** `$BLOCKFERRY_STATE_DIR`, else /var/lib/blockferry for root and $XDG_STATE_HOME/blockferry for users. */
+export function stateDirectory(env: NodeJS.ProcessEnv, uid: number): string {
+  if (env.BLOCKFERRY_STATE_DIR) return env.BLOCKFERRY_STATE_DIR;
+  if (uid === 0) return '/var/lib/blockferry';
+  return join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'blockferry');
+}
+
+interface Entry {
+  readonly uri: string;
+  readonly domain: { readonly name: string; readonly uuid: string };
+  readonly disk: string;
+  /** Path of the journal on the domain's host; absent when the journal is the file `.journal` beside this one. */
+  readonly journal?: string;
+}
+
+export class OpenMoves {
+  readonly #host: Host;
+  readonly #directory: string;
+
+  /** @param host the machine we run on */
+  constructor(host: Host, directory: string) {
+    this.#host = host;
+    this.#directory = directory;
+  }
+
+  /** Where the journal of a move goes whose destination is no file that we can stand beside. */
+  placeFor(record: MoveRecord): JournalPlace {
+    return { host: this.#host, path: `${this.#base(record)}.journal` };
+  }
+
+  /** Notes that a move is open. May be repeated. */
+  async note(record: MoveRecord, uri: string, journal: string | undefined): Promise<void> {
+    await this.#host.mkdir(this.#directory, { parents: true, mode: 0o700 });
+    const { domain, disk } = record;
+    const entry: Entry = { uri, domain, disk, ...(journal !== undefined && { journal }) };
+    await this.#host.writeFileAtomic(`${this.#base(record)}.open`, `${JSON.stringify(entry)}\n`, {
+      mode: 0o600,
+    });
+  }
+
+  async forget(record: MoveRecord): Promise<void> {
+    await this.#host.unlink(`${this.#base(record)}.open`);
+  }
+
+  /** The journals of open moves of one domain (by name or UUID), or of all. */
+  async journals(domain: string | undefined, remote: Host | undefined): Promise<JournalPlace[]> {
+    if ((await this.#host.stat(this.#directory)) === null) return [];
+    const names = (await this.#host.readdir(this.#directory)).filter((name) => name.endsWith('.open'));
+    const places: JournalPlace[] = [];
+    for (const name of names) {
+      const text = await this.#host.readFile(join(this.#directory, name));
+      const entry = text === null ? undefined : parseEntry(text);
+      if (entry === undefined) continue;
+      if (domain !== undefined && entry.domain.name !== domain && entry.domain.uuid !== domain) continue;
+      if (entry.journal === undefined) {
+        places.push({ host: this.#host, path: join(this.#directory, name.replace(/\.open$/, '.journal')) });
+      } else if (remote !== undefined) places.push({ host: remote, path: entry.journal });
+    }
+    return places;
+  }
+
+  #base(record: MoveRecord): string {
+    return join(this.#directory, `${record.domain.uuid}-${record.disk}`);
+  }
+}
+
+function parseEntry(text: string): Entry | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === 'object' && parsed !== null && 'domain' in parsed
+      ? (parsed as Entry)
+      : undefined;
+  } catch {
+    // A half-written entry cannot be: they are renamed into place. Somebody else's file is none of ours.
+    return undefined;
+  }
+}

@@ -1,0 +1,37 @@
+// The verbs `pivot`, `abort` and `resume --use` change what is wanted of an open move; the loop does the rest.
+import { record } from '../act/record.ts';
+import { Refusal } from '../model/errors.ts';
+import type { Goal, MoveRecord } from '../model/record.ts';
+import { newMemory } from '../observe/memory.ts';
+import { observe } from '../observe/observe.ts';
+import type { Context } from './context.ts';
+
+export interface Change {
+  readonly goal?: Goal;
+  /** Which image is the truth, where only a person can tell. */
+  readonly use?: 'source' | 'destination';
+}
+
+/**
+ * Writes the changed intent to every place of the record; a blockferry that runs this move reads it there at its
+ * next look. May be repeated.
+ *
+ * @throws Refusal `not-ready` for `keep` before the mirror is ready: the copy would not be complete
+ * @returns the record as it now stands
+ */
+export async function changeGoal(context: Context, move: MoveRecord, change: Change): Promise<MoveRecord> {
+  const memory = newMemory();
+  const observation = await observe(context, move, memory);
+  const { job } = observation.world;
+  if (change.goal === 'keep' && !(job.kind === 'ours' && job.state === 'ready')) {
+    throw new Refusal(
+      'not-ready',
+      `the copy of ${move.disk} is not complete, so there is nothing to keep yet`,
+      {},
+      `wait until blockferry status ${move.domain.name} says ready`,
+    );
+  }
+  const changed = { ...(observation.stored ?? move), ...change };
+  await record({ context, observation, move: changed, memory, warn: () => {} });
+  return changed;
+}

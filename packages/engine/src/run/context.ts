@@ -1,0 +1,23 @@
+// What every effect of a move works with.
+import type { Host } from '@blockferry/qemu';
+import type { MoveRecord } from '../model/record.ts';
+import type { JournalPlace } from '../record/journal.ts';
+import { journalPathFor } from '../record/journal.ts';
+import type { OpenMoves } from '../record/open-moves.ts';
+import type { Link } from './link.ts';
+
+export interface Context {
+  readonly link: Link;
+  /** The machine that the domain runs on, where we can run programs; undefined over TLS or TCP. */
+  readonly host: Host | undefined;
+  readonly openMoves: OpenMoves;
+}
+
+/** The journal's place: beside a destination file that we can reach, else in our own state directory. */
+export function journalPlace(context: Context, record: MoveRecord): JournalPlace {
+  const { source } = record.destination;
+  if (context.host !== undefined && source.kind === 'file' && record.ownership.kind !== 'volume') {
+    return { host: context.host, path: journalPathFor(source.path) };
+  }
+  return context.openMoves.placeFor(record);
+}

@@ -1,0 +1,26 @@
+// libvirt says only "Copy failed": looks for the reason at the destination.
+import type { MoveRecord } from '../model/record.ts';
+import type { Context } from './context.ts';
+
+const PROBE_MS = 3_000;
+/** Less than this free is "full" for a copy that just failed: bytes. */
+const FULL_BELOW = 1n << 20n;
+
+export async function diagnoseFailure(context: Context, move: MoveRecord): Promise<string> {
+  const failed = 'the copy failed';
+  const { source } = move.destination;
+  if (context.host === undefined) return failed;
+  if (source.kind !== 'file' && source.kind !== 'block') {
+    return `${failed}: the destination's server ended the connection or refused a write`;
+  }
+  const probe = await context.host.probeStorage(source.path, PROBE_MS);
+  if (source.kind === 'file') {
+    const space = await context.host
+      .statfs(source.path.replace(/\/[^/]*$/, '') || '/')
+      .catch(() => undefined);
+    if (space !== undefined && space.available < FULL_BELOW) return `${failed}: the destination is full`;
+  }
+  return probe.ok
+    ? `${failed}: the destination refused a write`
+    : `${failed}: the destination: ${probe.detail}`;
+}

@@ -1,0 +1,72 @@
+// Finds the moves that have not ended: in the definitions of a domain, in journals, and in our own notes.
+import type { Connection } from '@blockferry/libvirt';
+import { Refusal } from '../model/errors.ts';
+import type { MoveRecord } from '../model/record.ts';
+import { readDefinitions } from '../observe/definitions.ts';
+import { findDomain } from '../preflight/situation.ts';
+import { journalPathFor, readJournal } from '../record/journal.ts';
+import { readMetadata } from '../record/metadata.ts';
+import type { Context } from './context.ts';
+
+/**
+ * The open moves of one domain: by its metadata, by the journal beside a mirror that runs (when the domain was
+ * defined anew and its record wiped), and by our notes (when the domain is gone).
+ *
+ * @param name name or UUID; a domain that is gone is found by our notes
+ * @throws Refusal `no-such-domain` if there is neither a domain nor a note of that name
+ */
+export async function findMoves(context: Context, name: string): Promise<MoveRecord[]> {
+  const connection = await context.link.connection();
+  const found = new Map<string, MoveRecord>();
+  const note = (record: MoveRecord | undefined) =>
+    record && found.set(record.id, found.get(record.id) ?? record);
+  const uuid = await findDomain(connection, name).then(
+    (domain) => domain.uuid,
+    (error: unknown) => {
+      if (error instanceof Refusal) return error;
+      throw error;
+    },
+  );
+  if (typeof uuid === 'string') for (const record of await inDomain(context, connection, uuid)) note(record);
+  for (const place of await context.openMoves.journals(
+    typeof uuid === 'string' ? uuid : name,
+    context.host,
+  )) {
+    note((await readJournal(place))?.record);
+  }
+  if (uuid instanceof Refusal && found.size === 0) throw uuid;
+  return [...found.values()];
+}
+
+async function inDomain(context: Context, connection: Connection, uuid: string): Promise<MoveRecord[]> {
+  const definitions = await readDefinitions(connection, uuid);
+  const records: MoveRecord[] = [];
+  const disks = new Set(
+    [definitions?.live, definitions?.config].flatMap((xml) => xml?.disks().map((d) => d.target) ?? []),
+  );
+  for (const disk of disks) {
+    const stored =
+      (definitions?.live && readMetadata(definitions.live, disk)) ??
+      (definitions?.config && readMetadata(definitions.config, disk));
+    if (stored !== undefined) records.push(stored.record);
+    const mirror = definitions?.live?.disk(disk)?.mirror?.source;
+    if (stored !== undefined || mirror?.kind !== 'file' || context.host === undefined) continue;
+    const journal = await readJournal({ host: context.host, path: journalPathFor(mirror.path) });
+    if (journal !== undefined) records.push(journal.record);
+  }
+  return records;
+}
+
+/** The open moves of every domain of the connection, and of those that are gone. */
+export async function findAllMoves(context: Context): Promise<MoveRecord[]> {
+  const connection = await context.link.connection();
+  const found = new Map<string, MoveRecord>();
+  for (const domain of await connection.listAllDomains()) {
+    for (const record of await inDomain(context, connection, domain.uuid)) found.set(record.id, record);
+  }
+  for (const place of await context.openMoves.journals(undefined, context.host)) {
+    const record = (await readJournal(place))?.record;
+    if (record !== undefined && !found.has(record.id)) found.set(record.id, record);
+  }
+  return [...found.values()];
+}

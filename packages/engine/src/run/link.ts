@@ -1,0 +1,56 @@
+// A libvirt connection that comes back: libvirtd may restart at any time while QEMU's jobs go on.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Connection, ConnectionClosed, connect, type Domain } from '@blockferry/libvirt';
+import type { Millis } from '../model/units.ts';
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 2_000;
+
+export class Link {
+  readonly uri: string | undefined;
+  #connection: Connection | undefined;
+
+  constructor(uri: string | undefined) {
+    this.uri = uri;
+  }
+
+  /** The connection that works now; opens one if there is none. @throws what `connect` throws */
+  async connection(signal?: AbortSignal): Promise<Connection> {
+    if (this.#connection === undefined || this.#connection.isClosed) {
+      this.#connection = await connect(this.uri, signal && { signal });
+    }
+    return this.#connection;
+  }
+
+  async domain(uuid: string): Promise<Domain> {
+    return (await this.connection()).lookupDomainByUuid(uuid);
+  }
+
+  /**
+   * Waits until the daemon answers again, for at most `patienceMs`.
+   *
+   * @throws the last connection error once patience is over, or the signal's reason
+   */
+  async reconnect(patienceMs: Millis, signal: AbortSignal): Promise<void> {
+    const giveUpAt = performance.now() + patienceMs;
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      try {
+        await this.connection(signal);
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (performance.now() + pause > giveUpAt) throw error;
+        await sleep(pause, undefined, { signal });
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#connection?.close();
+  }
+}
+
+/** Is it the connection that failed, and not the call? Then nothing is known of the call: look again. */
+export function isLinkLost(error: unknown): boolean {
+  return error instanceof ConnectionClosed;
+}

@@ -1,0 +1,54 @@
+// Follows the mirror's progress: rate, time to go, the guest's write rate, and whether it converges.
+import type { Domain } from '@blockferry/libvirt';
+import { type Pace, paceOf, recent, type Sample } from '../decide/convergence.ts';
+import type { Job } from '../model/world.ts';
+import type { ProgressReport } from './report.ts';
+
+/** The rate shown is the mean of this much time. */
+const RATE_WINDOW_MS = 5_000;
+
+interface GuestSample {
+  readonly at: number;
+  readonly written: bigint;
+}
+
+export class Progress {
+  #samples: Sample[] = [];
+  #guest: GuestSample[] = [];
+
+  /** Forget everything: a new copy begins. */
+  reset(): void {
+    this.#samples = [];
+    this.#guest = [];
+  }
+
+  /** Takes a sample of the job and of the guest's writes. */
+  async sample(domain: Domain, disk: string, job: Job & { kind: 'ours' }): Promise<ProgressReport> {
+    const at = performance.now();
+    this.#samples = recent([...this.#samples, { at, cur: job.cur, end: job.end }]);
+    const stats = await domain.blockStats(disk);
+    const written = stats.wr_bytes;
+    if (typeof written === 'bigint')
+      this.#guest = [...this.#guest.filter((s) => at - s.at <= RATE_WINDOW_MS), { at, written }];
+    const rate = rateOf(
+      this.#samples.filter((s) => at - s.at <= RATE_WINDOW_MS).map((s) => ({ at: s.at, value: s.cur })),
+    );
+    const guestWriteRate = rateOf(this.#guest.map((s) => ({ at: s.at, value: s.written })));
+    const remaining = job.end - job.cur;
+    const net = rate === undefined ? undefined : rate - (guestWriteRate ?? 0n);
+    const etaMs = net !== undefined && net > 0n ? Number((remaining * 1000n) / net) : undefined;
+    return { type: 'progress', copied: job.cur, total: job.end, rate, etaMs, guestWriteRate };
+  }
+
+  pace(): Pace {
+    return paceOf(this.#samples);
+  }
+}
+
+function rateOf(samples: readonly { readonly at: number; readonly value: bigint }[]): bigint | undefined {
+  const first = samples[0];
+  const last = samples.at(-1);
+  if (first === undefined || last === undefined || last.at - first.at < 200) return undefined;
+  const rate = (Number(last.value - first.value) * 1000) / (last.at - first.at);
+  return BigInt(Math.max(0, Math.round(rate)));
+}

@@ -1,0 +1,21 @@
+// What a move says while it runs. The command line shows it; nothing here knows of terminals.
+import type { StepName, Wait } from '../model/decision.ts';
+import type { Goal, Phase } from '../model/record.ts';
+import type { Bytes, BytesPerSecond, Millis } from '../model/units.ts';
+
+export type Report =
+  | { readonly type: 'phase'; readonly phase: Phase; readonly goal: Goal }
+  | { readonly type: 'step'; readonly step: StepName }
+  | ProgressReport
+  | { readonly type: 'waiting'; readonly wait: Wait }
+  | { readonly type: 'warning'; readonly code: string; readonly message: string };
+
+export interface ProgressReport {
+  readonly type: 'progress';
+  readonly copied: Bytes;
+  readonly total: Bytes;
+  readonly rate: BytesPerSecond | undefined;
+  /** Unknown while the rate is, or while the guest writes as fast as the mirror copies. */
+  readonly etaMs: Millis | undefined;
+  readonly guestWriteRate: BytesPerSecond | undefined;
+}

@@ -1,0 +1,223 @@
+// The loop: observe, decide, act, until the move has ended. There is no other path for recovery.
+import { CallTimeout, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
+import { act } from '../act/act.ts';
+import { decide } from '../decide/decide.ts';
+import type { Decision, Outcome, Question, StepName } from '../model/decision.ts';
+import { messageOf } from '../model/errors.ts';
+import type { MoveRecord } from '../model/record.ts';
+import { type Millis, unreachable } from '../model/units.ts';
+import { type Memory, newMemory } from '../observe/memory.ts';
+import { type Observation, observe } from '../observe/observe.ts';
+import { Bell } from './bell.ts';
+import type { Context } from './context.ts';
+import { diagnoseFailure } from './diagnose.ts';
+import { isLinkLost } from './link.ts';
+import { Progress } from './progress.ts';
+import type { Report } from './report.ts';
+import { Watch } from './watch.ts';
+
+/** The slow poll that catches what events missed, and the pace of progress reports. */
+const POLL_MS = 500;
+/** How long a daemon may be away before the move stops waiting for it; it stays resumable. */
+const DAEMON_PATIENCE_MS = 60_000;
+
+export interface RunOptions {
+  readonly signal: AbortSignal;
+  readonly report: (report: Report) => void;
+  /** Called after each step has been carried out. Tests stop the process there. */
+  readonly afterStep?: (step: StepName) => void;
+}
+
+export interface Ended {
+  readonly ending:
+    | Outcome
+    | { readonly kind: 'ask'; readonly question: Question }
+    | { readonly kind: 'stopped' };
+  readonly move: MoveRecord;
+  /** From the order to pivot until its success was seen; undefined if this run did not pivot. */
+  readonly cutoverMs: Millis | undefined;
+  readonly durationMs: Millis;
+}
+
+/**
+ * Runs a move from wherever it stands to its end, or until `signal` aborts: then it stops between two steps, and
+ * `resume` goes on from there.
+ *
+ * @throws StepFailed, LibvirtError, HostError, RecordUnreadable: the record stands and the guest runs on; asking
+ *   again continues. A connection that drops is waited for (60 s) before ConnectionClosed is thrown.
+ */
+export async function runMove(context: Context, move: MoveRecord, options: RunOptions): Promise<Ended> {
+  return new Run(context, move, options).toEnd();
+}
+
+class Run {
+  readonly #context: Context;
+  readonly #options: RunOptions;
+  readonly #memory: Memory = newMemory();
+  readonly #bell = new Bell();
+  readonly #progress = new Progress();
+  readonly #watch: Watch;
+  readonly #began = performance.now();
+  readonly #warned = new Set<string>();
+  #move: MoveRecord;
+  #onRecord = false;
+  #pivotOrderedAt: number | undefined;
+  #cutoverMs: Millis | undefined;
+  #shown = '';
+
+  constructor(context: Context, move: MoveRecord, options: RunOptions) {
+    this.#context = context;
+    this.#move = move;
+    this.#options = options;
+    this.#watch = new Watch(context.link, move, this.#memory, this.#bell);
+  }
+
+  async toEnd(): Promise<Ended> {
+    for (;;) {
+      if (this.#options.signal.aborted) return this.#ended({ kind: 'stopped' });
+      try {
+        const ended = await this.#turn();
+        if (ended !== undefined) return this.#ended(ended);
+      } catch (error) {
+        await this.#overcome(error);
+      }
+    }
+  }
+
+  /** One look and what follows from it. */
+  async #turn(): Promise<Ended['ending'] | undefined> {
+    await this.#watch.listen();
+    const seen = await observe(this.#context, this.#move, this.#memory);
+    const elsewhere = this.#adopt(seen);
+    if (elsewhere !== undefined) return elsewhere;
+    this.#noticePivot(seen);
+    if (this.#memory.witnessed === 'failed' && this.#memory.failure === undefined) {
+      this.#memory.failure = await diagnoseFailure(this.#context, this.#move);
+      return undefined;
+    }
+    const decision = decide(seen.world, this.#move);
+    switch (decision.kind) {
+      case 'act':
+        return this.#act(seen, decision);
+      case 'wait':
+        await this.#wait(seen, decision);
+        return undefined;
+      case 'end':
+        return decision.outcome;
+      case 'ask':
+        return decision;
+      default:
+        return unreachable(decision);
+    }
+  }
+
+  /** The record on the host wins: another verb may have changed the goal, or ended the move. */
+  #adopt(seen: Observation): Outcome | undefined {
+    if (seen.stored !== undefined) {
+      this.#onRecord = true;
+      this.#move = seen.stored;
+      return undefined;
+    }
+    if (!this.#onRecord || seen.world.job.kind === 'ours') return undefined;
+    if (seen.world.live === 'destination') return { kind: 'moved' };
+    return { kind: 'back', why: 'ended by another blockferry' };
+  }
+
+  async #act(seen: Observation, decision: Decision & { kind: 'act' }): Promise<Outcome | undefined> {
+    const { step } = decision;
+    this.#show(decision);
+    if (step.name === 'pivot') this.#pivotOrderedAt = performance.now();
+    if (step.name === 'start-copy' || step.name === 'restart-synchronously') this.#progress.reset();
+    const scene = {
+      context: this.#context,
+      observation: seen,
+      memory: this.#memory,
+      warn: (code: string, message: string) => this.#warn(code, message),
+    };
+    this.#move = await act(scene, this.#move, decision);
+    this.#options.afterStep?.(step.name);
+    return step.name === 'close' ? step.outcome : undefined;
+  }
+
+  #show({ step, phase, goal }: Decision & { kind: 'act' }): void {
+    if (`${phase}/${goal}` !== this.#shown) this.#options.report({ type: 'phase', phase, goal });
+    this.#shown = `${phase}/${goal}`;
+    this.#options.report({ type: 'step', step: step.name });
+  }
+
+  async #wait(seen: Observation, decision: Decision & { kind: 'wait' }): Promise<void> {
+    this.#options.report({ type: 'waiting', wait: decision.wait });
+    const { job } = seen.world;
+    if (job.kind === 'ours' && seen.definitions !== undefined) {
+      this.#options.report(await this.#progress.sample(seen.definitions.domain, this.#move.disk, job));
+      this.#judgePace(seen);
+    }
+    if (seen.world.answers === 'silent') this.#warnSilent();
+    await this.#bell.wait(POLL_MS, this.#options.signal);
+  }
+
+  #judgePace(seen: Observation): void {
+    const pace = this.#progress.pace();
+    this.#memory.standsStill = pace.kind === 'still';
+    this.#memory.diverging = pace.kind === 'diverging';
+    const { synchronousWrites, converge } = this.#move.options;
+    if (pace.kind === 'diverging' && !synchronousWrites && !converge) {
+      this.#warn(
+        'not-converging',
+        'the guest writes as fast as the mirror copies, so it may never be ready: abort and move with --synchronous-writes, or with --converge',
+      );
+    }
+    if (pace.kind === 'still' && seen.world.answers !== 'silent') {
+      this.#warn('stands-still', `nothing was copied for ${Math.round(pace.forMs / 1000)} s`);
+    }
+  }
+
+  #warnSilent(): void {
+    this.#warn(
+      'destination-silent',
+      'the destination does not answer. The guest runs on the source and is not held up. Make it answer again and the move goes on; or undo it with: blockferry abort ' +
+        `${this.#move.domain.name} ${this.#move.disk}`,
+    );
+  }
+
+  #noticePivot(seen: Observation): void {
+    if (this.#pivotOrderedAt === undefined || this.#cutoverMs !== undefined) return;
+    if (seen.world.live === 'destination') this.#cutoverMs = performance.now() - this.#pivotOrderedAt;
+  }
+
+  /** What only means "look again" is overcome here; everything else ends the run with the record standing. */
+  async #overcome(error: unknown): Promise<void> {
+    const { signal } = this.#options;
+    if (isLinkLost(error)) {
+      this.#options.report({
+        type: 'warning',
+        code: 'daemon-away',
+        message: `${messageOf(error)}; waiting for libvirtd`,
+      });
+      await this.#context.link.reconnect(DAEMON_PATIENCE_MS, signal);
+      return;
+    }
+    if (isLibvirtError(error, ErrorCode.OPERATION_TIMEOUT) || error instanceof CallTimeout) {
+      this.#warn('domain-busy', `libvirt is held up by this domain (${messageOf(error)}); still trying`);
+      await this.#bell.wait(POLL_MS, signal);
+      return;
+    }
+    throw error;
+  }
+
+  /** Each warning once. */
+  #warn(code: string, message: string): void {
+    if (this.#warned.has(`${code} ${message}`) || this.#warned.has(code)) return;
+    this.#warned.add(code === 'stands-still' ? code : `${code} ${message}`);
+    this.#options.report({ type: 'warning', code, message });
+  }
+
+  #ended(ending: Ended['ending']): Ended {
+    return {
+      ending,
+      move: this.#move,
+      cutoverMs: this.#cutoverMs,
+      durationMs: performance.now() - this.#began,
+    };
+  }
+}
