@@ -1,0 +1,87 @@
+// connect(): from a connection URI to an open connection.
+
+import { CallTimeout } from '../errors/connection.ts';
+import { EventRouter } from '../events/router.ts';
+import type { RpcConnection } from '../rpc/connection.ts';
+import { DEFAULT_TIMEOUT_MS, Deadline, withDeadline } from '../rpc/deadline.ts';
+import { DEFAULT_KEEPALIVE, type KeepaliveOptions } from '../rpc/keepalive.ts';
+import { Lanes } from '../rpc/lanes.ts';
+import { openRpc } from '../rpc/opening.ts';
+import type { Transport } from '../transport/transport.ts';
+import { connectUnix } from '../transport/unix.ts';
+import { Connection } from './connection.ts';
+
+export interface ConnectOptions {
+  /** Asks for a read-only connection: changes fail with OPERATION_DENIED. */
+  readonly readonly?: boolean;
+  /** For all of connecting, in ms. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  /** Default: a ping after 5 s of silence, given up after 5 unanswered ones. */
+  readonly keepalive?: KeepaliveOptions | false;
+}
+
+/**
+ * Connects to a libvirt daemon.
+ *
+ * @throws TransportFailed when nobody is there, AuthenticationUnsupported, LibvirtError when the daemon refuses
+ * the URI, CallTimeout, the signal's reason. Nothing is left open then; calling again is safe.
+ */
+export async function connect(uri?: string, options: ConnectOptions = {}): Promise<Connection> {
+  const target = thinTarget(uri ?? process.env.LIBVIRT_DEFAULT_URI ?? 'qemu:///system');
+  return await connectOver((signal) => connectUnix(target.socket, { signal }), target, options);
+}
+
+/** Opens transports: one for each lane. */
+export type OpenTransport = (signal: AbortSignal) => Promise<Transport>;
+
+/** Connects over transports that `open` makes; `name` is the URI that the daemon is to open. */
+export async function connectOver(
+  open: OpenTransport,
+  target: { readonly uri: string; readonly name: string },
+  options: ConnectOptions = {},
+): Promise<Connection> {
+  const router = new EventRouter();
+  const keepalive = options.keepalive === false ? null : (options.keepalive ?? DEFAULT_KEEPALIVE);
+  const readonly = options.readonly ?? false;
+  const { name } = target;
+
+  const openLane = async (
+    deadline: Deadline,
+    extra: Partial<Parameters<typeof openRpc>[1]>,
+  ): Promise<RpcConnection> => {
+    const transport = await openTransport(open, deadline);
+    return await openRpc(transport, { name, readonly, keepalive, deadline, ...extra });
+  };
+  const first = await openLane(new Deadline(options, DEFAULT_TIMEOUT_MS), {
+    onEvent: (frame) => router.receive(frame),
+  });
+  void first.closed.then((error) => router.fail(error));
+  // Keepalive on the first lane watches the daemon for all. A lane that waits for a slow reader must not be
+  // watched: neither side could tell it from a dead one.
+  const openSide = () => openLane(new Deadline({}, DEFAULT_TIMEOUT_MS), { keepalive: null, reserve: false });
+  return new Connection(new Lanes(first, openSide), router, target.uri);
+}
+
+async function openTransport(open: OpenTransport, deadline: Deadline): Promise<Transport> {
+  const giveUp = new AbortController();
+  const opening = open(giveUp.signal);
+  try {
+    const timedOut = () => new CallTimeout('connect', deadline.timeoutMs ?? 0, false);
+    return await withDeadline(opening, deadline, timedOut);
+  } catch (error) {
+    giveUp.abort(error);
+    // A transport that comes up all the same is nobody's.
+    opening.then(
+      (transport) => transport.close(),
+      () => {},
+    );
+    throw error;
+  }
+}
+
+function thinTarget(uri: string): { uri: string; name: string; socket: string } {
+  const url = new URL(uri);
+  const socket = url.searchParams.get('socket') ?? '/var/run/libvirt/libvirt-sock';
+  return { uri, name: `${url.protocol.replace(/\+unix:$/, ':')}//${url.pathname}`, socket };
+}

@@ -1,0 +1,85 @@
+// Procedures of the connection itself: authentication, opening, what the host is and can.
+
+import { procedure } from '../rpc/procedure.ts';
+import { array, int32, intBool, optional, string, uhyper, uint32 } from '../xdr/schema.ts';
+import { charArray, charBytes } from '../xdr/special.ts';
+import { nothing } from './types.ts';
+
+const instant = { pace: 'instant' } as const;
+const MAX_SASL_BYTES = 65_536;
+
+export const auth = {
+  /** Must come first on every connection, even where no authentication is asked for. */
+  list: procedure('AUTH_LIST', 66, nothing, { types: array(int32(), 20) }, instant),
+  polkit: procedure('AUTH_POLKIT', 70, nothing, { complete: intBool() }, instant),
+  saslInit: procedure('AUTH_SASL_INIT', 67, nothing, { mechanisms: string() }, instant),
+  saslStart: procedure(
+    'AUTH_SASL_START',
+    68,
+    { mechanism: string(), nil: intBool(), data: charBytes(MAX_SASL_BYTES) },
+    { complete: intBool(), nil: intBool(), data: charBytes(MAX_SASL_BYTES) },
+    instant,
+  ),
+  saslStep: procedure(
+    'AUTH_SASL_STEP',
+    69,
+    { nil: intBool(), data: charBytes(MAX_SASL_BYTES) },
+    { complete: intBool(), nil: intBool(), data: charBytes(MAX_SASL_BYTES) },
+    instant,
+  ),
+};
+
+export const connection = {
+  open: procedure('CONNECT_OPEN', 1, { name: optional(string()), flags: uint32() }, nothing, instant),
+  close: procedure('CONNECT_CLOSE', 2, nothing, nothing, instant),
+  supportsFeature: procedure(
+    'CONNECT_SUPPORTS_FEATURE',
+    60,
+    { feature: int32() },
+    { supported: intBool() },
+    instant,
+  ),
+  registerCloseCallback: procedure('CONNECT_REGISTER_CLOSE_CALLBACK', 360, nothing, nothing, instant),
+  unregisterCloseCallback: procedure('CONNECT_UNREGISTER_CLOSE_CALLBACK', 361, nothing, nothing, instant),
+};
+
+export const host = {
+  type: procedure('CONNECT_GET_TYPE', 3, nothing, { type: string() }, instant),
+  version: procedure('CONNECT_GET_VERSION', 4, nothing, { version: uhyper() }, instant),
+  libVersion: procedure('CONNECT_GET_LIB_VERSION', 157, nothing, { version: uhyper() }, instant),
+  hostname: procedure('CONNECT_GET_HOSTNAME', 59, nothing, { hostname: string() }, instant),
+  uri: procedure('CONNECT_GET_URI', 110, nothing, { uri: string() }, instant),
+  isSecure: procedure('CONNECT_IS_SECURE', 149, nothing, { secure: intBool() }, instant),
+  sysinfo: procedure('CONNECT_GET_SYSINFO', 203, { flags: uint32() }, { xml: string() }, instant),
+  // Capabilities start QEMU to ask it what it can, where libvirt has no cached answer.
+  capabilities: procedure('CONNECT_GET_CAPABILITIES', 7, nothing, { xml: string() }),
+  domainCapabilities: procedure(
+    'CONNECT_GET_DOMAIN_CAPABILITIES',
+    342,
+    {
+      emulator: optional(string()),
+      arch: optional(string()),
+      machine: optional(string()),
+      virtType: optional(string()),
+      flags: uint32(),
+    },
+    { xml: string() },
+  ),
+  nodeInfo: procedure(
+    'NODE_GET_INFO',
+    6,
+    nothing,
+    {
+      model: charArray(32),
+      memoryKiB: uhyper(),
+      cpus: int32(),
+      mhz: int32(),
+      nodes: int32(),
+      sockets: int32(),
+      cores: int32(),
+      threads: int32(),
+    },
+    instant,
+  ),
+  freeMemory: procedure('NODE_GET_FREE_MEMORY', 102, nothing, { bytes: uhyper() }, instant),
+};

@@ -1,0 +1,86 @@
+// One call between being made and being over: in line, sent, or given up but still owed a reply.
+
+import { CallTimeout } from '../errors/connection.ts';
+import type { Deadline } from './deadline.ts';
+import type { Frame } from './frame.ts';
+import type { Candidate } from './places.ts';
+import type { Pace } from './procedure.ts';
+
+/** A call left the line because `leaveLineAfterMs` passed; it was not sent. Never leaves the RPC layer. */
+export class StillInLine extends Error {
+  override readonly name = 'StillInLine';
+}
+
+interface PendingCallParts {
+  readonly name: string;
+  readonly pace: Pace;
+  readonly deadline: Deadline;
+  readonly leaveLineAfterMs: number | undefined;
+  /** Writes the call's frame to the transport. */
+  readonly send: () => void;
+  /** Handles the reply: resolves or rejects the caller. Throws when the reply is malformed. */
+  readonly deliver: (reply: Frame) => void;
+  readonly reject: (error: unknown) => void;
+  /** The call gave up. `sent` tells whether a reply is still to be expected. */
+  readonly abandoned: (call: PendingCall, sent: boolean) => void;
+}
+
+export class PendingCall implements Candidate {
+  readonly pace: Pace;
+  readonly #parts: PendingCallParts;
+  #state: 'in line' | 'sent' | 'settled' = 'in line';
+  #stopWatching: () => void = () => {};
+  #lineTimer: NodeJS.Timeout | undefined;
+
+  constructor(parts: PendingCallParts) {
+    this.pace = parts.pace;
+    this.#parts = parts;
+  }
+
+  /** Starts the clock. Separate from the constructor, because it may give up at once. */
+  watch(): void {
+    const { deadline, leaveLineAfterMs } = this.#parts;
+    this.#stopWatching = deadline.watch((cause) => {
+      const sent = this.#state === 'sent';
+      const timedOut = new CallTimeout(this.#parts.name, deadline.timeoutMs ?? 0, sent);
+      this.#giveUp(cause === 'timeout' ? timedOut : deadline.signal?.reason);
+    });
+    if (leaveLineAfterMs !== undefined && this.#state === 'in line') {
+      this.#lineTimer = setTimeout(() => this.#giveUp(new StillInLine()), leaveLineAfterMs);
+    }
+  }
+
+  start(): void {
+    clearTimeout(this.#lineTimer);
+    this.#state = 'sent';
+    this.#parts.send();
+  }
+
+  /** The reply came. One that nobody waits for any more is dropped unread. */
+  reply(frame: Frame): void {
+    if (this.#state === 'settled') return;
+    this.#settle();
+    this.#parts.deliver(frame);
+  }
+
+  /** The connection is over. */
+  fail(error: unknown): void {
+    if (this.#state === 'settled') return;
+    this.#settle();
+    this.#parts.reject(error);
+  }
+
+  #giveUp(error: unknown): void {
+    if (this.#state === 'settled') return;
+    const sent = this.#state === 'sent';
+    this.#settle();
+    this.#parts.abandoned(this, sent);
+    this.#parts.reject(error);
+  }
+
+  #settle(): void {
+    this.#state = 'settled';
+    clearTimeout(this.#lineTimer);
+    this.#stopWatching();
+  }
+}
