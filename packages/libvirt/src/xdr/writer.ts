@@ -34,28 +34,38 @@ export class XdrWriter {
     if (!Number.isInteger(value) || value < -0x8000_0000 || value > 0x7fff_ffff) {
       refuse(`not a 32-bit integer: ${value}`);
     }
-    this.#buffer.writeInt32BE(value, this.#reserve(4));
+    // Reserve first: it may replace the buffer.
+    const at = this.#reserve(4);
+    this.#buffer.writeInt32BE(value, at);
   }
 
   uint32(value: number): void {
     if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
       refuse(`not an unsigned 32-bit integer: ${value}`);
     }
-    this.#buffer.writeUInt32BE(value, this.#reserve(4));
+    // Reserve first: it may replace the buffer.
+    const at = this.#reserve(4);
+    this.#buffer.writeUInt32BE(value, at);
   }
 
   int64(value: bigint): void {
     if (value < MIN_INT64 || value > MAX_INT64) refuse(`not a 64-bit integer: ${value}`);
-    this.#buffer.writeBigInt64BE(value, this.#reserve(8));
+    // Reserve first: it may replace the buffer.
+    const at = this.#reserve(8);
+    this.#buffer.writeBigInt64BE(value, at);
   }
 
   uint64(value: bigint): void {
     if (value < 0n || value > MAX_UINT64) refuse(`not an unsigned 64-bit integer: ${value}`);
-    this.#buffer.writeBigUInt64BE(value, this.#reserve(8));
+    // Reserve first: it may replace the buffer.
+    const at = this.#reserve(8);
+    this.#buffer.writeBigUInt64BE(value, at);
   }
 
   float64(value: number): void {
-    this.#buffer.writeDoubleBE(value, this.#reserve(8));
+    // Reserve first: it may replace the buffer.
+    const at = this.#reserve(8);
+    this.#buffer.writeDoubleBE(value, at);
   }
 
   /** Length, UTF-8 bytes, padding. A NUL is refused: the C side would silently cut the string there. */
