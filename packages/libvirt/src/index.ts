@@ -9,7 +9,7 @@ export { Domain } from './api/domain/domain.ts';
 export type { JobType } from './api/domain/guest.ts';
 export type { MigrationCookie } from './api/domain/migration.ts';
 export { type ControlInfo, DomainPausedReason, type DomainState } from './api/domain/running.ts';
-export type { DomainEvent } from './api/event-sources.ts';
+export type { DomainEvent, MonitorEvent, PoolEvent } from './api/event-sources.ts';
 export * from './api/flags/block.ts';
 export * from './api/flags/domain.ts';
 export type { DomainCapabilitiesQuery, NodeInfo } from './api/inventory.ts';

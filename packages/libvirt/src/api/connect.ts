@@ -2,6 +2,7 @@
 
 import { CallTimeout } from '../errors/connection.ts';
 import { EventRouter } from '../events/router.ts';
+import { connection as connectionProcedures } from '../procedures/connect.ts';
 import type { RpcConnection } from '../rpc/connection.ts';
 import { DEFAULT_TIMEOUT_MS, Deadline, withDeadline } from '../rpc/deadline.ts';
 import { DEFAULT_KEEPALIVE, type KeepaliveOptions } from '../rpc/keepalive.ts';
@@ -57,10 +58,20 @@ export async function connectOver(
     onEvent: (frame) => router.receive(frame),
   });
   void first.closed.then((error) => router.fail(error));
+  watchHypervisor(first, router);
   // Keepalive on the first lane watches the daemon for all. A lane that waits for a slow reader must not be
   // watched: neither side could tell it from a dead one.
   const openSide = () => openLane(new Deadline({}, DEFAULT_TIMEOUT_MS), { keepalive: null, reserve: false });
   return new Connection(new Lanes(first, openSide), router, target.uri);
+}
+
+/**
+ * A daemon that stands between us and the hypervisor's own (virtproxyd) stays connected when that one dies, and
+ * tells those who asked. For us it is the end of the connection all the same. Older servers do not know the call.
+ */
+function watchHypervisor(first: RpcConnection, router: EventRouter): void {
+  router.onHypervisorClosed((reason) => first.lose(`the daemon lost its hypervisor: ${reason}`));
+  first.call(connectionProcedures.registerCloseCallback, {}).catch(() => {});
 }
 
 async function openTransport(open: OpenTransport, deadline: Deadline): Promise<Transport> {

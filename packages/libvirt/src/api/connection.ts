@@ -7,8 +7,17 @@ import type { EventStream } from '../events/stream.ts';
 import { connection as connectionProcedures } from '../procedures/connect.ts';
 import type { Lanes } from '../rpc/lanes.ts';
 import type { Domain } from './domain/domain.ts';
-import { type DomainEvent, domainEventSource } from './event-sources.ts';
+import {
+  type DomainEvent,
+  domainEventSource,
+  type MonitorEvent,
+  monitorEventSource,
+  type PoolEvent,
+  poolLifecycleSource,
+  poolRefreshSource,
+} from './event-sources.ts';
 import { Inventory } from './inventory.ts';
+import type { StoragePool } from './storage/pool.ts';
 
 const CLOSE_TIMEOUT_MS = 2_000;
 
@@ -41,6 +50,23 @@ export class Connection extends Inventory implements AsyncDisposable {
     options: { readonly domain?: Domain } = {},
   ): Promise<EventStream<DomainEvent<E>>> {
     return this.#router.subscribe(domainEventSource(this.lanes, event, options.domain ?? null));
+  }
+
+  /** What happens to storage pools: started, stopped, created… */
+  subscribePoolLifecycle(options: { readonly pool?: StoragePool } = {}): Promise<EventStream<PoolEvent>> {
+    return this.#router.subscribe(poolLifecycleSource(this.lanes, options.pool ?? null));
+  }
+
+  subscribePoolRefresh(options: { readonly pool?: StoragePool } = {}): Promise<EventStream<PoolEvent>> {
+    return this.#router.subscribe(poolRefreshSource(this.lanes, options.pool ?? null));
+  }
+
+  /** QEMU's own events, of one kind (`event`: "BLOCK_JOB_READY") or all. Only of the qemu driver. */
+  subscribeMonitor(
+    options: { readonly event?: string; readonly domain?: Domain } = {},
+  ): Promise<EventStream<MonitorEvent>> {
+    const { event = null, domain = null } = options;
+    return this.#router.subscribe(monitorEventSource(this.lanes, event, domain));
   }
 
   /** Says goodbye and closes. Pending calls and event streams end with ConnectionClosed, `why: 'closed'`. */

@@ -1,7 +1,7 @@
 // Every domain event: its number, the message that carries it, that message's body, and what we make of it.
 
 import { paramsToRecord } from '../procedures/params.ts';
-import { domainRef, typedParams } from '../procedures/types.ts';
+import { domainRef, poolRef, typedParams } from '../procedures/types.ts';
 import type { XdrReader } from '../xdr/reader.ts';
 import {
   array,
@@ -192,3 +192,26 @@ export const domainEvents = {
 
 export type DomainEventName = keyof typeof domainEvents;
 export type DomainEventPayload<E extends DomainEventName> = ReturnType<(typeof domainEvents)[E]['payload']>;
+
+/** Events of storage pools: numbers of virStoragePoolEventID. */
+export const poolEvents = {
+  lifecycle: {
+    id: 0,
+    procedure: 370,
+    body: struct({ callbackId: int32(), pool: poolRef, event: int32(), detail: int32() }),
+  },
+  refresh: { id: 1, procedure: 373, body: struct({ callbackId: int32(), pool: poolRef }) },
+} as const;
+
+/** QEMU_DOMAIN_MONITOR_EVENT of the qemu program: QEMU's own events, past libvirt. */
+export const monitorEvent = {
+  procedure: 6,
+  body: struct({
+    callbackId: int32(),
+    domain: domainRef,
+    event: string(),
+    seconds: hyper(),
+    microseconds: uint32(),
+    details: optional(string()),
+  }),
+} as const;

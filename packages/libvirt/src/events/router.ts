@@ -2,8 +2,10 @@
 
 import { ConnectionClosed } from '../errors/connection.ts';
 import type { Frame } from '../rpc/frame.ts';
+import { Program } from '../rpc/procedure.ts';
 import { XdrReader } from '../xdr/reader.ts';
-import type { Schema } from '../xdr/schema.ts';
+import { int32, type Schema, struct } from '../xdr/schema.ts';
+import { word } from './names.ts';
 import { EventStream } from './stream.ts';
 
 /** A source of events: the message that carries them, and how to ask the daemon for them. */
@@ -17,6 +19,11 @@ export interface EventSource<B extends { readonly callbackId: number }, T> {
   register(): Promise<number>;
   deregister(callbackId: number): Promise<void>;
 }
+
+/** CONNECT_EVENT_CONNECTION_CLOSED, which has no callback id. */
+const CONNECTION_CLOSED = 362;
+const connectionClosed = struct({ reason: int32() });
+const CLOSE_REASONS = ['error', 'end of file', 'keepalive', 'client'] as const;
 
 interface Registration {
   readonly streams: Set<EventStream<unknown>>;
@@ -39,16 +46,25 @@ export class EventRouter {
   readonly #channels = new Map<string, Channel>();
   readonly #registrations = new Map<string, Registration>();
   readonly #deregistering = new Map<string, Promise<void>>();
+  #hypervisorClosed: (reason: string) => void = () => {};
   #failure: { readonly error: unknown } | undefined;
+
+  /** Registers who is to know when the daemon has lost the hypervisor it speaks for. */
+  onHypervisorClosed(listener: (reason: string) => void): void {
+    this.#hypervisorClosed = listener;
+  }
 
   /** Takes an event message. @throws XdrError when its body is not what the event has. */
   receive(frame: Frame): void {
+    if (frame.program === Program.REMOTE && frame.procedure === CONNECTION_CLOSED) {
+      const { reason } = readBody(connectionClosed, frame);
+      this.#hypervisorClosed(word(CLOSE_REASONS, reason));
+      return;
+    }
     // A message we never asked for belongs to nobody: servers send only what was registered.
     const channel = this.#channels.get(channelName(frame));
     if (channel === undefined) return;
-    const reader = new XdrReader(frame.payload);
-    const body = channel.body.read(reader);
-    reader.end();
+    const body = readBody(channel.body, frame);
     const registration = channel.byCallback.get(body.callbackId);
     if (registration !== undefined) deliver(registration, body);
     else if (channel.registering > 0) channel.early.push(body);
@@ -146,6 +162,13 @@ export class EventRouter {
       if (this.#deregistering.get(source.key) === over) this.#deregistering.delete(source.key);
     }
   }
+}
+
+function readBody<B>(schema: Schema<B>, frame: Frame): B {
+  const reader = new XdrReader(frame.payload);
+  const body = schema.read(reader);
+  reader.end();
+  return body;
 }
 
 function channelName(of: { readonly program: number; readonly procedure: number }): string {

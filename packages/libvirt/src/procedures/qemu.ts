@@ -1,7 +1,7 @@
 // Procedures of the qemu program: the monitor, the guest agent, and QEMU's own events.
 
 import { Program, procedure } from '../rpc/procedure.ts';
-import { hyper, int32, optional, string, uint32 } from '../xdr/schema.ts';
+import { int32, optional, string, uint32 } from '../xdr/schema.ts';
 import { domainRef, nothing } from './types.ts';
 
 const dom = domainRef;
@@ -39,14 +39,4 @@ export const qemu = {
     nothing,
     { ...traits, pace: 'instant' },
   ),
-};
-
-/** The body of QEMU_DOMAIN_MONITOR_EVENT (procedure 6 of the qemu program). */
-export const monitorEventBody = {
-  callbackId: int32(),
-  domain: domainRef,
-  event: string(),
-  seconds: hyper(),
-  microseconds: uint32(),
-  details: optional(string()),
 };

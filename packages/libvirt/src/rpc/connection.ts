@@ -5,6 +5,7 @@ import { type ClosedWhy, ConnectionClosed } from '../errors/connection.ts';
 import { LibvirtError } from '../errors/libvirt-error.ts';
 import type { Transport } from '../transport/transport.ts';
 import { XdrReader } from '../xdr/reader.ts';
+import { callSite, withCallSite } from './call-site.ts';
 import { type CallOptions, DEFAULT_TIMEOUT_MS, Deadline } from './deadline.ts';
 import { encodeFrame, type Frame, FrameDecoder, FrameError, MessageStatus, MessageType } from './frame.ts';
 import { Keepalive, type KeepaliveOptions, KeepaliveProcedure } from './keepalive.ts';
@@ -112,6 +113,13 @@ export class RpcConnection {
     this.#finish('closed', '');
   }
 
+  /** Ends it because what it leads to is gone, though the far side itself is there. */
+  lose(detail: string): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#over(new ConnectionClosed('lost', this.description, detail));
+  }
+
   /** Ends it with the error of another connection, of which this one is a part. */
   endWith(error: ConnectionClosed): void {
     if (this.#ending) return;
@@ -126,7 +134,9 @@ export class RpcConnection {
     onReply: (result: R, serial: number) => T,
   ): Promise<T> {
     if (this.#ending) return this.closed.then((error) => Promise.reject(error));
+    const made = callSite(this.#begin);
     return new Promise((resolve, reject) => {
+      const fail = (error: unknown) => reject(withCallSite(error, made));
       const serial = this.#nextSerial();
       const { program, number, name, pace, hasDeadline } = procedure;
       const header = { program, version: 1, procedure: number, type: MessageType.CALL, serial, status: 0 };
@@ -141,11 +151,15 @@ export class RpcConnection {
           try {
             resolve(onReply(readReply(procedure, frame), serial));
           } catch (error) {
-            reject(error);
-            if (!(error instanceof LibvirtError)) throw error;
+            if (error instanceof LibvirtError) fail(error);
+            else {
+              // A malformed reply ends the connection, and this call with it, like every other.
+              void this.closed.then(reject);
+              throw error;
+            }
           }
         },
-        reject,
+        reject: fail,
         abandoned: (abandoned, sent) => {
           if (sent) return;
           this.#places.leave(abandoned);

@@ -76,6 +76,7 @@ export class Lanes implements Caller {
     try {
       const timedOut = () => new CallTimeout(procedure.name, deadline.timeoutMs ?? 0, false);
       const connection = await withDeadline(this.#opened(lane), deadline, timedOut);
+      if (this.first.isOver) throw await this.first.closed;
       return await connection.call(procedure, args, { deadline });
     } finally {
       lane.assigned--;

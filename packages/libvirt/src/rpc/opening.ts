@@ -41,18 +41,27 @@ export async function openRpc(transport: Transport, options: OpeningOptions): Pr
   const { deadline } = options;
   try {
     await authenticate(rpc, deadline);
-    if (options.keepalive !== null) {
-      const feature = { feature: FEATURE_KEEPALIVE };
-      const { supported } = await rpc.call(connectionProcedures.supportsFeature, feature, { deadline });
-      if (supported) rpc.startKeepalive(options.keepalive);
-    }
     const flags = options.readonly ? CONNECT_READ_ONLY : 0;
-    await rpc.call(connectionProcedures.open, { name: options.name, flags }, { deadline });
+    await Promise.all([
+      // Asking for the feature is what makes the daemon send pings of its own.
+      options.keepalive && startKeepalive(rpc, options.keepalive, deadline),
+      rpc.call(connectionProcedures.open, { name: options.name, flags }, { deadline }),
+    ]);
     return rpc;
   } catch (error) {
     rpc.end();
     throw error;
   }
+}
+
+async function startKeepalive(
+  rpc: RpcConnection,
+  options: KeepaliveOptions,
+  deadline: Deadline,
+): Promise<void> {
+  const feature = { feature: FEATURE_KEEPALIVE };
+  const { supported } = await rpc.call(connectionProcedures.supportsFeature, feature, { deadline });
+  if (supported) rpc.startKeepalive(options);
 }
 
 /** AUTH_LIST comes first even where no authentication is asked for: the daemon refuses all else before it. */

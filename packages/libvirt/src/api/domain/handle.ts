@@ -11,13 +11,17 @@ export class DomainHandle {
   readonly uuid: string;
   /** -1 when the domain was not running when this handle was made. Not kept up to date. */
   readonly id: number;
-  protected readonly caller: Caller;
+  readonly #caller: Caller;
 
   constructor(caller: Caller, ref: DomainRef) {
-    this.caller = caller;
+    this.#caller = caller;
     this.name = ref.name;
     this.uuid = ref.uuid;
     this.id = ref.id;
+  }
+
+  protected get caller(): Caller {
+    return this.#caller;
   }
 
   /** What the protocol calls this domain. */
@@ -33,6 +37,6 @@ export class DomainHandle {
   ): Promise<R> {
     // Omit of a generic type cannot be put together again in the type system.
     const args = { dom: this.ref, ...rest } as unknown as A;
-    return this.caller.call(procedure, args, options);
+    return this.#caller.call(procedure, args, options);
   }
 }

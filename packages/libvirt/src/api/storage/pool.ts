@@ -30,6 +30,11 @@ export class StoragePool {
     this.#ref = ref;
   }
 
+  /** What the protocol calls this pool. */
+  get ref(): PoolRef {
+    return this.#ref;
+  }
+
   async getXmlDesc(flags = 0, options?: CallOptions): Promise<string> {
     return (await this.#lanes.call(pools.xml, { pool: this.#ref, flags }, options)).xml;
   }
