@@ -32,5 +32,6 @@ export { AuthenticationUnsupported } from './rpc/opening.ts';
 export { type Pace, type Procedure, Program, procedure } from './rpc/procedure.ts';
 export { TransportFailed } from './transport/failed.ts';
 export type { Transport, TransportEnd } from './transport/transport.ts';
+export * from './uri/index.ts';
 export { XdrError } from './xdr/error.ts';
 export * as xdr from './xdr/index.ts';
