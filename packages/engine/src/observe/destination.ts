@@ -19,6 +19,8 @@ export async function lookAtDestination(
   job: Job,
   memory: Memory,
 ): Promise<World['destination']> {
+  // While it copies, QEMU has it open and nothing is decided by its name.
+  if (job.kind === 'ours' && job.state !== 'ready') return 'unknown';
   if (move.ownership.kind === 'volume') return lookAtVolume(connection, move, memory);
   const { source } = move.destination;
   if (source.kind !== 'file' || context.host === undefined) return 'unknown';

@@ -39,6 +39,7 @@ export async function readUsage(connection: Connection, host: Host | undefined):
   const unknown: Usage['unknown'][number][] = [];
   for (const domain of await connection.listAllDomains()) {
     const definitions = await bothDefinitions(domain);
+    const live = definitions.find(({ definition }) => definition === 'live')?.xml;
     for (const { definition, xml } of definitions) {
       for (const disk of xml.disks()) {
         const found = { domain: xml.name, uuid: xml.uuid ?? '', disk: disk.target, definition };
@@ -49,8 +50,12 @@ export async function readUsage(connection: Connection, host: Host | undefined):
           uses.push({ ...found, role: 'mirror', source: image.source });
         const top = disk.chain[0];
         if (disk.chainTerminated || top === undefined || disk.device !== 'disk') continue;
+        // The live definition tells the same image's chain, without opening a file.
+        const known = live
+          ?.disks()
+          .find((other) => other.chainTerminated && other.source && sameSource(other.source, top.source));
         const ref = { source: top.source, format: top.format ?? 'raw' };
-        const below = await backingOf(host, ref);
+        const below = known?.chain.slice(1).map(({ source }) => source) ?? (await backingOf(host, ref));
         if (typeof below === 'string') unknown.push({ domain: xml.name, disk: disk.target, why: below });
         else uses.push(...below.map((source): Use => ({ ...found, role: 'backing', source })));
       }

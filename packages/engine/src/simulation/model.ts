@@ -30,6 +30,8 @@ export interface Model {
   jobMode: JobMode;
   /** The destination existed before and is not ours to remove. */
   reused: boolean;
+  /** This libvirt does not correct the persistent definition after a pivot. */
+  leavesDefinition: boolean;
   /** Bit n is set when the guest saw its n-th write acknowledged. */
   acknowledged: number;
   writes: number;
@@ -59,11 +61,12 @@ export interface Model {
   meddled: { config: boolean; staleStart: boolean; wipedAll: boolean; deletedDestination: boolean };
 }
 
-export function newModel(jobMode: JobMode, reused: boolean): Model {
+export function newModel(jobMode: JobMode, reused: boolean, leavesDefinition: boolean): Model {
   const persistent = jobMode !== 'plain';
   return {
     jobMode,
     reused,
+    leavesDefinition,
     acknowledged: 0,
     writes: 0,
     qemu: { running: true, on: 'origin', job: undefined, foreignJob: false },
@@ -237,6 +240,7 @@ export function finishPivot(model: Model): void {
 
 /** libvirt corrects the persistent definition only if it named the same source as the live one. */
 export function libvirtSeesPivot(model: Model): void {
+  if (model.leavesDefinition) return;
   if (model.persistent && model.config === 'origin' && model.qemu.on === 'destination')
     model.config = 'destination';
 }

@@ -13,6 +13,7 @@ export interface Scenario {
   readonly deleteSource: boolean;
   readonly converge: boolean;
   readonly reused: boolean;
+  readonly leavesDefinition: boolean;
 }
 
 export type Ending =
@@ -30,7 +31,7 @@ export interface Played {
 const SETTLE_STEPS = 60;
 
 export function play(decide: Decide, scenario: Scenario, schedule: Uint8Array): Played {
-  const model = newModel(scenario.jobMode, scenario.reused);
+  const model = newModel(scenario.jobMode, scenario.reused, scenario.leavesDefinition);
   const trace: string[] = [];
   const fresh = newMove(scenario);
   model.process.move = fresh;

@@ -12,6 +12,7 @@ const scenario: fc.Arbitrary<Scenario> = fc.record({
   deleteSource: fc.boolean(),
   converge: fc.boolean(),
   reused: fc.constantFrom(false, false, true),
+  leavesDefinition: fc.boolean(),
 });
 
 function diskOfGuest({ model }: Played): 'origin' | 'destination' | 'other' {
@@ -51,7 +52,7 @@ function everyPromiseHolds(played: Played, given: Scenario): void {
   }
 }
 
-function check(runs: number, how: Decide): Map<string, number> {
+function check(runs: number, how: Decide, seed?: number): Map<string, number> {
   const endings = new Map<string, number>();
   fc.assert(
     fc.property(scenario, fc.uint8Array({ minLength: 0, maxLength: 48 }), (given, schedule) => {
@@ -63,7 +64,7 @@ function check(runs: number, how: Decide): Map<string, number> {
         throw new Error(`${String(error)}\n  ${played.trace.join('\n  ')}`, { cause: error });
       }
     }),
-    { numRuns: runs },
+    { numRuns: runs, ...(seed !== undefined && { seed }) },
   );
   return endings;
 }
@@ -99,5 +100,5 @@ const MISTAKES: Readonly<Record<string, Decide>> = {
 };
 
 it.each(Object.entries(MISTAKES))('would notice an engine that %s', { timeout: 120_000 }, (_, mistake) => {
-  expect(() => check(RUNS, mistake)).toThrow('Property failed');
+  expect(() => check(RUNS, mistake, 1)).toThrow('Property failed');
 });
