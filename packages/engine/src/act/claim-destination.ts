@@ -17,7 +17,7 @@ export async function claimDestination(scene: Scene): Promise<void> {
   const { source } = move.destination;
   if (host === undefined || source.kind !== 'file') return;
   try {
-    await host.createExclusive(source.path, { mode: 0o600 });
+    await host.createExclusive(source.path, { mode: await modeOfSource(scene) });
   } catch (error) {
     if (!(error instanceof FileError) || error.code !== 'EEXIST') throw error;
     throw new StepFailed('claim-destination', `${source.path} appeared meanwhile and is not ours`, {
@@ -33,6 +33,13 @@ export async function claimDestination(scene: Scene): Promise<void> {
     record: move,
     claimed: memory.claimed,
   });
+}
+
+/** The copy gets the source's mode; its owner is libvirt's to set while a domain uses it. */
+async function modeOfSource({ context, move }: Scene): Promise<number> {
+  const { source } = move.origin;
+  const stat = source.kind === 'file' ? await context.host?.stat(source.path) : undefined;
+  return (stat?.mode ?? 0o600) & 0o777;
 }
 
 async function claimVolume(scene: Scene): Promise<void> {

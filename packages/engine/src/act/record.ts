@@ -1,4 +1,6 @@
 // Writes what is intended to every place of the record, before the step that it describes.
+
+import { isHang } from '../observe/hang.ts';
 import { writeJournal } from '../record/journal.ts';
 import { writeMetadata } from '../record/metadata.ts';
 import { journalPlace } from '../run/context.ts';
@@ -14,7 +16,18 @@ export async function record(scene: Scene): Promise<void> {
     await context.openMoves.note(move, context.link.uri ?? '', beside);
   }
   const claimed = journal?.claimed ?? scene.memory.claimed;
-  await writeJournal(place, { ...journal, record: move, ...(claimed && { claimed }) });
+  try {
+    await writeJournal(place, { ...journal, record: move, ...(claimed && { claimed }) });
+    scene.memory.journalStuck = false;
+  } catch (error) {
+    // The domain's metadata carries the move as well, and going back must not wait for storage that hangs.
+    if (!isHang(error)) throw error;
+    scene.memory.journalStuck = true;
+    scene.warn(
+      'journal-stuck',
+      `the journal ${place.path} could not be written: its storage does not answer`,
+    );
+  }
   if (definitions === undefined) return;
   await writeMetadata(definitions.domain, move, {
     live: definitions.running,

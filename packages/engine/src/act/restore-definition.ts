@@ -6,7 +6,7 @@ import type { Scene } from './act.ts';
 /** Defines the domain from what the journal kept and sets autostart as it was. May be repeated. */
 export async function restoreDefinition(scene: Scene, on: 'origin' | 'destination'): Promise<void> {
   const { context, move, observation } = scene;
-  const saved = observation.journal?.definition;
+  const saved = observation.saved;
   if (saved === undefined) throw new StepFailed('restore-definition', 'the definition kept aside is missing');
   const definition = DomainXml.parse(saved.xml);
   const image = on === 'destination' ? move.destination : move.origin;

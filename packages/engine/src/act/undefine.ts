@@ -14,10 +14,10 @@ export async function undefine(scene: Scene): Promise<void> {
   const { domain } = definitionsOf(scene);
   const xml = await domain.getXmlDesc(DomainXmlFlags.INACTIVE | DomainXmlFlags.SECURE);
   const autostart = await domain.getAutostart();
-  await writeJournal(journalPlace(context, move), {
-    ...observation.journal,
-    record: move,
-    definition: { xml, autostart },
-  });
+  const definition = { xml, autostart };
+  const place = journalPlace(context, move);
+  const beside = place.host === context.host ? place.path : undefined;
+  await context.openMoves.note(move, context.link.uri ?? '', beside, definition);
+  await writeJournal(place, { ...observation.journal, record: move, definition });
   await domain.undefine(DomainUndefineFlags.KEEP_NVRAM);
 }

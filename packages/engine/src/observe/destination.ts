@@ -6,6 +6,7 @@ import type { Job, World } from '../model/world.ts';
 import type { Journal } from '../record/journal.ts';
 import type { Context } from '../run/context.ts';
 import { toImage } from '../storage/to-image.ts';
+import { isHang } from './hang.ts';
 import type { Memory } from './memory.ts';
 
 /** Storage that does not answer within this time would stop the guest for as long if it were pivoted onto it. */
@@ -24,7 +25,13 @@ export async function lookAtDestination(
   if (move.ownership.kind === 'volume') return lookAtVolume(connection, move, memory);
   const { source } = move.destination;
   if (source.kind !== 'file' || context.host === undefined) return 'unknown';
-  const stat = await context.host.stat(source.path);
+  const stat = await context.host
+    .stat(source.path, { timeoutMs: ANSWER_WITHIN_MS })
+    .catch((error: unknown) => {
+      if (isHang(error)) return 'hangs' as const;
+      throw error;
+    });
+  if (stat === 'hangs') return 'unknown';
   if (stat === null) return 'absent';
   const claimed = journal?.claimed;
   if (claimed === undefined) {

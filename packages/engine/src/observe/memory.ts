@@ -18,6 +18,8 @@ export interface Memory {
   everAnswered: boolean;
   /** We made the volume in this process, and nothing was copied to it yet. */
   freshVolume: boolean;
+  /** The journal's storage took no write: it is not asked for until it takes one again. */
+  journalStuck: boolean;
   /** Look whether the destination answers although the copy is not ready: it stands still. */
   standsStill: boolean;
 }
@@ -32,5 +34,6 @@ export function newMemory(): Memory {
     everAnswered: false,
     freshVolume: false,
     standsStill: false,
+    journalStuck: false,
   };
 }

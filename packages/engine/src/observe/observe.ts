@@ -2,17 +2,20 @@
 import { ErrorCode, isLibvirtError } from '@blockferry/libvirt';
 import type { MoveRecord } from '../model/record.ts';
 import type { Job, Stamp, World } from '../model/world.ts';
-import { type Journal, readJournal } from '../record/journal.ts';
+import { type Journal, readJournal, type SavedDefinition } from '../record/journal.ts';
 import { readMetadata, type StoredRecord } from '../record/metadata.ts';
 import { type Context, journalPlace } from '../run/context.ts';
 import { type Definitions, jobOf, readDefinitions, sideOf } from './definitions.ts';
 import { askDestination, lookAtDestination } from './destination.ts';
+import { isHang } from './hang.ts';
 import type { Memory } from './memory.ts';
 
 export interface Observation {
   readonly world: World;
   readonly definitions: Definitions | undefined;
   readonly journal: Journal | undefined;
+  /** The definition kept aside, wherever it was found. */
+  readonly saved: SavedDefinition | undefined;
   /** The record as it stands on the host: another verb may have changed or ended the move. */
   readonly stored: MoveRecord | undefined;
 }
@@ -22,7 +25,7 @@ export async function observe(context: Context, move: MoveRecord, memory: Memory
   const connection = await context.link.connection();
   const [definitions, journal] = await Promise.all([
     readDefinitions(connection, move.domain.uuid),
-    readJournal(journalPlace(context, move)),
+    readJournalOf(context, move, memory),
   ]);
   const live = definitions?.live;
   const info = definitions?.running
@@ -35,6 +38,7 @@ export async function observe(context: Context, move: MoveRecord, memory: Memory
   const ownJournal = journal?.record.id === move.id ? journal : undefined;
   const stored = own(inLive)?.record ?? own(inConfig)?.record ?? ownJournal?.record;
   const liveSide = sideOf(live, move);
+  const saved = ownJournal?.definition ?? (await context.openMoves.definition(move));
   const [destination, answers, sourceRemains] = await Promise.all([
     lookAtDestination(context, connection, move, ownJournal, job, memory),
     shouldAsk(job, stored ?? move, memory) ? askDestination(context, move, memory) : ('not-asked' as const),
@@ -51,12 +55,12 @@ export async function observe(context: Context, move: MoveRecord, memory: Memory
     recorded: {
       live: live ? stampOf(own(inLive)?.record) : 'unavailable',
       config: definitions?.config ? stampOf(own(inConfig)?.record) : 'unavailable',
-      journal: stampOf(ownJournal?.record),
+      journal: memory.journalStuck ? 'unavailable' : stampOf(ownJournal?.record),
     },
     sameInstance: own(inLive)?.mark === true,
     destination,
     answers,
-    savedDefinition: ownJournal?.definition !== undefined,
+    savedDefinition: saved !== undefined,
     sourceRemains,
     sides: memory.sides,
     ...(memory.failure !== undefined && { failure: memory.failure }),
@@ -64,7 +68,22 @@ export async function observe(context: Context, move: MoveRecord, memory: Memory
     diverging: memory.diverging,
     starts: memory.starts,
   };
-  return { world, definitions, journal: ownJournal, stored };
+  return { world, definitions, journal: ownJournal, saved, stored };
+}
+
+/** A journal on storage that hangs is as good as none: the record in the domain's metadata carries the move. */
+async function readJournalOf(
+  context: Context,
+  move: MoveRecord,
+  memory: Memory,
+): Promise<Journal | undefined> {
+  try {
+    return await readJournal(journalPlace(context, move));
+  } catch (error) {
+    if (!isHang(error)) throw error;
+    memory.journalStuck = true;
+    return undefined;
+  }
 }
 
 function stampOf(record: MoveRecord | undefined): Stamp | undefined {

@@ -2,8 +2,9 @@
 import { basename, dirname, join } from 'node:path';
 import { type DiskSource, ErrorCode, isLibvirtError, parseDiskXml, poolTarget } from '@blockferry/libvirt';
 import type { FileStat, Host } from '@blockferry/qemu';
-import { Refusal } from '../model/errors.ts';
+import { messageOf, Refusal } from '../model/errors.ts';
 import type { ImageRef, Ownership } from '../model/record.ts';
+import { isHang } from '../observe/hang.ts';
 import { toSource } from '../storage/to-image.ts';
 import { type DestinationName, parseDestination } from './destination-name.ts';
 import type { MoveRequest } from './request.ts';
@@ -63,7 +64,9 @@ async function atPath(
 
 /** Looks at the nearest thing of the path that exists, in a process that may hang alone. */
 async function mustAnswer(host: Host, path: string): Promise<void> {
-  const stat = await host.stat(path, { timeoutMs: ANSWER_WITHIN_MS });
+  const stat = await host.stat(path, { timeoutMs: ANSWER_WITHIN_MS }).catch((error: unknown) => {
+    throw isHang(error) ? silent(path, messageOf(error)) : error;
+  });
   // A FIFO or device node would be opened by the probe: those are refused for what they are, further on.
   if (stat !== null && !['file', 'directory', 'block'].includes(stat.type)) return;
   if (stat === null && (await host.stat(dirname(path))) === null) {
@@ -77,15 +80,17 @@ async function mustAnswer(host: Host, path: string): Promise<void> {
   const probed = stat?.type === 'directory' ? join(path, 'probe') : path;
   const probe = await host.probeStorage(probed, ANSWER_WITHIN_MS);
   if (probe.ok) return;
-  if (probe.why === 'hang') {
-    throw new Refusal(
-      'destination-silent',
-      `the storage of ${path} does not answer`,
-      { detail: probe.detail },
-      'bring it back first: a guest that is switched onto storage that hangs stops',
-    );
-  }
+  if (probe.why === 'hang') throw silent(path, probe.detail);
   throw new Refusal('destination-unusable', `${path} cannot be written: ${probe.detail}`);
+}
+
+function silent(path: string, detail: string): Refusal {
+  return new Refusal(
+    'destination-silent',
+    `the storage of ${path} does not answer`,
+    { detail },
+    'bring it back first: a guest that is switched onto storage that hangs stops',
+  );
 }
 
 function fileDestination(

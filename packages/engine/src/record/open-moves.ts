@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Host } from '@blockferry/qemu';
 import type { MoveRecord } from '../model/record.ts';
-import type { JournalPlace } from './journal.ts';
+import type { JournalPlace, SavedDefinition } from './journal.ts';
 
 /** `$BLOCKFERRY_STATE_DIR`, else /var/lib/blockferry for root and $XDG_STATE_HOME/blockferry for users. */
 export function stateDirectory(env: NodeJS.ProcessEnv, uid: number): string {
@@ -19,6 +19,8 @@ interface Entry {
   readonly disk: string;
   /** Path of the journal on the domain's host; absent when the journal is the file `.journal` beside this one. */
   readonly journal?: string;
+  /** Kept here as well as in the journal: a destination that hangs must not hold a definition back. */
+  readonly definition?: SavedDefinition;
 }
 
 export class OpenMoves {
@@ -37,13 +39,31 @@ export class OpenMoves {
   }
 
   /** Notes that a move is open. May be repeated. */
-  async note(record: MoveRecord, uri: string, journal: string | undefined): Promise<void> {
+  async note(
+    record: MoveRecord,
+    uri: string,
+    journal: string | undefined,
+    definition?: SavedDefinition,
+  ): Promise<void> {
     await this.#host.mkdir(this.#directory, { parents: true, mode: 0o700 });
     const { domain, disk } = record;
-    const entry: Entry = { uri, domain, disk, ...(journal !== undefined && { journal }) };
+    const entry: Entry = {
+      uri,
+      domain,
+      disk,
+      ...(journal !== undefined && { journal }),
+      ...(definition && { definition }),
+    };
     await this.#host.writeFileAtomic(`${this.#base(record)}.open`, `${JSON.stringify(entry)}\n`, {
       mode: 0o600,
     });
+  }
+
+  /** The definition kept aside for a move in job mode `undefine`. */
+  async definition(record: MoveRecord): Promise<SavedDefinition | undefined> {
+    if (record.jobMode !== 'undefine') return undefined;
+    const text = await this.#host.readFile(`${this.#base(record)}.open`);
+    return text === null ? undefined : parseEntry(text)?.definition;
   }
 
   async forget(record: MoveRecord): Promise<void> {

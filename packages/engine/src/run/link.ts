@@ -1,6 +1,12 @@
 // A libvirt connection that comes back: libvirtd may restart at any time while QEMU's jobs go on.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Connection, ConnectionClosed, connect, type Domain } from '@blockferry/libvirt';
+import {
+  type Connection,
+  ConnectionClosed,
+  connect,
+  type Domain,
+  TransportFailed,
+} from '@blockferry/libvirt';
 import type { Millis } from '../model/units.ts';
 
 const FIRST_PAUSE_MS = 100;
@@ -52,5 +58,5 @@ export class Link {
 
 /** Is it the connection that failed, and not the call? Then nothing is known of the call: look again. */
 export function isLinkLost(error: unknown): boolean {
-  return error instanceof ConnectionClosed;
+  return error instanceof ConnectionClosed || error instanceof TransportFailed;
 }

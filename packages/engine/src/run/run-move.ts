@@ -3,7 +3,7 @@ import { CallTimeout, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
 import { act } from '../act/act.ts';
 import { decide } from '../decide/decide.ts';
 import type { Decision, Outcome, Question, StepName } from '../model/decision.ts';
-import { messageOf } from '../model/errors.ts';
+import { messageOf, StepFailed } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import { type Millis, unreachable } from '../model/units.ts';
 import { type Memory, newMemory } from '../observe/memory.ts';
@@ -134,7 +134,12 @@ class Run {
       memory: this.#memory,
       warn: (code: string, message: string) => this.#warn(code, message),
     };
-    this.#move = await act(scene, this.#move, decision);
+    try {
+      this.#move = await act(scene, this.#move, decision);
+    } catch (error) {
+      if (meansLookAgain(error) || error instanceof StepFailed) throw error;
+      throw new StepFailed(step.name, messageOf(error), { cause: error });
+    }
     this.#options.afterStep?.(step.name);
     return step.name === 'close' ? step.outcome : undefined;
   }
@@ -197,7 +202,7 @@ class Run {
       await this.#context.link.reconnect(DAEMON_PATIENCE_MS, signal);
       return;
     }
-    if (isLibvirtError(error, ErrorCode.OPERATION_TIMEOUT) || error instanceof CallTimeout) {
+    if (meansLookAgain(error)) {
       this.#warn('domain-busy', `libvirt is held up by this domain (${messageOf(error)}); still trying`);
       await this.#bell.wait(POLL_MS, signal);
       return;
@@ -220,4 +225,11 @@ class Run {
       durationMs: performance.now() - this.#began,
     };
   }
+}
+
+/** Nothing is known of what was asked for, or libvirt was busy: only another look can tell. */
+function meansLookAgain(error: unknown): boolean {
+  return (
+    isLinkLost(error) || isLibvirtError(error, ErrorCode.OPERATION_TIMEOUT) || error instanceof CallTimeout
+  );
 }
