@@ -9,6 +9,7 @@ export {
   uriParameter,
 } from './connection-uri.ts';
 export { resolveUri } from './default-uri.ts';
+export { type Destination, locate } from './destination.ts';
 export { type ConnectionEnvironment, readEnvironment } from './environment.ts';
 export { ConnectionUriError, type ConnectionUriErrorCode } from './errors.ts';
 export { type LibvirtConf, LibvirtConfError, parseLibvirtConf } from './libvirt-conf.ts';
