@@ -8,8 +8,9 @@ import { DEFAULT_TIMEOUT_MS, Deadline, withDeadline } from '../rpc/deadline.ts';
 import { DEFAULT_KEEPALIVE, type KeepaliveOptions } from '../rpc/keepalive.ts';
 import { Lanes } from '../rpc/lanes.ts';
 import { openRpc } from '../rpc/opening.ts';
+import { openTransport as openPlan } from '../transport/open.ts';
 import type { Transport } from '../transport/transport.ts';
-import { connectUnix } from '../transport/unix.ts';
+import { locate } from '../uri/destination.ts';
 import { Connection } from './connection.ts';
 
 export interface ConnectOptions {
@@ -23,14 +24,16 @@ export interface ConnectOptions {
 }
 
 /**
- * Connects to a libvirt daemon.
+ * Connects to the libvirt daemon that a connection URI or an alias of libvirt.conf names; without one, to
+ * libvirt's own default. A session daemon that is not there is started.
  *
- * @throws TransportFailed when nobody is there, AuthenticationUnsupported, LibvirtError when the daemon refuses
- * the URI, CallTimeout, the signal's reason. Nothing is left open then; calling again is safe.
+ * @throws ConnectionUriError, LibvirtConfError, TransportFailed when nobody is there, AuthenticationUnsupported,
+ * LibvirtError when the daemon refuses the URI, ConnectionClosed when the way there fails later (ssh), CallTimeout,
+ * the signal's reason. Nothing is left open then; calling again is safe.
  */
 export async function connect(uri?: string, options: ConnectOptions = {}): Promise<Connection> {
-  const target = thinTarget(uri ?? process.env.LIBVIRT_DEFAULT_URI ?? 'qemu:///system');
-  return await connectOver((signal) => connectUnix(target.socket, { signal }), target, options);
+  const target = locate(uri, { readOnly: options.readonly ?? false });
+  return await connectOver((signal) => openPlan(target.plan, { signal }), target, options);
 }
 
 /** Opens transports: one for each lane. */
@@ -89,10 +92,4 @@ async function openTransport(open: OpenTransport, deadline: Deadline): Promise<T
     );
     throw error;
   }
-}
-
-function thinTarget(uri: string): { uri: string; name: string; socket: string } {
-  const url = new URL(uri);
-  const socket = url.searchParams.get('socket') ?? '/var/run/libvirt/libvirt-sock';
-  return { uri, name: `${url.protocol.replace(/\+unix:$/, ':')}//${url.pathname}`, socket };
 }
