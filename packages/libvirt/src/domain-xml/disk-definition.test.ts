@@ -1,9 +1,9 @@
 // Disk definitions read from dumps of running domains.
 import { describe, expect, it } from 'vitest';
+import { fixture } from '../../test/domain-xml/load.ts';
 import type { DiskDefinition } from './disk-definition.ts';
 import { parseDiskXml } from './disk-definition.ts';
 import { DomainXml } from './domain-xml.ts';
-import { fixture } from './fixtures/load.ts';
 
 const vda = (name: string): DiskDefinition | undefined => DomainXml.parse(fixture(name)).disk('vda');
 const file = (path: string) => ({ kind: 'file', path });

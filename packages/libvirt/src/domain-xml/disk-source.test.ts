@@ -1,8 +1,8 @@
 // Which sources are the same storage, and what they are called.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { diskSource } from '../../test/domain-xml/arbitrary.ts';
 import { type DiskSource, describeSource, sameSource } from './disk-source.ts';
-import { diskSource } from './fixtures/arbitrary.ts';
 
 const file = (path: string): DiskSource => ({ kind: 'file', path });
 const network = (more: Partial<Extract<DiskSource, { kind: 'network' }>>): DiskSource => ({

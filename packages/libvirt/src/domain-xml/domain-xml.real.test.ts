@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { type LibvirtHost, startLibvirtHost } from '@blockferry/testbed';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fixture } from '../../test/domain-xml/load.ts';
 import { type DiskSource, sameSource } from './disk-source.ts';
 import { DomainXml } from './domain-xml.ts';
-import { fixture } from './fixtures/load.ts';
 import { snapshotFiles, snapshotXml, volumeXml } from './storage-xml.ts';
 
 let host: LibvirtHost;

@@ -1,11 +1,11 @@
 // A domain's definition: what it tells, and that an edit changes the edited place and nothing else.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { diskSource, domain } from '../../test/domain-xml/arbitrary.ts';
+import { fixture } from '../../test/domain-xml/load.ts';
 import { type DiskSource, sameSource } from './disk-source.ts';
 import { DomainXml } from './domain-xml.ts';
 import { DomainXmlError } from './errors.ts';
-import { diskSource, domain } from './fixtures/arbitrary.ts';
-import { fixture } from './fixtures/load.ts';
 
 const dumps = [
   'live-chain',

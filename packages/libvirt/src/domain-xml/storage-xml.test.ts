@@ -1,6 +1,6 @@
 // XML of snapshots, volumes and pools.
 import { describe, expect, it } from 'vitest';
-import { fixture } from './fixtures/load.ts';
+import { fixture } from '../../test/domain-xml/load.ts';
 import { poolTarget, snapshotFiles, snapshotXml, volumeXml } from './storage-xml.ts';
 
 describe('snapshotXml', () => {

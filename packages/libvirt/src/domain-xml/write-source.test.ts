@@ -1,9 +1,9 @@
 // What is written is what is read again, for every source.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { diskSource } from '../../test/domain-xml/arbitrary.ts';
 import { parseDiskXml } from './disk-definition.ts';
 import { DomainXmlError } from './errors.ts';
-import { diskSource } from './fixtures/arbitrary.ts';
 import { diskElement } from './write-source.ts';
 
 describe('diskElement', () => {
