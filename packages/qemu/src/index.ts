@@ -16,6 +16,8 @@ export type {
 } from './host/host.ts';
 export { localHost } from './host/local.ts';
 export { quoteArgument, quoteCommand } from './host/shell.ts';
+export { sshHost } from './host/ssh.ts';
+export type { SshDestination } from './host/ssh-connection.ts';
 export { type BackingReference, resolveBackingReference, toRelativeReference } from './image/backing.ts';
 export {
   type BlockdevTreeOptions,

@@ -92,7 +92,7 @@ export interface Host {
   /** Runs a program to its end; a non-zero exit is data. The program dies with us, together with its process group. */
   run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** Starts a program that dies with us. */
-  spawn(argv: readonly string[], options?: SpawnOptions): HostProcess;
+  spawn(argv: readonly string[], options?: SpawnOptions): Promise<HostProcess>;
   /** The text of a file; null if there is none. */
   readFile(path: string, options?: FileOptions): Promise<string | null>;
   /** Temporary file, fsync, rename, fsync of the directory: after a crash it is the old or the new, whole. */

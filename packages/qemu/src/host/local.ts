@@ -1,12 +1,13 @@
 // The machine we run on.
 import { shellFiles } from './files.ts';
 import type { Host } from './host.ts';
-import { type Launcher, runSupervised, spawnSupervised } from './supervised-process.ts';
+import { type Launcher, type Lease, runSupervised, spawnSupervised } from './supervised-process.ts';
 
 /** This machine. Nothing is opened; close() ends what still runs. */
 export function localHost(): Host {
   const name = 'localhost';
-  const launcher: Launcher = { hostName: name, wrap: (argv) => argv, running: new Set() };
+  const lease: Lease = { wrap: (argv) => argv, release: () => {} };
+  const launcher: Launcher = { hostName: name, lease: async () => lease, running: new Set() };
   const run: Host['run'] = (argv, options = {}) => runSupervised(launcher, argv, options);
   return {
     name,

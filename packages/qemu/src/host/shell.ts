@@ -33,6 +33,7 @@ exec 3<&0
   exec >&-
   cat <&3 >/dev/null
   trap '' TERM
+  exec >/dev/null 2>&1
   kill -TERM 0
   sleep 5
   kill -KILL 0

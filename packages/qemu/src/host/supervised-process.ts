@@ -8,17 +8,24 @@ import { HostError, type HostErrorCode } from './errors.ts';
 import type { Exit, HostProcess, RunOptions, RunResult, SpawnOptions } from './host.ts';
 import { quoteCommand, readSupervisorMark, type Stdin, supervised } from './shell.ts';
 
-/** How a host starts a command line of its own: as it is, or through ssh. */
+/** A way to start one command, to be given back when it has ended. */
+export interface Lease {
+  /** Turns a command for the host into one that runs on this machine. */
+  wrap(argv: string[]): string[];
+  release(): void;
+}
+
+/** How a host starts its commands: as they are, or through a connection. */
 export interface Launcher {
   readonly hostName: string;
-  /** Turns the command into one that runs on this machine. */
-  readonly wrap: (argv: string[]) => string[];
+  /** Throws HostError 'unreachable', 'aborted' or 'closed'. */
+  lease(signal: AbortSignal | undefined): Promise<Lease>;
   readonly running: Set<SupervisedProcess>;
 }
 
 const STDERR_KEPT = 64 * 1024;
-/** A daemon that the command left behind may hold its stdout open: do not wait for it longer than this. */
-const DRAIN_MS = 250;
+/** Something that the command left behind may hold its stdout open: wait for no more than this much silence. */
+const DRAIN_MS = 5_000;
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_MAX_OUTPUT = 16 * 1024 * 1024;
 
@@ -38,6 +45,7 @@ export class SupervisedProcess {
   };
   readonly #mark = `blockferry-${randomBytes(12).toString('hex')}`;
   readonly #launcher: Launcher;
+  readonly #lease: Lease;
   readonly #command: string;
   readonly #settle: { resolve: (exit: Exit) => void; reject: (error: HostError) => void };
   #stderr = '';
@@ -45,10 +53,11 @@ export class SupervisedProcess {
   #drain: NodeJS.Timeout | null = null;
   #state: 'running' | 'ended' = 'running';
 
-  constructor(launcher: Launcher, argv: readonly string[], stdin: Stdin) {
-    const [program, ...rest] = launcher.wrap(supervised(argv, this.#mark, stdin));
+  constructor(launcher: Launcher, lease: Lease, argv: readonly string[], stdin: Stdin) {
+    const [program, ...rest] = lease.wrap(supervised(argv, this.#mark, stdin));
     if (program === undefined || argv[0] === undefined) throw new TypeError('an empty command');
     this.#launcher = launcher;
+    this.#lease = lease;
     this.#command = quoteCommand(argv);
     const { promise, resolve, reject } = Promise.withResolvers<Exit>();
     this.exited = promise;
@@ -92,6 +101,11 @@ export class SupervisedProcess {
     if (error) this.#finish(error);
   }
 
+  /** Output still comes: the end of it is worth waiting for. */
+  noteOutput(): void {
+    this.#drain?.refresh();
+  }
+
   #onStderr(latin1: string): void {
     this.#stderr = (this.#stderr + latin1).slice(-STDERR_KEPT);
     if (readSupervisorMark(this.#stderr, this.#mark).kind !== 'running') this.#finishSoon();
@@ -106,6 +120,7 @@ export class SupervisedProcess {
     this.#state = 'ended';
     if (this.#drain) clearTimeout(this.#drain);
     this.#launcher.running.delete(this);
+    this.#lease.release();
     if (error) this.#settle.reject(error);
     else this.#settleByMark();
     this.child.stdin.destroy();
@@ -146,16 +161,45 @@ export async function runSupervised(
 ): Promise<RunResult> {
   const input = options.input === undefined ? null : Buffer.from(options.input);
   const stdin: Stdin = input ? { kind: 'bytes', count: input.length } : { kind: 'nothing' };
-  const running = new SupervisedProcess(launcher, argv, stdin);
+  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const [lease, leftMs] = await leaseWithin(launcher, argv, timeoutMs, options.signal);
+  const running = new SupervisedProcess(launcher, lease, argv, stdin);
   if (input) running.child.stdin.write(input);
   const stdout = collect(running, options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT, options.onStdout);
-  const release = limit(running, options.timeoutMs ?? DEFAULT_TIMEOUT_MS, options.signal);
+  const release = limit(running, leftMs, options.signal);
   try {
     const exit = await running.exited;
     return { ...exit, stdout: stdout(), stderr: running.stderr() };
   } finally {
     running.child.stdout.destroy();
     release();
+  }
+}
+
+/** A lease, and what is left of the time. */
+async function leaseWithin(
+  launcher: Launcher,
+  argv: readonly string[],
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<[Lease, number]> {
+  if (!Number.isFinite(timeoutMs)) return [await launcher.lease(signal), timeoutMs];
+  const start = performance.now();
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), timeoutMs);
+  try {
+    const lease = await launcher.lease(signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal);
+    return [lease, Math.max(0, timeoutMs - (performance.now() - start))];
+  } catch (error) {
+    if (!timeout.signal.aborted) throw error;
+    const facts = { host: launcher.hostName, command: quoteCommand(argv), hint: 'Is the host reachable?' };
+    throw new HostError(
+      'timeout',
+      { ...facts, detail: `no connection within ${timeoutMs} ms` },
+      { cause: error },
+    );
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -167,6 +211,7 @@ function collect(
   const chunks: Buffer[] = [];
   let bytes = 0;
   running.child.stdout.on('data', (chunk: Buffer) => {
+    running.noteOutput();
     bytes += chunk.length;
     onStdout?.(chunk.toString('utf8'));
     if (bytes <= maxBytes) chunks.push(chunk);
@@ -178,7 +223,7 @@ function collect(
 function limit(running: SupervisedProcess, timeoutMs: number, signal: AbortSignal | undefined): () => void {
   const onTimeout = () => {
     const hint = 'The host or the storage behind the command does not answer.';
-    running.kill(running.error('timeout', `no end within ${timeoutMs} ms`, hint));
+    running.kill(running.error('timeout', `no end in time (${Math.round(timeoutMs)} ms)`, hint));
   };
   const timer = Number.isFinite(timeoutMs) ? setTimeout(onTimeout, timeoutMs) : null;
   const release = onAbort(running, signal);
@@ -196,12 +241,13 @@ function onAbort(running: SupervisedProcess, signal: AbortSignal | undefined): (
 }
 
 /** Starts a command whose streams stay open. See Host.spawn for what it promises. */
-export function spawnSupervised(
+export async function spawnSupervised(
   launcher: Launcher,
   argv: readonly string[],
   options: SpawnOptions,
-): HostProcess {
-  const running = new SupervisedProcess(launcher, argv, { kind: 'stream' });
+): Promise<HostProcess> {
+  const lease = await launcher.lease(options.signal);
+  const running = new SupervisedProcess(launcher, lease, argv, { kind: 'stream' });
   const release = onAbort(running, options.signal);
   running.exited.then(release, release);
   const { stdin, stdout } = running.child;

@@ -1,0 +1,157 @@
+// One connection of the system's ssh (a ControlMaster) that commands share, each costing one round trip.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { quoteCommand } from './shell.ts';
+
+/** Where to and how, in the terms of ssh and of libvirt's connection URIs. */
+export interface SshDestination {
+  readonly host: string;
+  readonly user?: string;
+  readonly port?: number;
+  readonly keyfile?: string;
+  /** Take any host key (`no_verify=1`). */
+  readonly noVerify?: boolean;
+  /** Never ask for a password or passphrase (`no_tty=1`). */
+  readonly noTty?: boolean;
+  /** The ssh program; default 'ssh'. */
+  readonly command?: string;
+  /** Default 30 s, so that a person can still type a passphrase. */
+  readonly connectTimeoutMs?: number;
+}
+
+/** sshd's default MaxSessions is 10. */
+export const MAX_SESSIONS = 8;
+const CONNECT_TIMEOUT_MS = 30_000;
+/** A socket's path has 108 bytes, of which ssh takes 17 for a temporary suffix, and we 19. */
+const LONGEST_TMPDIR = 70;
+
+// The master lives in the foreground of a shell that ends it when our end of the pipe closes, however we die. It keeps
+// our terminal, to ask for a passphrase, but not our Ctrl-C.
+const KEEPER = `
+dir=$1
+shift
+trap '' INT QUIT HUP
+exec 3<&0
+"$@" </dev/null 3<&- &
+master=$!
+{ cat <&3 >/dev/null; kill $master; } 2>/dev/null &
+watcher=$!
+{ until [ -S "$dir/s" ]; do kill -0 $master || exit; sleep 0.01; done; echo ready; } 2>/dev/null &
+exec 3<&-
+wait $master
+rm -rf -- "$dir"
+kill $watcher 2>/dev/null`;
+
+export class SshConnection {
+  /** Sessions in use; the owner counts. */
+  sessions = 0;
+  readonly #keeper: ChildProcess;
+  readonly #directory: string;
+  readonly #ssh: string;
+  #state: 'connecting' | 'ready' | 'ended' = 'connecting';
+  #stderr = '';
+  readonly #ready = Promise.withResolvers<void>();
+
+  private constructor(destination: SshDestination, directory: string) {
+    this.#directory = directory;
+    this.#ssh = destination.command ?? 'ssh';
+    const argv = ['-c', KEEPER, 'blockferry', directory, ...masterCommand(destination, this.#socket)];
+    const detached = destination.noTty === true;
+    this.#keeper = spawn('/bin/sh', argv, { detached, stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#keeper.stdin?.on('error', () => {});
+    this.#keeper.stderr?.on('data', (chunk: Buffer) => {
+      this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(-4096);
+    });
+    this.#keeper.stdout?.once('data', () => {
+      this.#state = 'ready';
+      this.#ready.resolve();
+    });
+    this.#keeper.on('error', (error) => this.#end(error.message));
+    this.#keeper.on('close', () => this.#end(this.#stderr.trim() || 'ssh ended'));
+    this.#ready.promise.catch(() => {});
+  }
+
+  /** Connects. Throws Error with ssh's own words. */
+  static async open(destination: SshDestination, signal: AbortSignal): Promise<SshConnection> {
+    const directory = await mkdtemp(
+      join(tmpdir().length < LONGEST_TMPDIR ? tmpdir() : '/tmp', 'blockferry-'),
+    );
+    const connection = new SshConnection(destination, directory);
+    const timer = setTimeout(() => {
+      connection.#end('no connection in time');
+      connection.close();
+    }, destination.connectTimeoutMs ?? CONNECT_TIMEOUT_MS);
+    const abort = () => {
+      connection.#end('given up');
+      connection.close();
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    try {
+      await connection.#ready.promise;
+      return connection;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'ready';
+  }
+
+  /** The local command that runs a command on the other side, through this connection only. */
+  wrap(argv: readonly string[]): string[] {
+    // Without its master, ssh would connect anew by itself: the failing proxy stops it. No config file: all of that
+    // was the master's business.
+    const options = ['-F', 'none', '-S', this.#socket, '-o', 'ProxyCommand=exit 255', '-o', 'BatchMode=yes'];
+    return [this.#ssh, '-T', '-q', ...options, '--', 'blockferry', `exec ${quoteCommand(argv)}`];
+  }
+
+  /** Ends the connection, and with it what runs over it. */
+  close(): void {
+    this.#keeper.stdin?.destroy();
+    this.#keeper.stdout?.destroy();
+    this.#keeper.stderr?.destroy();
+    this.#keeper.unref();
+  }
+
+  get #socket(): string {
+    return join(this.#directory, 's');
+  }
+
+  #end(why: string): void {
+    this.#ready.reject(new Error(why));
+    this.#state = 'ended';
+    // The keeper does it too, unless it never started.
+    rm(this.#directory, { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+function masterCommand(destination: SshDestination, socket: string): string[] {
+  const { host, user, port, keyfile, noVerify, noTty, command = 'ssh' } = destination;
+  return [
+    command,
+    ...['-M', '-N', '-T', '-S', socket, '-e', 'none'],
+    ...[
+      '-o',
+      'ControlPersist=no',
+      '-o',
+      'ClearAllForwardings=yes',
+      '-o',
+      'ForwardAgent=no',
+      '-o',
+      'ForwardX11=no',
+    ],
+    ...['-o', 'RemoteCommand=none', '-o', 'PermitLocalCommand=no'],
+    ...['-o', 'ServerAliveInterval=5', '-o', 'ServerAliveCountMax=3', '-o', 'ConnectTimeout=15'],
+    ...(noTty ? ['-o', 'BatchMode=yes'] : []),
+    ...(noVerify ? ['-o', 'StrictHostKeyChecking=no'] : []),
+    ...(keyfile === undefined ? [] : ['-i', keyfile]),
+    ...(port === undefined ? [] : ['-p', String(port)]),
+    ...(user === undefined ? [] : ['-l', user]),
+    ...['--', host],
+  ];
+}

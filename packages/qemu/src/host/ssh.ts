@@ -1,0 +1,119 @@
+// A machine reached through the user's own ssh. Nothing is installed on it.
+import { HostError } from './errors.ts';
+import { shellFiles } from './files.ts';
+import type { Host } from './host.ts';
+import { MAX_SESSIONS, SshConnection, type SshDestination } from './ssh-connection.ts';
+import { type Launcher, type Lease, runSupervised, spawnSupervised } from './supervised-process.ts';
+
+/**
+ * A host over ssh, connected when it is first used and again after the connection was lost (a command that was running
+ * then fails with HostError 'unreachable', and is not repeated). The login shell there must be one in which single
+ * quotes quote, and print nothing by itself.
+ */
+export function sshHost(destination: SshDestination): Host {
+  const { host, user } = destination;
+  const name = user === undefined ? host : `${user}@${host}`;
+  const pool = new ConnectionPool(name, destination);
+  const launcher: Launcher = {
+    hostName: name,
+    lease: (signal) => pool.lease(signal),
+    running: new Set(),
+  };
+  const run: Host['run'] = (argv, options = {}) => runSupervised(launcher, argv, options);
+  return {
+    name,
+    isLocal: false,
+    run,
+    spawn: (argv, options = {}) => spawnSupervised(launcher, argv, options),
+    ...shellFiles(name, run),
+    async close() {
+      for (const running of launcher.running) {
+        running.kill(running.error('closed', 'the host was closed', ''));
+      }
+      pool.close();
+    },
+  };
+}
+
+/** As many connections as the sessions in use need. */
+class ConnectionPool {
+  readonly #name: string;
+  readonly #destination: SshDestination;
+  readonly #closing = new AbortController();
+  readonly #connections = new Set<SshConnection>();
+  #opening: Promise<void> | null = null;
+
+  constructor(name: string, destination: SshDestination) {
+    this.#name = name;
+    this.#destination = destination;
+  }
+
+  async lease(signal: AbortSignal | undefined): Promise<Lease> {
+    for (;;) {
+      if (this.#closing.signal.aborted) throw this.#error('closed', 'the host was closed');
+      if (signal?.aborted) throw this.#error('aborted', 'given up', signal.reason);
+      const free = this.#free();
+      if (free) return leaseOf(free);
+      await this.#open(signal);
+    }
+  }
+
+  close(): void {
+    this.#closing.abort();
+    for (const connection of this.#connections) connection.close();
+  }
+
+  #free(): SshConnection | undefined {
+    for (const connection of this.#connections) if (!connection.isOpen) this.#connections.delete(connection);
+    return [...this.#connections].find(({ sessions }) => sessions < MAX_SESSIONS);
+  }
+
+  /** One at a time: whoever waits for a session can use the same new connection. */
+  async #open(signal: AbortSignal | undefined): Promise<void> {
+    this.#opening ??= SshConnection.open(this.#destination, this.#closing.signal)
+      .then((connection) => {
+        this.#connections.add(connection);
+      })
+      .finally(() => {
+        this.#opening = null;
+      });
+    try {
+      await orAborted(this.#opening, signal);
+    } catch (error) {
+      if (signal?.aborted) return;
+      const detail = error instanceof Error ? error.message : String(error);
+      throw this.#error(this.#closing.signal.aborted ? 'closed' : 'unreachable', detail, error);
+    }
+  }
+
+  #error(code: 'unreachable' | 'aborted' | 'closed', detail: string, cause?: unknown): HostError {
+    const { host, port, command = 'ssh' } = this.#destination;
+    const hint = `Try it by hand: ${command}${port === undefined ? '' : ` -p ${port}`} ${this.#name} true`;
+    const facts = { host: this.#name, command: `${command} ${host}`, detail, hint };
+    return new HostError(code, facts, cause === undefined ? undefined : { cause });
+  }
+}
+
+function leaseOf(connection: SshConnection): Lease {
+  connection.sessions += 1;
+  return {
+    wrap: (argv) => connection.wrap(argv),
+    release: () => {
+      connection.sessions -= 1;
+    },
+  };
+}
+
+/** Waits for the promise, or for the signal: then the promise is left to others. */
+async function orAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (!signal) return promise;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
