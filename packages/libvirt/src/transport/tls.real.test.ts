@@ -1,0 +1,150 @@
+// TLS and TCP against a real libvirtd, with certificates made for the occasion.
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { freePort, type LibvirtHost, run, startLibvirtHost } from '@blockferry/testbed';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Connection, connect } from '../index.ts';
+
+let host: LibvirtHost;
+let pki: string;
+let tlsPort: number;
+let tcpPort: number;
+let configuration: string;
+
+const openssl = (...args: readonly string[]) => run(['openssl', ...args], { cwd: pki });
+
+/** An authority called `name`, and what it signs: each with its key, in one directory per holder. */
+async function authority(
+  name: string,
+): Promise<(holder: string, file: string, extension: string) => Promise<void>> {
+  const [key, certificate] = [`${name}-key.pem`, `${name}-cert.pem`];
+  const subject = ['-subj', `/CN=${name}`, '-days', '2', '-nodes'];
+  await openssl('req', '-x509', '-newkey', 'rsa:2048', '-keyout', key, '-out', certificate, ...subject);
+  return async (holder, file, extension) => {
+    await mkdir(join(pki, holder), { recursive: true });
+    await run(['cp', certificate, join(holder, 'cacert.pem')], { cwd: pki });
+    const paths = { key: join(holder, `${file}key.pem`), cert: join(holder, `${file}cert.pem`) };
+    const request = ['req', '-newkey', 'rsa:2048', '-nodes', '-keyout', paths.key, '-out', 'request.pem'];
+    await openssl(...request, '-subj', `/CN=${file}`, '-addext', extension);
+    const signing = ['-CA', certificate, '-CAkey', key, '-CAcreateserial', '-copy_extensions', 'copy'];
+    await openssl('x509', '-req', '-in', 'request.pem', '-out', paths.cert, '-days', '2', ...signing);
+  };
+}
+
+async function makeCertificates(): Promise<void> {
+  const [good, bad] = [await authority('good'), await authority('bad')];
+  await good('server', 'server', 'subjectAltName=DNS:localhost');
+  await good('client', 'client', 'extendedKeyUsage=clientAuth');
+  await good('nameless', 'unused', 'extendedKeyUsage=clientAuth');
+  await bad('stranger', 'client', 'extendedKeyUsage=clientAuth');
+  // The stranger believes the server, but the server does not believe the stranger.
+  await run(['cp', 'good-cert.pem', 'stranger/cacert.pem'], { cwd: pki });
+}
+
+/** libvirtd again, listening on the network too. */
+async function listen(authTcp: 'none' | 'sasl'): Promise<void> {
+  await host.killLibvirtd();
+  const at = (file: string) => `"${join(pki, 'server', file)}"`;
+  const settings = [
+    'listen_addr = "127.0.0.1"',
+    'listen_tls = 1',
+    'listen_tcp = 1',
+    `auth_tcp = "${authTcp}"`,
+    `tls_port = "${tlsPort}"`,
+    `tcp_port = "${tcpPort}"`,
+    `key_file = ${at('serverkey.pem')}`,
+    `cert_file = ${at('servercert.pem')}`,
+    `ca_file = ${at('cacert.pem')}`,
+  ];
+  await writeFile(join(host.directory, 'etc/libvirtd.conf'), `${configuration}${settings.join('\n')}\n`);
+  await host.inNamespace(['libvirtd', '--daemon', '--listen']);
+  await host.virsh('version');
+}
+
+beforeAll(async () => {
+  host = await startLibvirtHost({ name: 'bf-tls' });
+  pki = join(host.imagesDir, 'pki');
+  await mkdir(pki);
+  await makeCertificates();
+  [tlsPort, tcpPort] = [await freePort(), await freePort()];
+  configuration = await readFile(join(host.directory, 'etc/libvirtd.conf'), 'utf8');
+  await listen('none');
+});
+afterAll(() => host.stop());
+
+const over = (name: string, holder: string, more = '', address = 'localhost'): Promise<Connection> =>
+  connect(
+    `qemu+${name}://${address}:${name === 'tls' ? tlsPort : tcpPort}/system?pkipath=${join(pki, holder)}${more}`,
+    {
+      timeoutMs: 20_000,
+    },
+  );
+
+describe('over TLS', () => {
+  it('a client that the daemon knows is welcome', async () => {
+    const connection = await over('tls', 'client');
+    expect(await connection.hostname()).toBe('bf-tls');
+    await connection.close();
+  });
+
+  it('many calls at once and large replies arrive whole', async () => {
+    const connection = await over('tls', 'client');
+    const replies = await Promise.all(Array.from({ length: 50 }, () => connection.capabilities()));
+    expect(new Set(replies).size).toBe(1);
+    expect(replies[0]).toMatch(/<\/capabilities>\s*$/);
+    await connection.close();
+  });
+
+  it('a client without a certificate is told what it lacks', async () => {
+    await expect(over('tls', 'nameless')).rejects.toMatchObject({ name: 'TransportFailed' });
+    await expect(over('tls', 'nameless')).rejects.toThrow(/certificate/);
+  });
+
+  it('a client with a certificate of another authority is turned away', async () => {
+    await expect(over('tls', 'stranger')).rejects.toMatchObject({ name: 'TransportFailed' });
+  });
+
+  it('a server of another authority is not believed, unless asked to believe anyone', async () => {
+    await run(['cp', '-r', 'client', 'credulous'], { cwd: pki });
+    await run(['cp', 'bad-cert.pem', 'credulous/cacert.pem'], { cwd: pki });
+    await expect(over('tls', 'credulous')).rejects.toMatchObject({ name: 'TransportFailed' });
+    const connection = await over('tls', 'credulous', '&no_verify=1');
+    expect(await connection.hostname()).toBe('bf-tls');
+    await connection.close();
+  });
+
+  it('a server with a certificate for another name is not believed', async () => {
+    await expect(over('tls', 'client', '', '127.0.0.1')).rejects.toThrow(/altnames/);
+  });
+
+  it('a key that cannot be read is named', async () => {
+    await run(['cp', '-r', 'client', 'broken'], { cwd: pki });
+    await rename(join(pki, 'broken/cacert.pem'), join(pki, 'broken/other.pem'));
+    await expect(over('tls', 'broken')).rejects.toThrow(join(pki, 'broken/cacert.pem'));
+  });
+
+  it('a port where nobody speaks TLS is not a daemon', async () => {
+    const uri = `qemu+tls://127.0.0.1:${tcpPort}/system?pkipath=${join(pki, 'client')}`;
+    await expect(connect(uri, { timeoutMs: 5_000 })).rejects.toMatchObject({
+      name: expect.stringMatching(/^(TransportFailed|CallTimeout)$/),
+    });
+  });
+});
+
+describe('over TCP', () => {
+  it('a daemon that asks for no authentication can be used', async () => {
+    const connection = await over('tcp', 'client');
+    expect(await connection.hostname()).toBe('bf-tls');
+    await connection.close();
+  });
+
+  it('a port where nobody listens is named', async () => {
+    const port = await freePort();
+    await expect(connect(`qemu+tcp://127.0.0.1:${port}/system`)).rejects.toThrow(`127.0.0.1:${port}`);
+  });
+
+  it('a daemon that asks for SASL is refused with its words', async () => {
+    await listen('sasl');
+    await expect(over('tcp', 'client')).rejects.toThrow(/SASL/);
+  });
+});
