@@ -1,5 +1,22 @@
 // Public surface of this package.
 
+export {
+  FaultyBlockDevice,
+  faultyBlockDevice,
+  LoopDevice,
+  loopDevice,
+} from './faults/block-device.ts';
+export { type FileSystemOptions, SmallFileSystem, smallFileSystem } from './faults/file-system.ts';
+export {
+  FaultyNbdServer,
+  type FaultyNbdServerOptions,
+  faultyNbdServer,
+  freePort,
+  type NbdAddress,
+  NbdServer,
+  type NbdServerOptions,
+  nbdServer,
+} from './faults/nbd-server.ts';
 export type { Found, WriterPlan } from './guest/blocks.ts';
 export {
   type DiskSource,

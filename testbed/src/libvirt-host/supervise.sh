@@ -8,7 +8,10 @@ namespace=$1 parent=$2 name=$3
 
 remove() {
   # A frozen file system cannot be unmounted by anyone but the one who thaws it.
-  local mounted
+  local mounted loop
+  losetup -nlO NAME,BACK-FILE | while read -r loop mounted; do
+    case $mounted in "$1"/*) losetup -d "$loop" ;; esac
+  done
   for mounted in $(findmnt -rnoTARGET | grep "^$1/images/" | tac); do
     fsfreeze -u "$mounted" 2>/dev/null
     umount "$mounted" 2>/dev/null || umount -l "$mounted"
@@ -18,12 +21,12 @@ remove() {
 }
 
 # A host whose supervisor died holds no lock on its directory any more: its leftovers are ours to remove.
-for stale in "$parent"/bf-*; do
+for stale in "$parent"/bf-host-*; do
   [ -f "$stale/lock" ] && flock -n "$stale/lock" true && remove "$stale"
 done
 
 umask 022
-dir=$(mktemp -d "$parent/bf-XXXXXX") || exit 1
+dir=$(mktemp -d "$parent/bf-host-XXXXXX") || exit 1
 chmod 755 "$dir"
 exec 9>"$dir/lock.new"
 flock 9

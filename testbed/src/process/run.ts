@@ -46,10 +46,12 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
     });
     let stdout = '';
     let stderr = '';
-    let late = false;
+    // A program that waits for a frozen file system does not even die: we wait for it no longer.
     const timer = setTimeout(() => {
-      late = true;
       child.kill('SIGKILL');
+      for (const stream of [child.stdout, child.stderr]) stream.destroy();
+      child.unref();
+      reject(new RunError(argv, `no end after ${timeoutMs} ms`, null, stdout, stderr));
     }, timeoutMs);
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
@@ -66,7 +68,6 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       if (code !== null && accept.includes(code)) resolve({ code, stdout, stderr });
-      else if (late) reject(new RunError(argv, `no end after ${timeoutMs} ms`, code, stdout, stderr));
       else reject(new RunError(argv, signal ?? `exit code ${code}`, code, stdout, stderr));
     });
   });
