@@ -166,9 +166,9 @@ export class RpcConnection {
           this.#pending.delete(serial);
         },
       });
+      if (!call.watch()) return;
       this.#pending.set(serial, call);
       this.#places.enter(call);
-      call.watch();
     });
   }
 

@@ -37,17 +37,19 @@ export class PendingCall implements Candidate {
     this.#parts = parts;
   }
 
-  /** Starts the clock. Separate from the constructor, because it may give up at once. */
-  watch(): void {
+  /** Starts the clock. False when the call is over already, because its signal had fired: it must not be sent. */
+  watch(): boolean {
     const { deadline, leaveLineAfterMs } = this.#parts;
     this.#stopWatching = deadline.watch((cause) => {
       const sent = this.#state === 'sent';
       const timedOut = new CallTimeout(this.#parts.name, deadline.timeoutMs ?? 0, sent);
       this.#giveUp(cause === 'timeout' ? timedOut : deadline.signal?.reason);
     });
-    if (leaveLineAfterMs !== undefined && this.#state === 'in line') {
+    if (this.#state === 'settled') return false;
+    if (leaveLineAfterMs !== undefined) {
       this.#lineTimer = setTimeout(() => this.#giveUp(new StillInLine()), leaveLineAfterMs);
     }
+    return true;
   }
 
   start(): void {
