@@ -2,6 +2,7 @@
 import { HostError } from './errors.ts';
 import { shellFiles } from './files.ts';
 import type { Host } from './host.ts';
+import { ShellPool } from './shell-pool.ts';
 import { MAX_SESSIONS, SshConnection, type SshDestination } from './ssh-connection.ts';
 import { type Launcher, type Lease, runSupervised, spawnSupervised } from './supervised-process.ts';
 
@@ -19,13 +20,14 @@ export function sshHost(destination: SshDestination): Host {
     lease: (signal) => pool.lease(signal),
     running: new Set(),
   };
+  const files = new ShellPool(launcher);
   const run: Host['run'] = (argv, options = {}) => runSupervised(launcher, argv, options);
   return {
     name,
     isLocal: false,
     run,
     spawn: (argv, options = {}) => spawnSupervised(launcher, argv, options),
-    ...shellFiles(name, run),
+    ...shellFiles(name, (argv, options) => files.run(argv, options)),
     async close() {
       for (const running of launcher.running) {
         running.kill(running.error('closed', 'the host was closed', ''));

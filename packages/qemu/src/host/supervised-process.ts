@@ -33,7 +33,7 @@ const SIGNAL_NAMES = new Map(
   Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
 );
 
-function exitOf(status: number): Exit {
+export function exitOf(status: number): Exit {
   const signal = SIGNAL_NAMES.get(status - 128);
   return status > 128 && signal !== undefined ? { code: null, signal } : { code: status, signal: null };
 }
