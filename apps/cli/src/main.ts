@@ -1,0 +1,28 @@
+// The entry of the command line: sets up the compile cache, then hands over. Everything else is loaded after it.
+import { realpathSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { MainOptions } from './program.ts';
+
+/**
+ * Runs one command line.
+ *
+ * @param argv the arguments, without node and script
+ * @returns the exit code, as documented in docs/exit-codes.md; never throws
+ */
+export async function main(argv: readonly string[], options: MainOptions = {}): Promise<number> {
+  const { runProgram } = await import('./program.ts');
+  return runProgram(argv, options);
+}
+
+function isEntry(): boolean {
+  const script = process.argv[1];
+  return script !== undefined && realpathSync(script) === import.meta.filename;
+}
+
+if (isEntry()) {
+  // Not in /tmp, where Node keeps it by default: another user could put code there for us to run.
+  enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'blockferry'));
+  process.exitCode = await main(process.argv.slice(2));
+}

@@ -1,0 +1,93 @@
+// The one place that turns errors into words: what happened, and what to do next.
+import { RecordUnreadable, Refusal, StepFailed } from '@blockferry/engine';
+import {
+  AuthenticationUnsupported,
+  CallTimeout,
+  ConnectionClosed,
+  LibvirtError,
+  TransportFailed,
+} from '@blockferry/libvirt';
+import { BrokenChain, FileError, HostError, QemuImgError, UndeclaredFormat } from '@blockferry/qemu';
+import { UsageError } from '../arguments/usage-error.ts';
+import { ExitCode } from '../exit-code.ts';
+import { Interrupted } from '../terminal/interrupt.ts';
+import type { ResultError, ResultOutcome } from './result.ts';
+
+export interface Explanation {
+  readonly outcome: ResultOutcome;
+  readonly exitCode: ExitCode;
+  readonly error: ResultError;
+}
+
+/** @param recorded whether a record of the move stands on the host: then it can be resumed */
+export function explain(error: unknown, recorded = false): Explanation {
+  if (error instanceof UsageError) {
+    return {
+      outcome: 'refused',
+      exitCode: ExitCode.USAGE,
+      error: { code: 'usage', message: error.message, hint: error.hint },
+    };
+  }
+  if (error instanceof Refusal) {
+    return {
+      outcome: 'refused',
+      exitCode: ExitCode.REFUSED,
+      error: { code: error.code, message: error.message, hint: error.hint },
+    };
+  }
+  if (error instanceof Interrupted) {
+    const message = recorded ? error.message : 'stopped before anything was touched';
+    return {
+      outcome: 'stopped',
+      exitCode: recorded ? ExitCode.RESUMABLE : ExitCode.FAILED,
+      error: { code: 'stopped', message, hint: undefined },
+    };
+  }
+  return {
+    outcome: 'failed',
+    exitCode: recorded ? ExitCode.RESUMABLE : ExitCode.FAILED,
+    error: describe(error),
+  };
+}
+
+function describe(error: unknown): ResultError {
+  if (error instanceof StepFailed) return { code: `step-${error.step}`, ...wordsOf(error), hint: undefined };
+  if (error instanceof RecordUnreadable) {
+    const hint = 'another version of blockferry may have written it: use that one';
+    return { code: 'record-unreadable', ...wordsOf(error), hint };
+  }
+  if (error instanceof LibvirtError) {
+    const code = `libvirt-${error.codeName.toLowerCase().replaceAll('_', '-')}`;
+    return { code, message: `libvirt: ${error.message}`, hint: undefined };
+  }
+  if (error instanceof HostError) return { code: `host-${error.code}`, ...wordsOf(error), hint: error.hint };
+  if (error instanceof FileError) {
+    return { code: `file-${error.code.toLowerCase()}`, ...wordsOf(error), hint: undefined };
+  }
+  if (error instanceof QemuImgError)
+    return { code: `qemu-img-${error.code}`, ...wordsOf(error), hint: error.hint };
+  if (error instanceof BrokenChain) return { code: 'chain-broken', ...wordsOf(error), hint: error.hint };
+  if (error instanceof UndeclaredFormat)
+    return { code: 'format-undeclared', ...wordsOf(error), hint: error.hint };
+  return describeConnection(error) ?? { code: 'internal', message: stackOf(error), hint: undefined };
+}
+
+function describeConnection(error: unknown): ResultError | undefined {
+  const hint = 'blockferry doctor says what is missing';
+  if (error instanceof TransportFailed) return { code: 'cannot-connect', ...wordsOf(error), hint };
+  if (error instanceof AuthenticationUnsupported)
+    return { code: 'cannot-authenticate', ...wordsOf(error), hint };
+  if (error instanceof ConnectionClosed)
+    return { code: 'connection-lost', ...wordsOf(error), hint: undefined };
+  if (error instanceof CallTimeout) return { code: 'no-answer', ...wordsOf(error), hint: undefined };
+  return undefined;
+}
+
+function wordsOf(error: Error): { readonly message: string } {
+  return { message: error.message };
+}
+
+/** A mistake of ours: say all there is to say. */
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

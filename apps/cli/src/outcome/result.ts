@@ -1,0 +1,179 @@
+// How a command on a move ended, as data: both views show it, and its exit code is the process's.
+
+import { type Ended, type MoveRecord, type Question, unreachable } from '@blockferry/engine';
+import { describeSource } from '@blockferry/libvirt';
+import { ExitCode } from '../exit-code.ts';
+
+export type ResultOutcome =
+  | 'moved'
+  | 'ready'
+  | 'back'
+  | 'kept'
+  | 'interrupted'
+  | 'refused'
+  | 'failed'
+  | 'question'
+  | 'stopped'
+  /** A plan was made, and nothing more was asked for. */
+  | 'planned'
+  /** There was nothing to do. */
+  | 'nothing';
+
+export interface ResultError {
+  /** Stable, in kebab case. */
+  readonly code: string;
+  readonly message: string;
+  /** What to do next; may hold several lines. */
+  readonly hint: string | undefined;
+}
+
+export interface Result {
+  readonly outcome: ResultOutcome;
+  readonly exitCode: ExitCode;
+  readonly domain: string | undefined;
+  readonly disk: string | undefined;
+  readonly source: string | undefined;
+  readonly destination: string | undefined;
+  /** The image that the guest runs on now; undefined if it could not be looked at or the domain is off. */
+  readonly runsOn: string | undefined;
+  readonly cutoverMs: number | undefined;
+  readonly durationMs: number | undefined;
+  /** Copied by this run, as far as it was reported. */
+  readonly bytes: bigint | undefined;
+  /** Images that the guest has left, and that are still there. */
+  readonly sourcesKept: readonly string[];
+  /** Files of ours that this command could not or did not remove. */
+  readonly leftovers: readonly string[];
+  readonly error: ResultError | undefined;
+}
+
+/** A result that says no more than how it ended. */
+export function bareResult(outcome: ResultOutcome, exitCode: ExitCode, known: Partial<Result> = {}): Result {
+  return {
+    domain: undefined,
+    disk: undefined,
+    source: undefined,
+    destination: undefined,
+    runsOn: undefined,
+    cutoverMs: undefined,
+    durationMs: undefined,
+    bytes: undefined,
+    sourcesKept: [],
+    leftovers: [],
+    error: undefined,
+    ...known,
+    outcome,
+    exitCode,
+  };
+}
+
+/** What is known of a move whatever became of it. */
+export function namesOf(move: MoveRecord): Pick<Result, 'domain' | 'disk' | 'source' | 'destination'> {
+  return {
+    domain: move.domain.name,
+    disk: move.disk,
+    source: describeSource(move.origin.source),
+    destination: describeSource(move.destination.source),
+  };
+}
+
+export type Ending = Ended['ending'];
+
+/** Outcome and exit code of an ending; `asked`: what the command was meant to bring about. Pure. */
+export function judge(
+  ending: Ending,
+  asked: 'move' | 'abort',
+): { readonly outcome: ResultOutcome; readonly exitCode: ExitCode } {
+  switch (ending.kind) {
+    case 'moved':
+    case 'ready':
+    case 'kept':
+      return { outcome: ending.kind, exitCode: ExitCode.DONE };
+    case 'back':
+      return { outcome: 'back', exitCode: asked === 'abort' ? ExitCode.DONE : ExitCode.FAILED };
+    case 'interrupted':
+      return { outcome: 'interrupted', exitCode: ExitCode.RESUMABLE };
+    case 'stopped':
+      return { outcome: 'stopped', exitCode: ExitCode.RESUMABLE };
+    case 'ask':
+      return { outcome: 'question', exitCode: ExitCode.NEEDS_PERSON };
+    default:
+      return unreachable(ending);
+  }
+}
+
+/** The error that an ending amounts to; undefined if it is what was wanted. */
+export function errorOf(ending: Ending, move: MoveRecord, asked: 'move' | 'abort'): ResultError | undefined {
+  const { name } = move.domain;
+  const resume = `blockferry resume ${name}`;
+  const undo = `blockferry abort ${name} ${move.disk}`;
+  switch (ending.kind) {
+    case 'moved':
+    case 'ready':
+    case 'kept':
+      return undefined;
+    case 'back':
+      if (asked === 'abort') return undefined;
+      return { code: 'went-back', message: ending.why, hint: 'the destination was given up; move again' };
+    case 'stopped':
+      return {
+        code: 'stopped',
+        message: 'stopped; the copy itself goes on in QEMU',
+        hint: `go on: ${resume}\nundo: ${undo}`,
+      };
+    case 'interrupted':
+      return {
+        code: ending.why,
+        message: interruptionWords(ending.why, move),
+        hint: `go on: ${resume}\nundo: ${undo}`,
+      };
+    case 'ask':
+      return questionError(ending.question, move);
+    default:
+      return unreachable(ending);
+  }
+}
+
+function interruptionWords(why: (Ending & { kind: 'interrupted' })['why'], move: MoveRecord): string {
+  const { name } = move.domain;
+  switch (why) {
+    case 'domain-off':
+      return `${name} is off: the move goes on when it runs again`;
+    case 'foreign-job':
+      return `another block job runs on ${move.disk} of ${name}`;
+    case 'disk-changed':
+      return `somebody put another image under ${move.disk} of ${name}`;
+    case 'destination-taken':
+      return `${describeSource(move.destination.source)} is there, and is not ours`;
+    default:
+      return unreachable(why);
+  }
+}
+
+function questionError(question: Question, move: MoveRecord): ResultError {
+  const { name } = move.domain;
+  const source = describeSource(move.origin.source);
+  const destination = describeSource(move.destination.source);
+  const commands = [
+    `source (${source}): blockferry resume ${name} --use source`,
+    `destination (${destination}): blockferry resume ${name} --use destination`,
+  ].join('\n');
+  switch (question) {
+    case 'which-side':
+      return {
+        code: 'which-side',
+        message:
+          `QEMU ended while ${name} was being switched from ${source} to ${destination}, and the two differ: ` +
+          'either may hold the guest’s last writes. Nothing was removed',
+        hint: `look at both images, then say which one is the truth:\n${commands}`,
+      };
+    case 'domain-gone-while-pivoting':
+      return {
+        code: 'domain-gone-while-pivoting',
+        message: `${name} was transient and ended while it was being switched: ${source} and ${destination} are both kept`,
+        hint: `look at both images, then say which one is the truth:\n${commands}`,
+      };
+    default:
+      return unreachable(question);
+  }
+}

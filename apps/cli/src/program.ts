@@ -1,0 +1,73 @@
+// The program as commander sees it: global options, the verbs, and usage errors with exit code 2.
+import { readFileSync } from 'node:fs';
+import type { RunOptions } from '@blockferry/engine';
+import { Command, CommanderError } from 'commander';
+import { ExitCode } from './exit-code.ts';
+import { type Io, processIo } from './terminal/io.ts';
+import type { Run } from './verbs/verb.ts';
+import { VERBS } from './verbs/verbs.ts';
+
+export interface MainOptions {
+  /** Called after each step of a move has been carried out, with its name: tests stop the process there. */
+  readonly afterStep?: RunOptions['afterStep'];
+  /** Default: this process's streams. */
+  readonly io?: Io;
+}
+
+export async function runProgram(argv: readonly string[], options: MainOptions): Promise<number> {
+  const io = options.io ?? processIo();
+  let exitCode: number = ExitCode.DONE;
+  const program = createProgram(io);
+  const run: Run = async (work) => {
+    const { connect } = program.opts<{ connect?: string }>();
+    exitCode = await work({ io, uri: connect, afterStep: options.afterStep });
+  };
+  program.hook('preSubcommand', async (_, command) => {
+    const entry = VERBS.find(({ name }) => name === command.name());
+    (await entry?.load())?.configure(command, run);
+  });
+  try {
+    await program.parseAsync(withoutHelpVerb(argv), { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? ExitCode.DONE : usageFailed(error, argv, io);
+  }
+}
+
+function createProgram(io: Io): Command {
+  const program = new Command('blockferry')
+    .description('Moves the disks of running libvirt/QEMU domains: live, verified, resumable.')
+    .usage('[-c URI] VERB …')
+    .option('-c, --connect <uri>', "connection URI (default: libvirt's own, such as LIBVIRT_DEFAULT_URI)")
+    .version(version(), '--version')
+    .helpOption('-h, --help', 'show this, or the help of a verb')
+    .helpCommand(false)
+    .exitOverride()
+    .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .addHelpText('after', '\nblockferry VERB --help shows the options of a verb and examples.\n');
+  for (const { name, summary } of VERBS) program.command(name).description(summary);
+  return program;
+}
+
+/** `help VERB` is `VERB --help`. */
+function withoutHelpVerb(argv: readonly string[]): string[] {
+  const [first, ...rest] = argv;
+  if (first === undefined) return ['--help'];
+  return first === 'help' ? [...rest, '--help'] : [...argv];
+}
+
+function usageFailed(error: CommanderError, argv: readonly string[], io: Io): ExitCode {
+  void error;
+  void argv;
+  void io;
+  return ExitCode.USAGE;
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  const parsed: unknown = JSON.parse(text);
+  const found =
+    typeof parsed === 'object' && parsed !== null && 'version' in parsed ? parsed.version : undefined;
+  return typeof found === 'string' ? found : 'unknown';
+}

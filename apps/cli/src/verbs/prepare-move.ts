@@ -1,0 +1,51 @@
+// What `plan` and `move` do before anything is touched: read the options, and have preflight look at everything.
+import { readFile } from 'node:fs/promises';
+import { type Context, type MoveRequest, type Plan, planOf, preflight, Refusal } from '@blockferry/engine';
+import { type MoveArguments, type MoveOptions, moveArguments } from '../arguments/move-request.ts';
+import { UsageError } from '../arguments/usage-error.ts';
+
+/** @throws UsageError */
+export function readMoveArguments(
+  domain: string,
+  disk: string,
+  destination: string | undefined,
+  options: MoveOptions,
+): Promise<MoveArguments> {
+  return moveArguments({ domain, disk, destination }, options, readXml);
+}
+
+/** @throws Refusal, with nothing touched */
+export async function makePlan(
+  context: Context,
+  { request, keepShape, strategy }: MoveArguments,
+): Promise<Plan> {
+  if (strategy === 'layered') {
+    throw new Refusal(
+      'strategy-not-there',
+      'the layered strategy is not there yet',
+      {},
+      'use --strategy mirror with --shallow or --flatten',
+    );
+  }
+  const plan = planOf(await preflight(context, request));
+  if (keepShape && plan.chainBefore.length > 1) throw chooseScope(request, plan);
+  return plan;
+}
+
+/** The default keeps a chain's shape, which only the layered strategy can. */
+function chooseScope(request: MoveRequest, { chainBefore }: Plan): Refusal {
+  return new Refusal(
+    'choose-scope',
+    `${request.disk} of ${request.domain} is a chain of ${chainBefore.length} images, and moving a whole chain in its shape is not there yet`,
+    { images: chainBefore.length },
+    'choose --shallow (move the active image, share the rest) or --flatten (make one image of it all)',
+  );
+}
+
+async function readXml(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`--dest-xml: ${error instanceof Error ? error.message : path}`);
+  }
+}

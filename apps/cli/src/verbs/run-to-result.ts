@@ -1,0 +1,80 @@
+// Runs a move to its end, shows it, and makes the result of it: shared by move, resume, pivot and abort.
+import { type Ended, type MoveRecord, type RunOptions, runMove } from '@blockferry/engine';
+import { explain } from '../outcome/explain.ts';
+import { bareResult, errorOf, judge, namesOf, type Result } from '../outcome/result.ts';
+import type { Session } from '../session.ts';
+import type { MoveView } from '../views/move-view.ts';
+import { imageInUse, remainingSources } from './look-after.ts';
+
+export interface RunToResult {
+  readonly asked: 'move' | 'abort';
+  /** The record stands on the host already. */
+  readonly recorded: boolean;
+  readonly signal: AbortSignal;
+  readonly afterStep: RunOptions['afterStep'];
+}
+
+/** Never throws for what becomes of the move: that is in the result, which the view has shown. */
+export async function runToResult(
+  { context }: Session,
+  move: MoveRecord,
+  view: MoveView,
+  options: RunToResult,
+): Promise<Result> {
+  let recorded = options.recorded;
+  let bytes: bigint | undefined;
+  const run: RunOptions = {
+    signal: options.signal,
+    report: (report) => {
+      if (report.type === 'step') recorded = true;
+      if (report.type === 'progress' && report.total > 0n) bytes = report.copied;
+      view.report(report);
+    },
+    ...(options.afterStep && { afterStep: options.afterStep }),
+  };
+  try {
+    const ended = await runMove(context, move, run);
+    return await resultOf(context, ended, { ...options, recorded, bytes });
+  } catch (error) {
+    const { outcome, exitCode, error: words } = explain(error, recorded);
+    const hint = recorded ? resumeHint(move, words.hint) : words.hint;
+    return bareResult(outcome, exitCode, {
+      ...namesOf(move),
+      runsOn: await imageInUse(context, move),
+      bytes,
+      error: { ...words, hint },
+    });
+  }
+}
+
+async function resultOf(
+  context: Session['context'],
+  ended: Ended,
+  { asked, recorded, bytes }: RunToResult & { readonly bytes: bigint | undefined },
+): Promise<Result> {
+  const { ending, move, cutoverMs, durationMs } = ended;
+  if (ending.kind === 'stopped' && !recorded) {
+    const { outcome, exitCode, error } = explain(new DOMException('stopped', 'AbortError'), false);
+    return bareResult(outcome, exitCode, { ...namesOf(move), durationMs, error });
+  }
+  const { outcome, exitCode } = judge(ending, asked);
+  const runsOn = ending.kind === 'moved' ? namesOf(move).destination : await imageInUse(context, move);
+  return bareResult(outcome, exitCode, {
+    ...namesOf(move),
+    runsOn,
+    cutoverMs,
+    durationMs,
+    bytes,
+    sourcesKept: ending.kind === 'moved' ? await remainingSources(context, move) : [],
+    error: errorOf(ending, move, asked),
+  });
+}
+
+function resumeHint(move: MoveRecord, hint: string | undefined): string {
+  const { name } = move.domain;
+  return [
+    ...(hint === undefined ? [] : [hint]),
+    `go on: blockferry resume ${name}`,
+    `undo: blockferry abort ${name} ${move.disk}`,
+  ].join('\n');
+}

@@ -1,0 +1,47 @@
+// A plan for people: a short block for `move`, with the steps for `plan`.
+import { type Plan, unreachable } from '@blockferry/engine';
+import { describeSource } from '@blockferry/libvirt';
+import { formatBytes } from '../format.ts';
+
+/** From where to where, how much, and the chain it makes. */
+export function planBlock(plan: Plan): string {
+  const { move } = plan;
+  const scope = plan.chainBefore.length === 1 ? '' : `, ${move.scope}`;
+  const lines = [
+    `${move.domain.name} ${move.disk}: ${formatBytes(plan.bytes)} to copy (disk of ${formatBytes(plan.capacity)}${scope})`,
+    `  from   ${describeSource(move.origin.source)} (${move.origin.format})`,
+    `  to     ${describeSource(move.destination.source)} (${move.destination.format}${ownership(plan)})`,
+    ...(plan.chainAfter.length > 1 ? [`  chain  ${chainWords(plan.chainAfter)}`] : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** The block and each step with what it leaves behind. */
+export function planWithSteps(plan: Plan): string {
+  const lines = plan.steps.flatMap(({ what, leaves }, index) => [
+    `  ${String(index + 1).padStart(2)}. ${what}`,
+    `      if everything stopped here: ${leaves}`,
+  ]);
+  return `${planBlock(plan)}steps\n${lines.join('\n')}\n`;
+}
+
+function ownership({ move }: Plan): string {
+  switch (move.ownership.kind) {
+    case 'created':
+      return ', new';
+    case 'volume':
+      return `, new volume in pool ${move.ownership.pool}`;
+    case 'reused':
+      return ', used as it is';
+    default:
+      return unreachable(move.ownership);
+  }
+}
+
+/** Base first, as chains are drawn: `base <- snap1 <- copy`. */
+function chainWords(chain: Plan['chainAfter']): string {
+  return chain
+    .map(({ source }) => describeSource(source))
+    .reverse()
+    .join(' <- ');
+}

@@ -1,0 +1,74 @@
+// How a move ended, for people: what the guest runs on, what it cost, what is left, and what to do.
+import { unreachable } from '@blockferry/engine';
+import type { Result } from '../../outcome/result.ts';
+import { formatBytes, formatDuration, shellWord } from '../format.ts';
+
+export function resultText(result: Result): string {
+  const lines = [headline(result), ...details(result), ...errorLines(result)];
+  return `${lines.filter((line) => line !== '').join('\n')}\n`;
+}
+
+function headline(result: Result): string {
+  const { outcome, domain, disk, source, destination } = result;
+  const what = domain === undefined ? '' : `${domain} ${disk ?? ''}`.trim();
+  switch (outcome) {
+    case 'moved':
+      return `moved: ${what} runs on ${destination}`;
+    case 'ready':
+      return `ready: ${what} runs on ${source}; every write goes to ${destination} as well`;
+    case 'kept':
+      return `kept: ${destination} is a copy of ${what} as it was now; the guest runs on ${source}`;
+    case 'back':
+      return `back: ${what} runs on ${source}`;
+    case 'interrupted':
+    case 'stopped':
+      return what === '' ? 'stopped' : `${outcome}: ${what} is not moved yet`;
+    case 'refused':
+      return what === '' ? 'refused' : `refused: ${what} was not touched`;
+    case 'question':
+      return `${what}: a decision is needed`;
+    case 'failed':
+      return what === '' ? 'failed' : `failed: ${what}`;
+    case 'planned':
+      return `planned: ${what}`;
+    case 'nothing':
+      return what === '' ? 'nothing to do' : `nothing to do for ${what}`;
+    default:
+      return unreachable(outcome);
+  }
+}
+
+function details(result: Result): string[] {
+  const { outcome, runsOn, source, cutoverMs, durationMs, bytes, sourcesKept, leftovers, domain, disk } =
+    result;
+  const facts = [
+    ...(cutoverMs === undefined ? [] : [`cutover ${formatDuration(cutoverMs)}`]),
+    ...(bytes === undefined ? [] : [`${formatBytes(bytes)} copied`]),
+    ...(durationMs === undefined ? [] : [`took ${formatDuration(durationMs)}`]),
+  ];
+  const lines = facts.length === 0 ? [] : [`  ${facts.join(', ')}`];
+  const saysWhere = outcome === 'moved' || outcome === 'ready' || outcome === 'kept' || outcome === 'back';
+  if (!saysWhere && runsOn !== undefined) lines.push(`  the guest runs on ${runsOn}`);
+  if (outcome === 'back' && runsOn !== undefined && runsOn !== source)
+    lines.push(`  the guest runs on ${runsOn}`);
+  if (outcome === 'ready') {
+    lines.push(`  switch: blockferry pivot ${domain} ${disk}`);
+    lines.push(`  undo:   blockferry abort ${domain} ${disk}`);
+    lines.push(`  keep the copy, stay here: blockferry abort ${domain} ${disk} --keep`);
+  }
+  for (const kept of sourcesKept) lines.push(`  kept: ${kept}`);
+  if (sourcesKept.length > 0) lines.push(`  when you no longer want it: ${removal(sourcesKept)}`);
+  for (const leftover of leftovers) lines.push(`  left behind: ${leftover}`);
+  return lines;
+}
+
+function removal(paths: readonly string[]): string {
+  return `rm ${paths.map(shellWord).join(' ')} (see first that nothing else uses it: blockferry list)`;
+}
+
+/** What happened, then what to do, each on lines of their own. */
+export function errorLines({ error }: Pick<Result, 'error'>): string[] {
+  if (error === undefined) return [];
+  const hints = error.hint?.split('\n') ?? [];
+  return [`  ${error.message}`, ...hints.map((hint) => `  → ${hint}`)];
+}

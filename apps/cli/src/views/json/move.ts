@@ -1,0 +1,98 @@
+// A move as JSON lines: plan, phase, step, progress, warning, result.
+import { type MoveRecord, type Plan, type Report, unreachable } from '@blockferry/engine';
+import { describeSource } from '@blockferry/libvirt';
+import { namesOf, type Result } from '../../outcome/result.ts';
+import { percentOf } from '../format.ts';
+import type { MoveView } from '../move-view.ts';
+import { formatLine, type JsonLine } from './lines.ts';
+
+export class JsonMoveView implements MoveView {
+  readonly #write: (text: string) => void;
+  #names: Pick<Result, 'domain' | 'disk'> = { domain: undefined, disk: undefined };
+
+  constructor(write: (text: string) => void) {
+    this.#write = write;
+  }
+
+  plan(plan: Plan): void {
+    this.#of(plan.move);
+    this.#line(planLine(plan));
+    for (const { code, message } of plan.warnings) this.#say('warning', { code, message });
+  }
+
+  continuing(move: MoveRecord, why: string): void {
+    this.#of(move);
+    const message = `${why} to ${describeSource(move.destination.source)}`;
+    this.#say('warning', { code: 'continuing', message, id: move.id });
+  }
+
+  report(report: Report): void {
+    switch (report.type) {
+      case 'phase':
+        this.#say('phase', { phase: report.phase, goal: report.goal });
+        return;
+      case 'step':
+        this.#say('step', { step: report.step });
+        return;
+      case 'progress': {
+        const { copied, total, rate, etaMs, guestWriteRate } = report;
+        const percent = percentOf(copied, total);
+        this.#say('progress', { copied, total, percent, rate, etaMs, guestWriteRate });
+        return;
+      }
+      case 'warning':
+        this.#say('warning', { code: report.code, message: report.message });
+        return;
+      case 'waiting':
+        // Said already: by the phase, and by a warning where the wait is not to be expected.
+        return;
+      default:
+        unreachable(report);
+    }
+  }
+
+  stopping(): void {}
+
+  result(result: Result): void {
+    this.#line(resultLine(result));
+  }
+
+  #of(move: MoveRecord): void {
+    const { domain, disk } = namesOf(move);
+    this.#names = { domain, disk };
+  }
+
+  #say(type: string, rest: object): void {
+    this.#line({ type, ...this.#names, ...rest });
+  }
+
+  #line(line: JsonLine): void {
+    this.#write(formatLine(line));
+  }
+}
+
+export function resultLine(result: Result): JsonLine {
+  const { outcome, exitCode, error, ...rest } = result;
+  return { type: 'result', outcome, exitCode, ...rest, error };
+}
+
+export function planLine(plan: Plan): JsonLine {
+  const { move } = plan;
+  return {
+    type: 'plan',
+    ...namesOf(move),
+    id: move.id,
+    scope: move.scope,
+    strategy: move.strategy,
+    format: move.destination.format,
+    bytes: plan.bytes,
+    capacity: plan.capacity,
+    chainBefore: plan.chainBefore.map(imageOf),
+    chainAfter: plan.chainAfter.map(imageOf),
+    steps: plan.steps,
+  };
+}
+
+function imageOf({ source, format }: Plan['chainBefore'][number]): object {
+  return { path: describeSource(source), format };
+}
