@@ -1,5 +1,5 @@
 // The daemon of an ordinary user's session: started by the first client that finds nobody listening.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Autostart } from '../uri/unix-sockets.ts';
 import { TransportFailed } from './failed.ts';
@@ -23,25 +23,19 @@ export async function startSessionDaemon(
   options: { signal?: AbortSignal } = {},
 ): Promise<Transport> {
   const daemon = launch(autostart);
-  let deadline = performance.now() + startWithinMs;
-  let ended: string | undefined;
-  daemon.once('error', (error) => {
-    ended = error.message;
-    deadline = 0;
-  });
-  daemon.once('exit', (code, signal) => {
-    ended = `it ended with ${signal ?? `exit code ${code}`}`;
-    deadline = Math.min(deadline, performance.now() + othersWithinMs);
-  });
-  for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 2, 200)) {
-    await delay(pauseMs, undefined, options);
-    try {
-      return await connectUnix(autostart.socket, options);
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      if (!isNobodyThere(error)) throw error;
-      if (performance.now() > deadline) throw neverListened(autostart, ended, error);
+  try {
+    for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 2, 200)) {
+      await delay(pauseMs, undefined, options);
+      try {
+        return await connectUnix(autostart.socket, options);
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        if (!isNobodyThere(error)) throw error;
+        if (performance.now() > daemon.deadline()) throw neverListened(autostart, daemon.words(), error);
+      }
     }
+  } finally {
+    daemon.leave();
   }
 }
 
@@ -60,26 +54,49 @@ const passedOn = ['PATH', 'HOME', 'USER', 'LOGNAME', 'TMPDIR', 'LD_PRELOAD', 'LD
   'XDG_RUNTIME_DIR',
 ]);
 
-function launch({ argv }: Autostart): ChildProcess {
+type Launched = {
+  /** Until when there is hope, on the clock of `performance.now()`. */
+  readonly deadline: () => number;
+  /** What became of it, and what it said. */
+  readonly words: () => string;
+  /** Lets it live without us. */
+  readonly leave: () => void;
+};
+
+function launch({ argv }: Autostart): Launched {
   const [program = '', ...args] = argv;
   const env: Record<string, string> = { LC_ALL: 'C' };
   for (const name of passedOn) {
     const value = process.env[name];
     if (value !== undefined) env[name] = value;
   }
-  const daemon = spawn(program, args, { detached: true, stdio: 'ignore', cwd: '/', env });
-  daemon.unref();
-  return daemon;
+  // Later nobody reads its stderr: libvirt's daemons ignore SIGPIPE and pass over what they cannot log.
+  const daemon = spawn(program, args, { detached: true, stdio: ['ignore', 'ignore', 'pipe'], cwd: '/', env });
+  let deadline = performance.now() + startWithinMs;
+  let became = `it does not listen after ${startWithinMs / 1_000} s`;
+  let said = '';
+  daemon.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-4_096);
+  });
+  daemon.once('error', (error) => {
+    became = error.message;
+    deadline = 0;
+  });
+  daemon.once('exit', (code, signal) => {
+    became = `it ended with ${signal ?? `exit code ${code}`}`;
+    deadline = Math.min(deadline, performance.now() + othersWithinMs);
+  });
+  return {
+    deadline: () => deadline,
+    words: () => (said.trim() === '' ? became : `${became}: ${said.trim()}`),
+    leave: () => {
+      daemon.stderr.destroy();
+      daemon.unref();
+    },
+  };
 }
 
-function neverListened(
-  { argv, socket }: Autostart,
-  ended: string | undefined,
-  cause: unknown,
-): TransportFailed {
-  const program = argv[0] ?? '';
-  const name = program.slice(program.lastIndexOf('/') + 1);
-  const how = ended ?? `it does not listen after ${startWithinMs / 1_000} s`;
-  const log = `its log is ~/.cache/libvirt/${name}.log`;
-  return new TransportFailed(`unix socket ${socket}`, `started ${program}, but ${how}; ${log}`, { cause });
+function neverListened({ argv, socket }: Autostart, words: string, cause: unknown): TransportFailed {
+  const detail = `nobody listened, so ${argv.join(' ')} was started, but ${words}`;
+  return new TransportFailed(`unix socket ${socket}`, detail, { cause });
 }
