@@ -43,14 +43,16 @@ describe('parseConnectionUri', () => {
     expect(parseConnectionUri('qemu+ssh://h:0/system')).not.toHaveProperty('port');
   });
 
-  it('reads parameters whatever separates them, without a value too', () => {
-    const { parameters } = parseConnectionUri('qemu:///system?a=1&b=x%20y;flag&e=&=nameless&c=d=e');
+  it('reads parameters, without a value too; ";" separates only behind the last "&"', () => {
+    const { parameters } = parseConnectionUri('qemu:///system?a=1&b=x%20y;z&flag&e=&=nameless&c=d=e;f=1;;g');
     expect(parameters.map(({ name, value }) => `${name}:${value}`)).toEqual([
       'a:1',
-      'b:x y',
+      'b:x y;z',
       'flag:',
       'e:',
       'c:d=e',
+      'f:1',
+      'g:',
     ]);
   });
 

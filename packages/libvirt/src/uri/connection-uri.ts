@@ -85,10 +85,15 @@ function readAuthority(text: string, authority: string): { user?: string; host?:
   };
 }
 
-// virURIParseParams: "&" and ";" both separate, a parameter without "=" is empty, one without a name is dropped.
+// As virURIParseParams: ";" separates only where no "&" follows any more, a parameter without "=" is empty, one
+// without a name is dropped.
 function readQuery(text: string, query: string): UriParameter[] {
   const parameters: UriParameter[] = [];
-  for (const part of query.split(/[&;]/)) {
+  for (let rest = query; rest !== ''; ) {
+    const separator = rest.includes('&') ? '&' : ';';
+    const end = rest.indexOf(separator);
+    const part = end < 0 ? rest : rest.slice(0, end);
+    rest = end < 0 ? '' : rest.slice(end + 1);
     const [name = '', value = ''] = part.split(/=(.*)/s);
     if (name !== '') parameters.push({ name: decode(text, name), value: decode(text, value) });
   }
