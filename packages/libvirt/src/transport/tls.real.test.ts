@@ -1,9 +1,14 @@
 // TLS and TCP against a real libvirtd, with certificates made for the occasion.
+import { once } from 'node:events';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { freePort, type LibvirtHost, run, startLibvirtHost } from '@blockferry/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Connection, connect } from '../index.ts';
+import type { TlsPlan } from '../uri/transport-plan.ts';
+import { connectTls } from './tls.ts';
 
 let host: LibvirtHost;
 let pki: string;
@@ -128,6 +133,52 @@ describe('over TLS', () => {
     await expect(connect(uri, { timeoutMs: 5_000 })).rejects.toMatchObject({
       name: expect.stringMatching(/^(TransportFailed|CallTimeout)$/),
     });
+  });
+});
+
+describe('at the far side of a handshake', () => {
+  /** Whoever answers with the good certificate, and does `welcome` with each client. */
+  async function impostor(welcome: (socket: TLSSocket) => void): Promise<{ plan: TlsPlan; server: Server }> {
+    const [key, cert] = await Promise.all(
+      ['key', 'cert'].map((kind) => readFile(join(pki, `server/server${kind}.pem`))),
+    );
+    const server = createServer({ key, cert }, (socket) => {
+      socket.on('error', () => {});
+      welcome(socket);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    const files = { ca: join(pki, 'client/cacert.pem') };
+    return { server, plan: { kind: 'tls', host: 'localhost', port: address.port, verify: true, files } };
+  }
+
+  it('the welcome is taken off, and nothing else, even when RPC follows in the same breath', async () => {
+    const { plan, server } = await impostor((socket) => socket.end(Buffer.from([1, 2, 3])));
+    const transport = await connectTls(plan);
+    expect(await buffer(transport.stream)).toEqual(Buffer.from([2, 3]));
+    server.close();
+  });
+
+  it('another byte means that it is no libvirt daemon', async () => {
+    const { plan, server } = await impostor((socket) => socket.write('HTTP/1.1 400'));
+    await expect(connectTls(plan)).rejects.toThrow(/not a libvirt daemon/);
+    server.close();
+  });
+
+  it('silence is waited for until we are told to give up, and then nothing stays open', async () => {
+    const { promise, resolve } = Promise.withResolvers<TLSSocket>();
+    const { plan, server } = await impostor(resolve);
+    const giveUp = new AbortController();
+    const connecting = connectTls(plan, { signal: giveUp.signal });
+    const client = await promise;
+    const reason = new Error('enough');
+    giveUp.abort(reason);
+    await expect(connecting).rejects.toBe(reason);
+    client.resume();
+    await once(client, 'close');
+    server.close();
   });
 });
 
