@@ -1,6 +1,7 @@
 // The daemons' configuration files of one throw-away host.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 export type HostConfiguration = {
   readonly uuid: string;
@@ -32,4 +33,35 @@ export async function writeConfiguration(etc: string, configuration: HostConfigu
   for (const [name, lines] of Object.entries(files)) {
     await writeFile(join(etc, name), `${lines.join('\n')}\n`);
   }
+}
+
+const savedCapabilities = fileURLToPath(new URL('../../../.cache/qemu-capabilities', import.meta.url));
+const capabilitiesBelow = (cache: string) => join(cache, 'qemu', 'capabilities');
+
+/**
+ * Gives a new host what an earlier one found out about QEMU, which takes libvirtd more than a second. libvirtd checks
+ * by itself whether it still holds (version and time of QEMU, kernel, CPU, KVM) and asks anew if not.
+ */
+export async function restoreCapabilities(cache: string): Promise<void> {
+  await mkdir(join(cache, 'qemu'), { recursive: true });
+  await cp(savedCapabilities, capabilitiesBelow(cache), { recursive: true, force: true }).catch(() => {
+    // Nobody has saved them yet.
+  });
+}
+
+async function known(directory: string): Promise<string> {
+  const names = await readdir(directory).catch(() => []);
+  const files = await Promise.all(
+    names.map((name) => readFile(join(directory, name), 'utf8').catch(() => '')),
+  );
+  return files.join();
+}
+
+/** Saves what this host found out, unless it is there already. */
+export async function saveCapabilities(cache: string): Promise<void> {
+  if ((await known(savedCapabilities)) === (await known(capabilitiesBelow(cache)))) return;
+  const incoming = `${savedCapabilities}.${process.pid}`;
+  await cp(capabilitiesBelow(cache), incoming, { recursive: true });
+  await rm(savedCapabilities, { recursive: true, force: true });
+  await rename(incoming, savedCapabilities).catch(() => rm(incoming, { recursive: true, force: true }));
 }

@@ -5,7 +5,12 @@ import { join } from 'node:path';
 import { isRunning, outerPid } from '../process/namespace-pids.ts';
 import { type RunOptions, type RunResult, run } from '../process/run.ts';
 import { until } from '../process/until.ts';
-import { type HostConfiguration, writeConfiguration } from './configuration.ts';
+import {
+  type HostConfiguration,
+  restoreCapabilities,
+  saveCapabilities,
+  writeConfiguration,
+} from './configuration.ts';
 import { type Supervisor, supervise } from './supervisor.ts';
 
 export type LibvirtHostOptions = {
@@ -35,6 +40,7 @@ export async function startLibvirtHost(options: LibvirtHostOptions = {}): Promis
     await prepare(supervisor.directory, { ...options, uuid });
     await host.inNamespace(['virtlogd', '--daemon']);
     await host.restartLibvirtd();
+    await saveCapabilities(join(host.directory, 'cache'));
     return host;
   } catch (cause) {
     const logs = await host.logs();
@@ -45,6 +51,7 @@ export async function startLibvirtHost(options: LibvirtHostOptions = {}): Promis
 
 async function prepare(directory: string, configuration: HostConfiguration): Promise<void> {
   await writeConfiguration(join(directory, 'etc'), configuration);
+  await restoreCapabilities(join(directory, 'cache'));
   await mkdir(join(directory, 'run', 'libvirt'), { recursive: true });
   await chmod(join(directory, 'run', 'libvirt'), 0o755);
 }
