@@ -18,7 +18,7 @@ trap 'rm -rf "$work"' EXIT
 root=$work/root
 mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/modules"
 cp "$(command -v busybox)" "$root/bin/busybox"
-for tool in sh mount insmod cat usleep sleep echo ls poweroff reboot; do ln -s busybox "$root/bin/$tool"; done
+for tool in sh mount insmod cat usleep sleep echo base64 ls poweroff reboot; do ln -s busybox "$root/bin/$tool"; done
 gcc -static -O2 -fno-strict-aliasing -Wall -Werror -pthread -o "$root/writer" "$here/writer.c"
 install -m 755 "$here/init" "$root/init"
 

@@ -24,6 +24,7 @@ export {
   type DomainSpec,
   diskXml,
   domainXml,
+  fioParameter,
   type GuestWriter,
 } from './guest/domain-xml.ts';
 export {

@@ -90,6 +90,11 @@ export function writerParameter(writer: GuestWriter): string {
   return `bf.writer=${[disk, run, seed, offset, length, blockBytes, rate, batch, readback ? 1 : 0].join(':')}`;
 }
 
+/** A kernel parameter that makes the guest with fio run it; fio's output goes to the serial port. */
+export function fioParameter(fioArguments: readonly string[]): string {
+  return `bf.fio=${Buffer.from(fioArguments.join(' ')).toString('base64')}`;
+}
+
 /** The XML of a domain that boots the tiny guest. */
 export function domainXml(spec: DomainSpec): string {
   const words = [quietKernel, ...(spec.writers ?? []).map(writerParameter), ...(spec.parameters ?? [])];
