@@ -121,6 +121,30 @@ describe('setDiskSource', () => {
   });
 });
 
+describe('damaged XML', () => {
+  it('is either read or refused with a typed error, in bounded time', () => {
+    const damage = fc.record({
+      name: fc.constantFrom(...dumps),
+      at: fc.nat(4_000),
+      cut: fc.nat(30),
+      put: fc.string({ unit: fc.constantFrom(...`<>/='"&;!-[]? ax0\n`), maxLength: 12 }),
+    });
+    fc.assert(
+      fc.property(damage, ({ name, at, cut, put }) => {
+        const xml = fixture(name);
+        try {
+          const parsed = DomainXml.parse(xml.slice(0, at) + put + xml.slice(at + cut));
+          parsed.disks();
+          parsed.setDiskSource('vda', { kind: 'file', path: '/x' }, 'raw');
+        } catch (error) {
+          if (!(error instanceof DomainXmlError)) throw error;
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
 describe('no byte is lost', () => {
   it.each(dumps)('in %s, parsed and written again', (name) => {
     expect(DomainXml.parse(fixture(name)).toString()).toBe(fixture(name));

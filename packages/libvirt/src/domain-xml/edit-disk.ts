@@ -83,9 +83,10 @@ function insertion(document: XmlDocument, disk: Element, written: string): Edit 
   return { start, end: start, text: written + leadingSpace(document.text, start) };
 }
 
+// White space as XML 1.0, section 2.3 has it; JavaScript's includes characters that are text here.
 function leadingSpace(text: string, at: number): string {
   let start = at;
-  while (start > 0 && /\s/.test(text.charAt(start - 1))) start -= 1;
+  while (/[ \t\r\n]/.test(text.charAt(start - 1))) start -= 1;
   return text.slice(start, at);
 }
 

@@ -9,6 +9,7 @@ import type {
   StorageSlice,
 } from './disk-source.ts';
 import { attribute, child, childElements, type XmlDocument } from './document.ts';
+import { DomainXmlError } from './errors.ts';
 
 type Attributes = (name: string) => string | undefined;
 
@@ -89,10 +90,10 @@ function readHost(host: Element): SourceHost {
 
 function readNvme(get: Attributes, element: Element): NvmeSource {
   const address = child(element, 'address');
-  const part = (name: string): string => attribute(address, name) ?? '0x0';
+  const part = (name: string): string => number(attribute(address, name) ?? '0x0');
   return {
     kind: 'nvme',
-    namespace: get('namespace') ?? '1',
+    namespace: number(get('namespace') ?? '1'),
     address: { domain: part('domain'), bus: part('bus'), slot: part('slot'), function: part('function') },
     ...present({ managed: get('managed') }),
   };
@@ -121,10 +122,16 @@ function readDetails(document: XmlDocument, parent: Element, element: Element): 
 
 function readSlices(element: Element): StorageSlice[] | undefined {
   const slices = childElements(child(element, 'slices') ?? element, 'slice').map((slice) => ({
-    offset: BigInt(attribute(slice, 'offset') ?? '0'),
-    size: BigInt(attribute(slice, 'size') ?? '0'),
+    offset: BigInt(number(attribute(slice, 'offset') ?? '0')),
+    size: BigInt(number(attribute(slice, 'size') ?? '0')),
   }));
   return slices.length === 0 ? undefined : slices;
+}
+
+/** What libvirt takes as a number too: decimal, or hexadecimal with 0x. */
+function number(text: string): string {
+  if (/^(0x[0-9a-f]+|\d+)$/i.test(text)) return text;
+  throw new DomainXmlError('malformed', `${JSON.stringify(text)} is not a number`, { text });
 }
 
 type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

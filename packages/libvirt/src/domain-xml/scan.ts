@@ -78,11 +78,11 @@ function after(text: string, end: string, from: number): number {
 }
 
 function readStartTag(text: string, start: number): OpenElement {
-  const nameEnd = endOf(/[^\s/>]+/y, text, start + 1);
+  const nameEnd = endOf(/[^ \t\r\n/>]+/y, text, start + 1);
   const attributes: AttributeSpan[] = [];
   let at = nameEnd;
   for (;;) {
-    const space = endOf(/\s*/y, text, at);
+    const space = endOf(/[ \t\r\n]*/y, text, at);
     const close = /\/?>/y;
     close.lastIndex = space;
     const match = close.exec(text)?.[0];
@@ -99,8 +99,8 @@ function readStartTag(text: string, start: number): OpenElement {
 }
 
 function readAttribute(text: string, start: number): AttributeSpan {
-  const nameEnd = endOf(/[^\s=/><'"]+/y, text, start);
-  const quoteAt = endOf(/\s*=\s*/y, text, nameEnd);
+  const nameEnd = endOf(/[^ \t\r\n=/><'"]+/y, text, start);
+  const quoteAt = endOf(/[ \t\r\n]*=[ \t\r\n]*/y, text, nameEnd);
   const quote = text.charAt(quoteAt);
   if (quote !== '"' && quote !== "'") throw malformed('an attribute value is not quoted');
   const end = after(text, quote, quoteAt + 1);
