@@ -20,6 +20,7 @@ export { sshHost } from './host/ssh.ts';
 export type { SshDestination } from './host/ssh-connection.ts';
 export { type BackingReference, resolveBackingReference, toRelativeReference } from './image/backing.ts';
 export {
+  type Blockdev,
   type BlockdevTreeOptions,
   hasBacking,
   tlsObject,
@@ -69,3 +70,26 @@ export { type MapExtent, map } from './qemu-img/map.ts';
 export { type Measure, type MeasureOptions, measure } from './qemu-img/measure.ts';
 export { type NewBacking, rebase, relinkBacking } from './qemu-img/rebase.ts';
 export { resize } from './qemu-img/resize.ts';
+export { type ExecuteOptions, QmpClient, type QmpOptions } from './qmp/client.ts';
+export {
+  type BackupArguments,
+  type BlockJobInfo,
+  isQmpEvent,
+  type JobInfo,
+  type JobStatus,
+  type ListenAddress,
+  type NbdExportOptions,
+  type NodeOptions,
+  type QmpCommands,
+  type QmpEventData,
+} from './qmp/commands.ts';
+export { QmpAbandoned, QmpCommandError, QmpConnectionError, QmpEventOverflow } from './qmp/errors.ts';
+export type { EventQueue } from './qmp/events.ts';
+export type { QemuVersion, QmpEvent } from './qmp/messages.ts';
+export { connectQmp } from './qmp/unix-socket.ts';
+export {
+  type StorageDaemon,
+  StorageDaemonError,
+  type StorageDaemonOptions,
+  startStorageDaemon,
+} from './storage-daemon/start.ts';

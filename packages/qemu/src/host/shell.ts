@@ -17,12 +17,14 @@ export type Stdin = { kind: 'nothing' } | { kind: 'bytes'; count: number } | { k
 // The end of our standard input is how the host learns that we died, even by SIGKILL and even through ssh: sshd
 // closes the command's stdin when the connection is gone and does nothing else. So `cat` watches it, and takes the
 // process group down. The status travels on stderr behind an unguessable mark, because ssh's own status of 255 means
-// nothing. qemu-storage-daemon ends cleanly on SIGTERM; what hangs in the kernel gets SIGKILL.
+// nothing. A command that ends on SIGTERM (qemu-storage-daemon does, cleanly) still gets its status reported, for the
+// shells survive that signal; the others get SIGKILL.
 const SUPERVISOR = `
 mark=$1 stdin=$2
 shift 2
 export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 command -v "$1" >/dev/null || { printf '\\n%s not-found\\n' "$mark" >&2; exit 127; }
+trap : TERM
 exec 3<&0
 {
   case $stdin in
@@ -38,6 +40,7 @@ exec 3<&0
   sleep 5
   kill -KILL 0
 } | {
+  trap : TERM PIPE
   "$@" 3<&-
   printf '\\n%s %s\\n' "$mark" "$?" >&2
   kill -KILL 0

@@ -5,6 +5,9 @@ import type { Image, Location, TlsCredentials } from './location.ts';
 
 type BlockdevOptions = { readonly [option: string]: JsonInput | undefined };
 
+/** A node's options, as `blockdev-add` takes them together with a node-name. */
+export type Blockdev = BlockdevOptions & { readonly driver: string };
+
 /** Options that a caller may set on the protocol node: cache, aio, read-only… */
 export interface BlockdevTreeOptions {
   /**
@@ -29,7 +32,7 @@ export function hasBacking(format: string): boolean {
 }
 
 /** The tree that opens an image with its declared format. Throws TypeError for a slice of anything but raw. */
-export function toBlockdev(image: Image, options: BlockdevTreeOptions = {}): BlockdevOptions {
+export function toBlockdev(image: Image, options: BlockdevTreeOptions = {}): Blockdev {
   const { offset, size, format } = image;
   if ((offset !== undefined || size !== undefined) && format !== 'raw') {
     throw new TypeError(`a slice of a ${format} image: only raw images have slices`);
