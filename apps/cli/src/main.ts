@@ -24,5 +24,7 @@ function isEntry(): boolean {
 if (isEntry()) {
   // Not in /tmp, where Node keeps it by default: another user could put code there for us to run.
   enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'blockferry'));
-  process.exitCode = await main(process.argv.slice(2));
+  // All is closed by now, or ends with us: nothing that lingers may hold up the shell. What was written is out,
+  // for standard streams are synchronous on Linux (process I/O in Node's documentation).
+  process.exit(await main(process.argv.slice(2)));
 }

@@ -6,6 +6,7 @@ import { ExitCode } from './exit-code.ts';
 import { type Io, processIo } from './terminal/io.ts';
 import type { Run } from './verbs/verb.ts';
 import { VERBS } from './verbs/verbs.ts';
+import { formatLine } from './views/json/lines.ts';
 
 export interface MainOptions {
   /** Called after each step of a move has been carried out, with its name: tests stop the process there. */
@@ -30,7 +31,7 @@ export async function runProgram(argv: readonly string[], options: MainOptions):
     await program.parseAsync(withoutHelpVerb(argv), { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
+    if (!(error instanceof CommanderError)) return mistake(error, io);
     return error.exitCode === 0 ? ExitCode.DONE : usageFailed(error, argv, io);
   }
 }
@@ -57,11 +58,27 @@ function withoutHelpVerb(argv: readonly string[]): string[] {
   return first === 'help' ? [...rest, '--help'] : [...argv];
 }
 
+/** The words are on stderr already. Whoever reads JSON gets a last line all the same. */
 function usageFailed(error: CommanderError, argv: readonly string[], io: Io): ExitCode {
-  void error;
-  void argv;
-  void io;
+  if (argv.includes('--json')) {
+    const message = error.message.replace(/^error: /, '');
+    const exitCode = ExitCode.USAGE;
+    io.out(
+      formatLine({
+        type: 'result',
+        outcome: 'refused',
+        exitCode,
+        error: { code: 'usage', message, hint: null },
+      }),
+    );
+  }
   return ExitCode.USAGE;
+}
+
+/** Commands put every error into words: what comes here is a mistake of ours. */
+function mistake(error: unknown, io: Io): ExitCode {
+  io.err(`${error instanceof Error ? error.stack : String(error)}\n`);
+  return ExitCode.FAILED;
 }
 
 function version(): string {

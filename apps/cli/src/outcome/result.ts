@@ -14,8 +14,8 @@ export type ResultOutcome =
   | 'failed'
   | 'question'
   | 'stopped'
-  /** A plan was made, and nothing more was asked for. */
-  | 'planned'
+  /** What a command that moves nothing was asked for. */
+  | 'done'
   /** There was nothing to do. */
   | 'nothing';
 

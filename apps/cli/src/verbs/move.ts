@@ -1,14 +1,20 @@
 // blockferry move: moves one disk of a running domain, or continues the same move where it stopped.
-import type { Plan } from '@blockferry/engine';
+import {
+  type Context,
+  findMoves,
+  type MoveRecord,
+  type MoveRequest,
+  meansDestinationOf,
+  type Plan,
+  Refusal,
+} from '@blockferry/engine';
+import { describeSource } from '@blockferry/libvirt';
 import type { Command } from 'commander';
-import type { MoveOptions } from '../arguments/move-request.ts';
-import type { ExitCode } from '../exit-code.ts';
-import { explain } from '../outcome/explain.ts';
-import { bareResult, type Result } from '../outcome/result.ts';
-import { openSession, type Session } from '../session.ts';
-import { interruptible, orInterrupted } from '../terminal/interrupt.ts';
-import { createMoveView } from '../views/create-move-view.ts';
-import type { MoveView } from '../views/move-view.ts';
+import type { MoveArguments, MoveOptions } from '../arguments/move-request.ts';
+import { ExitCode } from '../exit-code.ts';
+import { bareResult, namesOf } from '../outcome/result.ts';
+import type { Io } from '../terminal/io.ts';
+import { type MoveTools, moveCommand } from './commands.ts';
 import { addMoveArguments, addMoveOptions, addVirshOptions } from './move-options.ts';
 import { makePlan, readMoveArguments } from './prepare-move.ts';
 import { runToResult } from './run-to-result.ts';
@@ -16,11 +22,17 @@ import type { Invocation, Verb } from './verb.ts';
 
 const EXAMPLES = `
 Examples:
-  blockferry move web vda /srv/fast/                        a disk of one image, into a directory
-  blockferry move web vda /srv/fast/web.qcow2 --shallow     the active image; the chain below is shared
+  blockferry move web vda /srv/fast/
+      a disk of one image, into a directory
+  blockferry move web vda /srv/fast/web.qcow2 --shallow
+      the active image; the chain below it is shared
   blockferry move web vda pool:fast --flatten --bandwidth 200M
+      the whole chain as one new volume of a pool
   blockferry move web vda nbd://10.0.0.2/vol --flatten --format raw
-  blockferry move web vda /srv/copy.qcow2 --flatten --hold  stop when ready; then pivot or abort
+  blockferry move web vda /srv/copy.qcow2 --flatten --hold
+      stop when ready; then blockferry pivot web vda, or abort
+
+Ctrl-C stops cleanly: the same command, or blockferry resume web, goes on.
 `;
 
 export const move: Verb = {
@@ -33,43 +45,66 @@ export const move: Verb = {
   },
 };
 
-async function runMoveVerb(
+function runMoveVerb(
   invocation: Invocation,
   domain: string,
   disk: string,
   dest: string | undefined,
   options: MoveOptions,
 ): Promise<ExitCode> {
-  const view = createMoveView(invocation.io, options.json ?? false);
-  const result = await interruptible(
-    async (signal) => {
-      try {
-        const given = await readMoveArguments(domain, disk, dest, options);
-        await using session = openSession(invocation.uri);
-        const plan = await orInterrupted(makePlan(session.context, given), signal);
-        view.plan(plan);
-        return await carryOut(session, plan, view, signal, invocation);
-      } catch (error) {
-        return failure(error, domain, disk);
-      }
-    },
-    () => view.stopping(),
+  const { io, afterStep } = invocation;
+  return moveCommand(invocation, { json: options.json ?? false, domain, disk }, async (tools) => {
+    const given = await readMoveArguments(domain, disk, dest, options);
+    const prepared = await tools.unlessStopped(prepare(tools.context, given));
+    if (prepared.kind === 'continue') tools.view.continuing(prepared.move);
+    else tools.view.plan(prepared.plan);
+    const { move: record } = prepared.kind === 'new' ? prepared.plan : prepared;
+    if (prepared.kind === 'new' && !(await mayDelete(io, record, options))) {
+      const error = { code: 'declined', message: 'nothing was touched', hint: undefined };
+      return tools.end(bareResult('refused', ExitCode.REFUSED, { ...namesOf(record), error }));
+    }
+    return carryOut(tools, record, prepared.kind === 'continue', afterStep);
+  });
+}
+
+async function carryOut(
+  { session, view, signal, end }: MoveTools,
+  record: MoveRecord,
+  recorded: boolean,
+  afterStep: Invocation['afterStep'],
+): Promise<ExitCode> {
+  return end(await runToResult(session, record, view, { asked: 'move', recorded, signal, afterStep }));
+}
+
+type Prepared =
+  | { readonly kind: 'new'; readonly plan: Plan }
+  | { readonly kind: 'continue'; readonly move: MoveRecord };
+
+/** A new plan; or, where this very move is open already, that one. @throws Refusal with nothing touched */
+async function prepare(context: Context, given: MoveArguments): Promise<Prepared> {
+  try {
+    return { kind: 'new', plan: await makePlan(context, given) };
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const open = await sameMove(context, given.request).catch(() => undefined);
+    if (open === undefined) throw error;
+    return { kind: 'continue', move: open };
+  }
+}
+
+/** Preflight has many reasons against a disk that is being moved; whichever it was, the same move goes on. */
+async function sameMove(context: Context, request: MoveRequest): Promise<MoveRecord | undefined> {
+  const open = await findMoves(context, request.domain);
+  return open.find(
+    (one) =>
+      (one.disk === request.disk || describeSource(one.origin.source) === request.disk) &&
+      meansDestinationOf(context, request, one),
   );
-  view.result(result);
-  return result.exitCode;
 }
 
-function carryOut(
-  session: Session,
-  { move: record }: Plan,
-  view: MoveView,
-  signal: AbortSignal,
-  { afterStep }: Invocation,
-): Promise<Result> {
-  return runToResult(session, record, view, { asked: 'move', recorded: false, signal, afterStep });
-}
-
-function failure(error: unknown, domain: string, disk: string): Result {
-  const { outcome, exitCode, error: words } = explain(error);
-  return bareResult(outcome, exitCode, { domain, disk, error: words });
+async function mayDelete(io: Io, record: MoveRecord, options: MoveOptions): Promise<boolean> {
+  if (!record.options.deleteSource || options.yes || options.json || !io.canAsk) return true;
+  const names = record.sources.map(({ source }) => describeSource(source)).join(', ');
+  const answer = await io.ask(`${names} will be deleted once the guest runs on the copy. Go on? [y/N] `);
+  return /^y(es)?$/i.test(answer?.trim() ?? '');
 }

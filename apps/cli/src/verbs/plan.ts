@@ -2,11 +2,9 @@
 import type { Command } from 'commander';
 import type { MoveOptions } from '../arguments/move-request.ts';
 import { ExitCode } from '../exit-code.ts';
-import { explain } from '../outcome/explain.ts';
-import { bareResult } from '../outcome/result.ts';
-import { openSession } from '../session.ts';
-import { createMoveView } from '../views/create-move-view.ts';
 import { planWithSteps } from '../views/human/plan.ts';
+import { planLine } from '../views/json/move.ts';
+import { lookCommand } from './commands.ts';
 import { addMoveArguments, addMoveOptions, addVirshOptions } from './move-options.ts';
 import { makePlan, readMoveArguments } from './prepare-move.ts';
 import type { Invocation, Verb } from './verb.ts';
@@ -27,30 +25,21 @@ export const plan: Verb = {
   },
 };
 
-async function runPlan(
-  { io, uri }: Invocation,
+function runPlan(
+  invocation: Invocation,
   domain: string,
   disk: string,
   dest: string | undefined,
   options: MoveOptions,
 ): Promise<ExitCode> {
-  const json = options.json ?? false;
-  const view = createMoveView(io, json);
-  try {
-    const given = await readMoveArguments(domain, disk, dest, options);
-    await using session = openSession(uri);
-    const made = await makePlan(session.context, given);
-    if (json) {
-      view.plan(made);
-      view.result(bareResult('planned', ExitCode.DONE, { domain, disk }));
-    } else {
-      io.out(planWithSteps(made));
-      for (const { message } of made.warnings) io.err(`warning: ${message}\n`);
+  return lookCommand(invocation, options.json ?? false, async ({ context, show }) => {
+    const made = await makePlan(context, await readMoveArguments(domain, disk, dest, options));
+    show(planLine(made), () => planWithSteps(made));
+    for (const { code, message } of made.warnings) {
+      show({ type: 'warning', domain: made.move.domain.name, disk: made.move.disk, code, message }, () => {
+        return `warning: ${message}\n`;
+      });
     }
     return ExitCode.DONE;
-  } catch (error) {
-    const { outcome, exitCode, error: words } = explain(error);
-    view.result(bareResult(outcome, exitCode, { domain, disk, error: words }));
-    return exitCode;
-  }
+  });
 }

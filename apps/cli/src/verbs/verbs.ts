@@ -9,6 +9,16 @@ export interface VerbEntry {
 
 export const VERBS: readonly VerbEntry[] = [
   {
+    name: 'list',
+    summary: 'show domains, their disks, and open moves',
+    load: async () => (await import('./list.ts')).list,
+  },
+  {
+    name: 'chain',
+    summary: 'show backing chains, their sizes, and who else uses them',
+    load: async () => (await import('./chain.ts')).chain,
+  },
+  {
     name: 'plan',
     summary: 'say what a move would do, without touching anything',
     load: async () => (await import('./plan.ts')).plan,
@@ -17,5 +27,40 @@ export const VERBS: readonly VerbEntry[] = [
     name: 'move',
     summary: 'move a disk of a running domain',
     load: async () => (await import('./move.ts')).move,
+  },
+  {
+    name: 'status',
+    summary: 'show open moves',
+    load: async () => (await import('./status.ts')).status,
+  },
+  {
+    name: 'resume',
+    summary: 'go on with moves that were interrupted',
+    load: async () => (await import('./resume.ts')).resume,
+  },
+  {
+    name: 'pivot',
+    summary: 'switch the guest to a copy that is held',
+    load: async () => (await import('./pivot.ts')).pivot,
+  },
+  {
+    name: 'abort',
+    summary: 'undo a move, or keep its copy',
+    load: async () => (await import('./abort.ts')).abort,
+  },
+  {
+    name: 'bandwidth',
+    summary: 'change the limit of a copy that runs',
+    load: async () => (await import('./bandwidth.ts')).bandwidth,
+  },
+  {
+    name: 'cleanup',
+    summary: 'remove what moves that ended badly left behind',
+    load: async () => (await import('./cleanup.ts')).cleanup,
+  },
+  {
+    name: 'doctor',
+    summary: 'say whether this host is able, and what is missing',
+    load: async () => (await import('./doctor.ts')).doctor,
   },
 ];

@@ -5,7 +5,7 @@ import type { Result } from '../outcome/result.ts';
 export interface MoveView {
   plan(plan: Plan): void;
   /** An open move is picked up. */
-  continuing(move: MoveRecord, why: string): void;
+  continuing(move: MoveRecord): void;
   report(report: Report): void;
   /** Ctrl-C was noticed. */
   stopping(): void;

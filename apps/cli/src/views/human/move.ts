@@ -36,8 +36,11 @@ export class HumanMoveView implements MoveView {
     for (const { message } of plan.warnings) this.#line(`warning: ${message}`);
   }
 
-  continuing(move: MoveRecord, why: string): void {
-    this.#line(`${why} to ${describeSource(move.destination.source)} (${move.domain.name} ${move.disk})`);
+  continuing(move: MoveRecord): void {
+    this.#phase = move.phase;
+    this.#progress = undefined;
+    const { name } = move.domain;
+    this.#line(`continuing the move of ${name} ${move.disk} to ${describeSource(move.destination.source)}`);
   }
 
   report(report: Report): void {

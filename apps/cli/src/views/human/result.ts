@@ -29,10 +29,10 @@ function headline(result: Result): string {
       return `${what}: a decision is needed`;
     case 'failed':
       return what === '' ? 'failed' : `failed: ${what}`;
-    case 'planned':
-      return `planned: ${what}`;
+    case 'done':
+      return what === '' ? 'done' : `done: ${what}`;
     case 'nothing':
-      return what === '' ? 'nothing to do' : `nothing to do for ${what}`;
+      return `nothing to do: no move${what === '' ? '' : ` of ${what}`} is open`;
     default:
       return unreachable(outcome);
   }
@@ -56,14 +56,14 @@ function details(result: Result): string[] {
     lines.push(`  undo:   blockferry abort ${domain} ${disk}`);
     lines.push(`  keep the copy, stay here: blockferry abort ${domain} ${disk} --keep`);
   }
-  for (const kept of sourcesKept) lines.push(`  kept: ${kept}`);
-  if (sourcesKept.length > 0) lines.push(`  when you no longer want it: ${removal(sourcesKept)}`);
+  for (const kept of sourcesKept) lines.push(`  source kept: ${kept}`);
+  if (sourcesKept.length > 0) {
+    const them = sourcesKept.length === 1 ? 'it' : 'them';
+    const command = `rm ${sourcesKept.map(shellWord).join(' ')}`;
+    lines.push(`  once nothing else uses ${them} and you no longer want ${them}: ${command}`);
+  }
   for (const leftover of leftovers) lines.push(`  left behind: ${leftover}`);
   return lines;
-}
-
-function removal(paths: readonly string[]): string {
-  return `rm ${paths.map(shellWord).join(' ')} (see first that nothing else uses it: blockferry list)`;
 }
 
 /** What happened, then what to do, each on lines of their own. */

@@ -20,10 +20,10 @@ export class JsonMoveView implements MoveView {
     for (const { code, message } of plan.warnings) this.#say('warning', { code, message });
   }
 
-  continuing(move: MoveRecord, why: string): void {
+  continuing(move: MoveRecord): void {
     this.#of(move);
-    const message = `${why} to ${describeSource(move.destination.source)}`;
-    this.#say('warning', { code: 'continuing', message, id: move.id });
+    const message = `continuing the move to ${describeSource(move.destination.source)}`;
+    this.#say('warning', { code: 'continuing', message });
   }
 
   report(report: Report): void {

@@ -1,0 +1,50 @@
+// blockferry abort: back to the source, the unfinished copy removed; or, with --keep, stop and keep a complete copy.
+import { changeGoal } from '@blockferry/engine';
+import type { Command } from 'commander';
+import type { ExitCode } from '../exit-code.ts';
+import { moveCommand } from './commands.ts';
+import { openMoveOf } from './open-move.ts';
+import { runToResult } from './run-to-result.ts';
+import type { Invocation, Verb } from './verb.ts';
+
+const EXAMPLES = `
+Examples:
+  blockferry abort web vda            undo: the guest stays on the source, the copy is removed
+  blockferry abort web vda --keep     only when ready: the copy stays, as the disk was at this moment
+`;
+
+interface AbortOptions {
+  readonly keep?: boolean;
+  readonly json?: boolean;
+}
+
+export const abort: Verb = {
+  configure(command: Command, run) {
+    command
+      .argument('<domain>', 'name or UUID')
+      .argument('[disk]', 'target (vda); needed if several disks are being moved')
+      .usage('DOMAIN [DISK] [options]')
+      .option('--keep', 'keep the copy (needs a move that is ready, see move --hold)')
+      .option('--json', 'one JSON object a line on stdout')
+      .addHelpText('after', EXAMPLES)
+      .action((domain: string, disk: string | undefined, options: AbortOptions) =>
+        run((invocation) => runAbort(invocation, domain, disk, options)),
+      );
+  },
+};
+
+function runAbort(
+  invocation: Invocation,
+  domain: string,
+  disk: string | undefined,
+  { keep = false, json = false }: AbortOptions,
+): Promise<ExitCode> {
+  const { afterStep } = invocation;
+  const names = { json, domain, ...(disk !== undefined && { disk }) };
+  return moveCommand(invocation, names, async ({ session, context, view, signal, unlessStopped, end }) => {
+    const open = await unlessStopped(openMoveOf(context, domain, disk));
+    const changed = await changeGoal(context, open, { goal: keep ? 'keep' : 'abort' });
+    const asked = keep ? 'move' : 'abort';
+    return end(await runToResult(session, changed, view, { asked, recorded: true, signal, afterStep }));
+  });
+}

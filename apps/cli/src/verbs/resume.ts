@@ -1,0 +1,84 @@
+// blockferry resume: goes on with moves that were interrupted, whoever began them and from wherever.
+import { changeGoal, findAllMoves, findMoves, type MoveRecord } from '@blockferry/engine';
+import type { Command } from 'commander';
+import { UsageError } from '../arguments/usage-error.ts';
+import { ExitCode } from '../exit-code.ts';
+import { bareResult } from '../outcome/result.ts';
+import { type MoveTools, moveCommand } from './commands.ts';
+import { runToResult } from './run-to-result.ts';
+import type { Invocation, Verb } from './verb.ts';
+
+const EXAMPLES = `
+Examples:
+  blockferry resume web                        go on with every open move of web
+  blockferry resume --all                      of every domain, say after the host came back
+  blockferry resume web --use destination      answer which image is the truth (exit code 5)
+`;
+
+interface ResumeOptions {
+  readonly all?: boolean;
+  readonly use?: string;
+  readonly json?: boolean;
+}
+
+export const resume: Verb = {
+  configure(command: Command, run) {
+    command
+      .argument('[domain]', 'name or UUID')
+      .usage('DOMAIN|--all [options]')
+      .option('--all', 'every open move of the connection')
+      .option('--use <side>', 'source or destination: which image is the truth, when only a person can tell')
+      .option('--json', 'one JSON object a line on stdout')
+      .addHelpText('after', EXAMPLES)
+      .action((domain: string | undefined, options: ResumeOptions) =>
+        run((invocation) => runResume(invocation, domain, options)),
+      );
+  },
+};
+
+function runResume(
+  invocation: Invocation,
+  domain: string | undefined,
+  options: ResumeOptions,
+): Promise<ExitCode> {
+  const { json = false } = options;
+  return moveCommand(invocation, { json, ...(domain !== undefined && { domain }) }, async (tools) => {
+    const use = sideOf(options.use);
+    if ((domain === undefined) === !options.all) throw new UsageError('name a domain, or give --all');
+    if (use !== undefined && domain === undefined)
+      throw new UsageError('--use is for one domain, not for --all');
+    const finding = domain === undefined ? findAllMoves(tools.context) : findMoves(tools.context, domain);
+    const open = await tools.unlessStopped(finding);
+    return open.length === 0 ? nothingOpen(tools, domain) : resumeEach(tools, open, use, invocation);
+  });
+}
+
+/** One after the other: bulk copies side by side would only take each other's bandwidth. */
+async function resumeEach(
+  { session, context, view, signal, end }: MoveTools,
+  open: readonly MoveRecord[],
+  use: 'source' | 'destination' | undefined,
+  { afterStep }: Invocation,
+): Promise<ExitCode> {
+  let worst: ExitCode = ExitCode.DONE;
+  for (const found of open) {
+    const record = use === undefined ? found : await changeGoal(context, found, { use });
+    view.continuing(record);
+    const asked = record.goal === 'abort' ? 'abort' : 'move';
+    const exitCode = end(
+      await runToResult(session, record, view, { asked, recorded: true, signal, afterStep }),
+    );
+    if (exitCode > worst) worst = exitCode;
+    if (signal.aborted) break;
+  }
+  return worst;
+}
+
+function nothingOpen({ end }: MoveTools, domain: string | undefined): ExitCode {
+  return end(bareResult('nothing', ExitCode.DONE, { domain }));
+}
+
+function sideOf(text: string | undefined): 'source' | 'destination' | undefined {
+  if (text === undefined || text === 'source' || text === 'destination') return text;
+  throw new UsageError(`--use ${text}: source or destination`);
+}

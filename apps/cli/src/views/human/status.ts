@@ -1,0 +1,50 @@
+// An open move for people: how it stands, and what to do about it.
+import { type MoveStatus, unreachable } from '@blockferry/engine';
+import { describeSource } from '@blockferry/libvirt';
+import { formatBytes, percentOf } from '../format.ts';
+
+export function statusText(status: MoveStatus): string {
+  const { move, job } = status;
+  const name = `${move.domain.name} ${move.disk}`;
+  const lines = [
+    `${name}: ${stateWords(status)}`,
+    `  from  ${describeSource(move.origin.source)}`,
+    `  to    ${describeSource(move.destination.source)}`,
+    ...(job.kind === 'ours' && job.end > 0n
+      ? [`  ${percentOf(job.cur, job.end)} %, ${formatBytes(job.cur)} of ${formatBytes(job.end)}`]
+      : []),
+    ...adviceFor(status).map((advice) => `  → ${advice}`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function stateWords({ move, domain, job, live }: MoveStatus): string {
+  if (domain !== 'running') return `${move.phase}; the domain is ${domain}`;
+  if (live === 'destination') return 'the guest runs on the destination; the rest is to be settled';
+  switch (job.kind) {
+    case 'ours':
+      return job.state === 'ready' && move.goal === 'hold' ? 'ready, held' : `${move.phase}, ${job.state}`;
+    case 'foreign':
+      return `${move.phase}; another job (${job.what}) runs on the disk`;
+    case 'none':
+      return `${move.phase}; no copy runs now`;
+    default:
+      return unreachable(job);
+  }
+}
+
+function adviceFor({ move, job, next }: MoveStatus): string[] {
+  const { name } = move.domain;
+  if (next.kind === 'ask') {
+    return [
+      'only a person can tell which image is the truth:',
+      `blockferry resume ${name} --use source`,
+      `blockferry resume ${name} --use destination`,
+    ];
+  }
+  const undo = `undo: blockferry abort ${name} ${move.disk}`;
+  if (job.kind === 'ours' && job.state === 'ready' && move.goal === 'hold') {
+    return [`switch: blockferry pivot ${name} ${move.disk}`, undo];
+  }
+  return [`go on, if no blockferry does: blockferry resume ${name}`, undo];
+}

@@ -1,0 +1,68 @@
+// The JSON lines of the commands that look: domain, chain, move, check, leftover.
+import type { ChainReport, Check, DomainSummary, Leftover, MoveRecord, MoveStatus } from '@blockferry/engine';
+import { describeSource } from '@blockferry/libvirt';
+import { namesOf } from '../../outcome/result.ts';
+import { percentOf } from '../format.ts';
+import type { JsonLine } from './lines.ts';
+
+export function domainLine(domain: DomainSummary): JsonLine {
+  const disks = domain.disks.map((disk) => ({ ...disk, move: moveOf(disk.move) }));
+  return { type: 'domain', ...domain, disks };
+}
+
+function moveOf(move: MoveRecord | 'unreadable' | undefined): object | string | undefined {
+  if (move === undefined || move === 'unreadable') return move;
+  const { id, phase, goal, destination } = move;
+  return { id, phase, goal, destination: describeSource(destination.source) };
+}
+
+export function chainLine({ images, ...report }: ChainReport): JsonLine {
+  return {
+    type: 'chain',
+    ...report,
+    images: images.map(({ usedBy, ...image }) => ({
+      ...image,
+      usedBy: usedBy.map(({ domain, disk, definition, role }) => ({ domain, disk, definition, role })),
+    })),
+  };
+}
+
+export function moveLine({ move, domain, live, config, job, next }: MoveStatus): JsonLine {
+  const { id, phase, goal, scope, strategy } = move;
+  return {
+    type: 'move',
+    ...namesOf(move),
+    id,
+    phase,
+    goal,
+    scope,
+    strategy,
+    state: domain,
+    live,
+    config,
+    job:
+      job.kind === 'ours'
+        ? { state: job.state, copied: job.cur, total: job.end, percent: percentOf(job.cur, job.end) }
+        : job.kind === 'foreign'
+          ? { state: 'foreign', what: job.what }
+          : undefined,
+    question: next.kind === 'ask' ? next.question : undefined,
+  };
+}
+
+export function checkLine(check: Check): JsonLine {
+  return { type: 'check', ...check };
+}
+
+export function leftoverLine({ journal, move, verdict }: Leftover, removed: readonly string[]): JsonLine {
+  return {
+    type: 'leftover',
+    journal: journal.path,
+    domain: move?.domain.name,
+    disk: move?.disk,
+    destination: move && describeSource(move.destination.source),
+    verdict: verdict.kind,
+    why: verdict.kind === 'keep' ? verdict.why : verdict.kind === 'remove-journal' ? verdict.note : undefined,
+    removed,
+  };
+}

@@ -1,0 +1,102 @@
+// What the domains of a connection are: state, disks, and the moves that are open on them. Read-only.
+import {
+  type Connection,
+  type DiskDefinition,
+  type Domain,
+  type DomainState,
+  DomainXml,
+  DomainXmlFlags,
+  describeSource,
+  ErrorCode,
+  isLibvirtError,
+} from '@blockferry/libvirt';
+import type { MoveRecord } from '../model/record.ts';
+import { readMetadata } from '../record/metadata.ts';
+import { RecordUnreadable } from '../record/serialise.ts';
+import type { Context } from '../run/context.ts';
+
+export interface DiskSummary {
+  /** Target dev. */
+  readonly target: string;
+  readonly device: DiskDefinition['device'];
+  /** The active image for people; undefined for a drive without a medium. */
+  readonly source: string | undefined;
+  /** As declared; undefined where libvirt would take it as raw. */
+  readonly format: string | undefined;
+  /** The block job that mirrors the disk now, whosever. */
+  readonly mirror: { readonly job: string; readonly destination: string | undefined } | undefined;
+  /** `unreadable`: there is a record, written by a version that this one does not know. */
+  readonly move: MoveRecord | 'unreadable' | undefined;
+}
+
+export interface DomainSummary {
+  readonly name: string;
+  readonly uuid: string;
+  readonly state: DomainState;
+  readonly persistent: boolean;
+  readonly disks: readonly DiskSummary[];
+}
+
+/** Every domain of the connection, by name. @throws what connecting and libvirt's calls throw */
+export async function listDomains({ link }: Context): Promise<DomainSummary[]> {
+  const connection: Connection = await link.connection();
+  const summaries: DomainSummary[] = [];
+  for (const domain of await connection.listAllDomains()) {
+    const summary = await summarise(domain);
+    if (summary !== undefined) summaries.push(summary);
+  }
+  return summaries.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+async function summarise(domain: Domain): Promise<DomainSummary | undefined> {
+  try {
+    const [{ state }, active, persistent] = await Promise.all([
+      domain.getState(),
+      domain.isActive(),
+      domain.isPersistent(),
+    ]);
+    const [current, config] = await Promise.all([
+      domain.getXmlDesc(0),
+      active && persistent ? domain.getXmlDesc(DomainXmlFlags.INACTIVE) : undefined,
+    ]);
+    const xml = DomainXml.parse(current);
+    const other = config === undefined ? undefined : DomainXml.parse(config);
+    const disks = xml.disks().map((disk) => summariseDisk(disk, [xml, other]));
+    return { name: xml.name, uuid: domain.uuid, state, persistent, disks };
+  } catch (error) {
+    // Gone between the list and now.
+    if (isLibvirtError(error, ErrorCode.NO_DOMAIN)) return undefined;
+    throw error;
+  }
+}
+
+function summariseDisk(disk: DiskDefinition, definitions: readonly (DomainXml | undefined)[]): DiskSummary {
+  const { target, device, source, mirror } = disk;
+  return {
+    target,
+    device,
+    source: source && describeSource(source),
+    format: disk.driver.format,
+    mirror: mirror && {
+      job: mirror.job,
+      destination: mirror.source && describeSource(mirror.source),
+    },
+    move: openMove(definitions, target),
+  };
+}
+
+function openMove(
+  definitions: readonly (DomainXml | undefined)[],
+  disk: string,
+): MoveRecord | 'unreadable' | undefined {
+  for (const definition of definitions) {
+    try {
+      const stored = definition && readMetadata(definition, disk);
+      if (stored !== undefined) return stored.record;
+    } catch (error) {
+      if (!(error instanceof RecordUnreadable)) throw error;
+      return 'unreadable';
+    }
+  }
+  return undefined;
+}

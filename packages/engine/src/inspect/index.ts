@@ -1,0 +1,7 @@
+// Looks at hosts, domains and moves without changing them; and clears what ended moves left behind.
+export { type ChainEntry, type ChainReport, inspectChains } from './chain.ts';
+export { type Check, type CheckStatus, examine } from './doctor/examine.ts';
+export { type DiskSummary, type DomainSummary, listDomains } from './domains.ts';
+export { findLeftovers, type Leftover, removeLeftover, type Verdict } from './leftovers.ts';
+export { type MoveStatus, statusOf } from './move-status.ts';
+export { meansDestinationOf } from './same-destination.ts';

@@ -1,0 +1,190 @@
+// What moves that ended badly left behind: journals whose move is open nowhere, and the copies they claim.
+import { join } from 'node:path';
+import { type DomainXml, describeSource, sameSource } from '@blockferry/libvirt';
+import type { Host } from '@blockferry/qemu';
+import { messageOf, Refusal } from '../model/errors.ts';
+import type { MoveRecord } from '../model/record.ts';
+import { unreachable } from '../model/units.ts';
+import { readDefinitions } from '../observe/definitions.ts';
+import { readUsage, type Usage, usesOf } from '../observe/usage.ts';
+import {
+  destinationOfJournal,
+  type Journal,
+  type JournalPlace,
+  journalPathFor,
+  readJournal,
+  removeJournal,
+} from '../record/journal.ts';
+import { readMetadata } from '../record/metadata.ts';
+import type { Context } from '../run/context.ts';
+
+export interface Leftover {
+  readonly journal: JournalPlace;
+  /** Undefined: the journal cannot be read, so nothing of it may be removed. */
+  readonly move: MoveRecord | undefined;
+  readonly verdict: Verdict;
+}
+
+export type Verdict =
+  /** The copy is ours by device and inode, unfinished, and nobody uses it. */
+  | { readonly kind: 'remove-copy'; readonly path: string }
+  /** Only the journal goes: no file that it claims is there. `note`: what is there instead, and stays. */
+  | { readonly kind: 'remove-journal'; readonly note?: string }
+  /** Nothing goes. */
+  | { readonly kind: 'keep'; readonly why: string; readonly hint?: string };
+
+/** @param target a domain (name or UUID), or a path: a destination, its journal, or a directory of them */
+export async function findLeftovers(context: Context, target: string): Promise<Leftover[]> {
+  const places = target.includes('/') ? await placesAt(context, target) : await placesOf(context, target);
+  const leftovers: Leftover[] = [];
+  for (const place of places) {
+    const found = await judge(context, place);
+    if (found !== undefined) leftovers.push(found);
+  }
+  return leftovers;
+}
+
+/**
+ * Looks once more, and removes what may be removed: the copy first, then its journal, then our note of it. May be
+ * repeated; a crash in between leaves the journal, which leads here again.
+ *
+ * @returns what was removed
+ */
+export async function removeLeftover(context: Context, leftover: Leftover): Promise<string[]> {
+  const now = await judge(context, leftover.journal);
+  if (now === undefined || now.verdict.kind === 'keep') return [];
+  const removed: string[] = [];
+  if (now.verdict.kind === 'remove-copy' && (await leftover.journal.host.unlink(now.verdict.path))) {
+    removed.push(now.verdict.path);
+  }
+  await removeJournal(leftover.journal);
+  removed.push(leftover.journal.path);
+  if (now.move !== undefined && !(await isNoteOfAnother(context, now.move)))
+    await context.openMoves.forget(now.move);
+  return removed;
+}
+
+async function placesAt({ host }: Context, path: string): Promise<JournalPlace[]> {
+  if (host === undefined) {
+    throw new Refusal('no-host', 'this connection gives no way to look at files', {}, 'run it on that host');
+  }
+  const stat = await host.stat(path);
+  if (stat?.type === 'directory') {
+    const names = (await host.readdir(path)).map((name) => join(path, name));
+    return names
+      .filter((name) => destinationOfJournal(name) !== undefined)
+      .map((name) => ({ host, path: name }));
+  }
+  return [{ host, path: destinationOfJournal(path) === undefined ? journalPathFor(path) : path }];
+}
+
+/** By our notes, and beside every file that the domain's definitions name. */
+async function placesOf({ openMoves, host }: Context, domain: string): Promise<JournalPlace[]> {
+  return openMoves.journals(domain, host);
+}
+
+async function judge(context: Context, place: JournalPlace): Promise<Leftover | undefined> {
+  let journal: Journal | undefined;
+  try {
+    journal = await readJournal(place);
+  } catch (error) {
+    return { journal: place, move: undefined, verdict: { kind: 'keep', why: messageOf(error) } };
+  }
+  if (journal === undefined) return undefined;
+  return { journal: place, move: journal.record, verdict: await verdictOn(context, place, journal) };
+}
+
+async function verdictOn(context: Context, place: JournalPlace, journal: Journal): Promise<Verdict> {
+  const { record } = journal;
+  const { name } = record.domain;
+  const connection = await context.link.connection();
+  const definitions = await readDefinitions(connection, record.domain.uuid);
+  const both = [definitions?.live, definitions?.config];
+  if (both.some((xml) => xml !== undefined && showsMove(xml, record))) {
+    return keep(`the move of ${record.disk} of ${name} is open`, continueOrUndo(record));
+  }
+  if (journal.definition !== undefined) {
+    return keep(`it holds the definition of ${name}, which must be defined again`, continueOrUndo(record));
+  }
+  const complete = mayBeTruth(record);
+  if (complete !== undefined)
+    return keep(complete, `look at it; then blockferry resume ${name} --use source|destination`);
+  return verdictOnCopy(place, journal, await readUsage(connection, context.host));
+}
+
+/** The record is in its metadata, or its live mirror copies to the destination. */
+function showsMove(xml: DomainXml, record: MoveRecord): boolean {
+  if (readMetadata(xml, record.disk)?.record.id === record.id) return true;
+  const mirror = xml.disk(record.disk)?.mirror?.source;
+  return mirror !== undefined && sameSource(mirror, record.destination.source);
+}
+
+/** From the order to pivot on, the destination may hold writes that exist nowhere else. */
+function mayBeTruth({ phase, goal, destination }: MoveRecord): string | undefined {
+  const name = describeSource(destination.source);
+  switch (phase) {
+    case 'copying':
+    case 'undoing':
+      return undefined;
+    case 'pivoting':
+    case 'settling':
+      return `the guest may have run on ${name}`;
+    case 'canceled':
+      return goal === 'keep' ? `${name} is a complete copy that was asked for` : undefined;
+    default:
+      return unreachable(phase);
+  }
+}
+
+async function verdictOnCopy(place: JournalPlace, journal: Journal, usage: Usage): Promise<Verdict> {
+  const { destination, ownership } = journal.record;
+  const { source } = destination;
+  const name = describeSource(source);
+  if (ownership.kind === 'volume') {
+    const hint = `virsh vol-delete --pool ${ownership.pool} ${ownership.volume}`;
+    return keep(`${name} is a volume of pool ${ownership.pool}`, hint);
+  }
+  if (ownership.kind === 'reused' || source.kind !== 'file') return { kind: 'remove-journal' };
+  // A journal speaks for the file beside it and for no other: anybody may have put it there.
+  if (destinationOfJournal(place.path) !== source.path) {
+    return keep(`it names ${name}, which is not the file it stands beside`);
+  }
+  const claim = await claimOf(place.host, journal, source.path);
+  if (claim !== 'ours') return { kind: 'remove-journal', ...(claim !== undefined && { note: claim }) };
+  const use = usesOf(usage, source)[0];
+  if (use !== undefined) {
+    return keep(`${name} is used by ${use.domain} for ${use.disk} (${use.definition} definition)`);
+  }
+  const [unknown] = usage.unknown;
+  if (unknown !== undefined) {
+    const whose = `${unknown.disk} of ${unknown.domain}`;
+    return keep(`${name} may be used: the chain of ${whose} cannot be read (${unknown.why})`);
+  }
+  return { kind: 'remove-copy', path: source.path };
+}
+
+/** Is the file that stands there the one we made? Undefined: there is none; else what it is. */
+async function claimOf(host: Host, { claimed }: Journal, path: string): Promise<'ours' | string | undefined> {
+  const stat = await host.stat(path, { followSymlinks: false });
+  if (stat === null) return undefined;
+  if (claimed === undefined) return `${path} is there and not claimed by the journal`;
+  const same = stat.device === claimed.device && stat.inode === claimed.inode;
+  return same ? 'ours' : `${path} is another file than the one we made`;
+}
+
+function keep(why: string, hint?: string): Verdict {
+  return { kind: 'keep', why, ...(hint !== undefined && { hint }) };
+}
+
+function continueOrUndo({ domain, disk }: MoveRecord): string {
+  return `go on: blockferry resume ${domain.name}; undo: blockferry abort ${domain.name} ${disk}`;
+}
+
+/** Our note is kept by domain and disk: a later move of the same disk may have taken its place. */
+async function isNoteOfAnother({ openMoves, host }: Context, move: MoveRecord): Promise<boolean> {
+  for (const place of await openMoves.journals(move.domain.uuid, host)) {
+    const other = await readJournal(place).catch(() => undefined);
+    if (other !== undefined && other.record.disk === move.disk && other.record.id !== move.id) return true;
+  }
+  return false;
+}
