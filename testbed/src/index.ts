@@ -41,5 +41,16 @@ export { type Chain, type ChainOptions, makeChain, writerRegion } from './images
 export { listFiles, makeFileSystem, putFile, putFileFrom, readTextFile } from './images/files.ts';
 export { type Image, withRawView } from './images/raw-view.ts';
 export { LibvirtHost, type LibvirtHostOptions, startLibvirtHost } from './libvirt-host/host.ts';
+export { agree, apartFrom, type DefinitionTexts, readTexts } from './move/definitions.ts';
+export { type Footprint, footprint } from './move/footprint.ts';
+export { type Ask, type Moved, Mover, type MoverOptions } from './move/mover.ts';
+export {
+  fileAt,
+  MovingGuest,
+  type MovingGuestOptions,
+  type Place,
+  startMovingGuest,
+} from './move/moving-guest.ts';
+export { verifyWhilePaused } from './move/verify-paused.ts';
 export { RunError, type RunOptions, type RunResult, run } from './process/run.ts';
 export { until } from './process/until.ts';
