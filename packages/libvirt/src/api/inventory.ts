@@ -2,12 +2,15 @@
 
 import { connection as connectionProcedures, host } from '../procedures/connect.ts';
 import { definition, lookup, run, stats as statsProcedures } from '../procedures/domain.ts';
+import { migration } from '../procedures/migration.ts';
 import { type ParamRecord, paramsToRecord } from '../procedures/params.ts';
 import { pools, volumes } from '../procedures/storage.ts';
 import type { CallOptions } from '../rpc/deadline.ts';
 import type { Caller, Lanes } from '../rpc/lanes.ts';
 import type { Procedure } from '../rpc/procedure.ts';
 import { Domain } from './domain/domain.ts';
+import type { MigrationCookie } from './domain/migration.ts';
+import { type MigrateParams, migrateParams } from './migrate-params.ts';
 import { StoragePool } from './storage/pool.ts';
 import { StorageVolume } from './storage/volume.ts';
 
@@ -86,6 +89,30 @@ export class Inventory implements Caller {
       domain: new Domain(this.lanes, dom),
       stats: paramsToRecord(params),
     }));
+  }
+
+  /** Phase 2 of a managed migration, on the destination: makes it ready to receive. `uri` is where phase 3 sends. */
+  async migratePrepare3(
+    params: MigrateParams,
+    cookie: MigrationCookie,
+    flags: number,
+    options?: CallOptions,
+  ): Promise<{ readonly cookie: MigrationCookie; readonly uri: string | null }> {
+    const args = { params: migrateParams(params), cookie, flags };
+    return await this.lanes.call(migration.prepare3, args, options);
+  }
+
+  /** Phase 4, on the destination: starts the domain there, or, when `cancelled`, removes what phase 2 made. */
+  async migrateFinish3(
+    params: MigrateParams,
+    cookie: MigrationCookie,
+    flags: number,
+    cancelled: boolean,
+    options?: CallOptions,
+  ): Promise<{ readonly domain: Domain; readonly cookie: MigrationCookie }> {
+    const args = { params: migrateParams(params), cookie, flags, cancelled };
+    const reply = await this.lanes.call(migration.finish3, args, options);
+    return { domain: new Domain(this.lanes, reply.dom), cookie: reply.cookie };
   }
 
   async listAllStoragePools(flags = 0, options?: CallOptions): Promise<readonly StoragePool[]> {
@@ -167,6 +194,16 @@ export class Inventory implements Caller {
 
   async nodeInfo(options?: CallOptions): Promise<NodeInfo> {
     return await this.lanes.call(host.nodeInfo, {}, options);
+  }
+
+  /** The host's free memory in bytes. */
+  async freeMemory(options?: CallOptions): Promise<bigint> {
+    return (await this.lanes.call(host.freeMemory, {}, options)).bytes;
+  }
+
+  /** Whether nobody on the way to the daemon can listen: a local socket, or an encrypted one. */
+  async isSecure(options?: CallOptions): Promise<boolean> {
+    return (await this.lanes.call(host.isSecure, {}, options)).secure;
   }
 
   /** Whether the far side's driver has a feature (DriverFeature). Unknown numbers are answered with false. */

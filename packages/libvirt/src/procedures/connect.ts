@@ -2,31 +2,15 @@
 
 import { procedure } from '../rpc/procedure.ts';
 import { array, int32, intBool, optional, string, uhyper, uint32 } from '../xdr/schema.ts';
-import { charArray, charBytes } from '../xdr/special.ts';
+import { charArray } from '../xdr/special.ts';
 import { nothing } from './types.ts';
 
 const instant = { pace: 'instant' } as const;
-const MAX_SASL_BYTES = 65_536;
 
 export const auth = {
   /** Must come first on every connection, even where no authentication is asked for. */
   list: procedure('AUTH_LIST', 66, nothing, { types: array(int32(), 20) }, instant),
   polkit: procedure('AUTH_POLKIT', 70, nothing, { complete: intBool() }, instant),
-  saslInit: procedure('AUTH_SASL_INIT', 67, nothing, { mechanisms: string() }, instant),
-  saslStart: procedure(
-    'AUTH_SASL_START',
-    68,
-    { mechanism: string(), nil: intBool(), data: charBytes(MAX_SASL_BYTES) },
-    { complete: intBool(), nil: intBool(), data: charBytes(MAX_SASL_BYTES) },
-    instant,
-  ),
-  saslStep: procedure(
-    'AUTH_SASL_STEP',
-    69,
-    { nil: intBool(), data: charBytes(MAX_SASL_BYTES) },
-    { complete: intBool(), nil: intBool(), data: charBytes(MAX_SASL_BYTES) },
-    instant,
-  ),
 };
 
 export const connection = {
@@ -50,7 +34,6 @@ export const host = {
   hostname: procedure('CONNECT_GET_HOSTNAME', 59, nothing, { hostname: string() }, instant),
   uri: procedure('CONNECT_GET_URI', 110, nothing, { uri: string() }, instant),
   isSecure: procedure('CONNECT_IS_SECURE', 149, nothing, { secure: intBool() }, instant),
-  sysinfo: procedure('CONNECT_GET_SYSINFO', 203, { flags: uint32() }, { xml: string() }, instant),
   // Capabilities start QEMU to ask it what it can, where libvirt has no cached answer.
   capabilities: procedure('CONNECT_GET_CAPABILITIES', 7, nothing, { xml: string() }),
   domainCapabilities: procedure(
