@@ -12,7 +12,8 @@ export type Blockdev = BlockdevOptions & { readonly driver: string };
 export interface BlockdevTreeOptions {
   /**
    * The rest of the chain below a format that has backing files, next one first. With it, QEMU opens exactly these
-   * with exactly these formats; without it, it opens none (`backing: null`).
+   * with exactly these formats; without it, it opens none (`backing: null`). Where one is no file or device, QEMU takes
+   * its place from the header of the image above (a filename in options is all that overrides the header's).
    */
   readonly backing?: readonly Image[];
   /** Follow the image's own backing reference, probing if it declares no format. Only where nothing is read. */
@@ -50,7 +51,13 @@ export function toBlockdev(image: Image, options: BlockdevTreeOptions = {}): Blo
 function backingMember(image: Image, options: BlockdevTreeOptions): BlockdevOptions {
   if (!hasBacking(image.format) || options.ownBacking) return {};
   const [next, ...rest] = options.backing ?? [];
-  return { backing: next === undefined ? null : toBlockdev(next, { backing: rest }) };
+  if (next === undefined) return { backing: null };
+  const { file, ...node } = toBlockdev(next, { backing: rest });
+  return { backing: hasFilename(next.location) ? { ...node, file } : node };
+}
+
+function hasFilename(location: Location): boolean {
+  return location.kind === 'file' || location.kind === 'block';
 }
 
 function toProtocolNode(location: Location): BlockdevOptions {

@@ -1,4 +1,5 @@
 // A backing chain, followed by ourselves from header to header with the format each declares, and never a guess.
+import { FileError } from '../host/errors.ts';
 import type { FileStat, Host } from '../host/host.ts';
 import { type BackingReference, resolveBackingReference } from '../image/backing.ts';
 import { imageFromJson } from '../image/json-filename.ts';
@@ -124,7 +125,7 @@ async function lookAt(
   limits: QuickOptions,
 ): Promise<Node> {
   if (location.kind !== 'file' && location.kind !== 'block') return { location, stat: null, length: null };
-  const stat = await host.stat(location.path, limits);
+  const stat = await statLink(host, referrer, location.path, reference, limits);
   if (!stat) {
     const hint = referrer
       ? 'Bring the file back, or correct the backing reference: qemu-img rebase -u.'
@@ -144,4 +145,20 @@ async function lookAt(
   }
   const detail = `${location.path} is no file or block device but a ${stat.type}`;
   throw new BrokenChain('not-an-image', { referrer, reference, detail, hint: 'Check the path.' });
+}
+
+async function statLink(
+  host: Host,
+  referrer: Image | null,
+  path: string,
+  reference: string,
+  limits: QuickOptions,
+): Promise<FileStat | null> {
+  try {
+    return await host.stat(path, limits);
+  } catch (error) {
+    if (!(error instanceof FileError) || error.code !== 'ELOOP') throw error;
+    const facts = { referrer, reference, detail: error.message, hint: 'Correct the symlink.' };
+    throw new BrokenChain('loop', facts, { cause: error });
+  }
 }

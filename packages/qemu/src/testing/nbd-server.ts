@@ -9,19 +9,15 @@ export interface NbdServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** qemu-nbd of a raw file on a socket; resolves when it listens. */
+/** qemu-nbd of a file on a socket; resolves when it listens. */
 export function startQemuNbd(
   file: string,
   socket: string,
   exportName = '',
-  ...more: string[]
+  format = 'raw',
 ): Promise<NbdServer> {
   const name = exportName === '' ? [] : ['-x', exportName];
-  return start(
-    'qemu-nbd',
-    ['--persistent', '--shared=0', '-f', 'raw', ...name, '-k', socket, ...more, file],
-    socket,
-  );
+  return start('qemu-nbd', ['--persistent', '--shared=0', '-f', format, ...name, '-k', socket, file], socket);
 }
 
 /** nbdkit with any plugin and filters. */
