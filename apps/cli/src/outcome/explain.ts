@@ -4,6 +4,9 @@ import {
   AuthenticationUnsupported,
   CallTimeout,
   ConnectionClosed,
+  ConnectionUriError,
+  DomainXmlError,
+  LibvirtConfError,
   LibvirtError,
   TransportFailed,
 } from '@blockferry/libvirt';
@@ -21,13 +24,8 @@ export interface Explanation {
 
 /** @param recorded whether a record of the move stands on the host: then it can be resumed */
 export function explain(error: unknown, recorded = false): Explanation {
-  if (error instanceof UsageError) {
-    return {
-      outcome: 'refused',
-      exitCode: ExitCode.USAGE,
-      error: { code: 'usage', message: error.message, hint: error.hint },
-    };
-  }
+  const usage = usageOf(error);
+  if (usage !== undefined) return { outcome: 'refused', exitCode: ExitCode.USAGE, error: usage };
   if (error instanceof Refusal) {
     return {
       outcome: 'refused',
@@ -50,6 +48,14 @@ export function explain(error: unknown, recorded = false): Explanation {
   };
 }
 
+/** What was given on the command line, or in a file it names, cannot be read. */
+function usageOf(error: unknown): ResultError | undefined {
+  if (error instanceof UsageError) return { code: 'usage', ...wordsOf(error), hint: error.hint };
+  if (error instanceof ConnectionUriError) return { code: 'usage', ...wordsOf(error), hint: undefined };
+  if (error instanceof LibvirtConfError) return { code: 'usage', ...wordsOf(error), hint: undefined };
+  return undefined;
+}
+
 function describe(error: unknown): ResultError {
   if (error instanceof StepFailed) return { code: `step-${error.step}`, ...wordsOf(error), hint: undefined };
   if (error instanceof RecordUnreadable) {
@@ -60,6 +66,8 @@ function describe(error: unknown): ResultError {
     const code = `libvirt-${error.codeName.toLowerCase().replaceAll('_', '-')}`;
     return { code, message: `libvirt: ${error.message}`, hint: undefined };
   }
+  if (error instanceof DomainXmlError)
+    return { code: `xml-${error.code}`, ...wordsOf(error), hint: undefined };
   if (error instanceof HostError) return { code: `host-${error.code}`, ...wordsOf(error), hint: error.hint };
   if (error instanceof FileError) {
     return { code: `file-${error.code.toLowerCase()}`, ...wordsOf(error), hint: undefined };

@@ -3,6 +3,7 @@
 import { type Ended, type MoveRecord, type Question, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { ExitCode } from '../exit-code.ts';
+import { shellWord } from '../views/format.ts';
 
 export type ResultOutcome =
   | 'moved'
@@ -77,6 +78,19 @@ export function namesOf(move: MoveRecord): Pick<Result, 'domain' | 'disk' | 'sou
   };
 }
 
+/** What an operator types about an open move. */
+export function commandsFor({
+  domain,
+  disk,
+}: MoveRecord): Readonly<Record<'resume' | 'undo' | 'pivot', string>> {
+  const name = shellWord(domain.name);
+  return {
+    resume: `blockferry resume ${name}`,
+    undo: `blockferry abort ${name} ${disk}`,
+    pivot: `blockferry pivot ${name} ${disk}`,
+  };
+}
+
 export type Ending = Ended['ending'];
 
 /** Outcome and exit code of an ending; `asked`: what the command was meant to bring about. Pure. */
@@ -104,9 +118,7 @@ export function judge(
 
 /** The error that an ending amounts to; undefined if it is what was wanted. */
 export function errorOf(ending: Ending, move: MoveRecord, asked: 'move' | 'abort'): ResultError | undefined {
-  const { name } = move.domain;
-  const resume = `blockferry resume ${name}`;
-  const undo = `blockferry abort ${name} ${move.disk}`;
+  const { resume, undo } = commandsFor(move);
   switch (ending.kind) {
     case 'moved':
     case 'ready':
@@ -154,9 +166,10 @@ function questionError(question: Question, move: MoveRecord): ResultError {
   const { name } = move.domain;
   const source = describeSource(move.origin.source);
   const destination = describeSource(move.destination.source);
+  const { resume } = commandsFor(move);
   const commands = [
-    `source (${source}): blockferry resume ${name} --use source`,
-    `destination (${destination}): blockferry resume ${name} --use destination`,
+    `source (${source}): ${resume} --use source`,
+    `destination (${destination}): ${resume} --use destination`,
   ].join('\n');
   switch (question) {
     case 'which-side':

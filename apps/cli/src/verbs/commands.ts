@@ -6,9 +6,11 @@ import { bareResult, type Result } from '../outcome/result.ts';
 import { openSession, type Session } from '../session.ts';
 import { interruptible, orInterrupted } from '../terminal/interrupt.ts';
 import type { Io } from '../terminal/io.ts';
+import { addressedIo } from '../views/addressed.ts';
 import { createMoveView } from '../views/create-move-view.ts';
 import { resultText } from '../views/human/result.ts';
 import { formatLine, type JsonLine } from '../views/json/lines.ts';
+import { errorObject } from '../views/json/move.ts';
 import type { MoveView } from '../views/move-view.ts';
 import type { Invocation } from './verb.ts';
 
@@ -29,7 +31,7 @@ export async function moveCommand(
   { json, domain, disk }: { readonly json: boolean; readonly domain?: string; readonly disk?: string },
   work: (tools: MoveTools) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const view = createMoveView(invocation.io, json);
+  const view = createMoveView(invocation.io, json, invocation.uri);
   const end = (result: Result): ExitCode => {
     view.result(result);
     return result.exitCode;
@@ -59,12 +61,13 @@ export interface LookTools {
 
 /** A command that shows things and ends. In JSON its last line is a short result. */
 export async function lookCommand(
-  { io, uri }: Invocation,
+  { io: plain, uri }: Invocation,
   json: boolean,
   work: (tools: LookTools) => Promise<ExitCode>,
 ): Promise<ExitCode> {
+  const io = json ? plain : addressedIo(plain, uri);
   const end = (outcome: Result['outcome'], exitCode: ExitCode, error?: Result['error']) => {
-    if (json) io.out(formatLine({ type: 'result', outcome, exitCode, error }));
+    if (json) io.out(formatLine({ type: 'result', outcome, exitCode, error: errorObject(error, uri) }));
     else if (error !== undefined) io.err(resultText(bareResult(outcome, exitCode, { error })));
     return exitCode;
   };

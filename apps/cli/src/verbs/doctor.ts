@@ -1,6 +1,5 @@
 // blockferry doctor: is this host able? What is missing comes with its remedy.
 import { examine } from '@blockferry/engine';
-import { localHost } from '@blockferry/qemu';
 import type { Command } from 'commander';
 import { ExitCode } from '../exit-code.ts';
 import { checkText } from '../views/human/checks.ts';
@@ -22,7 +21,7 @@ export const doctor: Verb = {
       .action(({ json = false }: { json?: boolean }) =>
         run((invocation) =>
           lookCommand(invocation, json, async ({ context, session, show }) => {
-            const checks = await examine(context, localHost(), session.stateDirectory);
+            const checks = await examine(context, session.here, session.stateDirectory);
             for (const check of checks) show(checkLine(check), () => checkText(check));
             return checks.some(({ status }) => status === 'missing') ? ExitCode.FAILED : ExitCode.DONE;
           }),

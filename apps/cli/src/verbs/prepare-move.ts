@@ -1,6 +1,7 @@
 // What `plan` and `move` do before anything is touched: read the options, and have preflight look at everything.
 import { readFile } from 'node:fs/promises';
 import { type Context, type MoveRequest, type Plan, planOf, preflight, Refusal } from '@blockferry/engine';
+import { DomainXmlError, parseDiskXml } from '@blockferry/libvirt';
 import { type MoveArguments, type MoveOptions, moveArguments } from '../arguments/move-request.ts';
 import { UsageError } from '../arguments/usage-error.ts';
 
@@ -42,10 +43,18 @@ function chooseScope(request: MoveRequest, { chainBefore }: Plan): Refusal {
   );
 }
 
+/** The text of a destination XML, which must be one: libvirt's own words for it come too late. */
 async function readXml(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    const text = await readFile(path, 'utf8');
+    parseDiskXml(text);
+    return text;
   } catch (error) {
-    throw new UsageError(`--dest-xml: ${error instanceof Error ? error.message : path}`);
+    const known = error instanceof DomainXmlError || (error instanceof Error && 'syscall' in error);
+    if (!known) throw error;
+    throw new UsageError(
+      `--dest-xml ${path}: ${error.message}`,
+      "a libvirt element: <disk type='file'>…</disk>",
+    );
   }
 }

@@ -1,8 +1,9 @@
 // Runs a move to its end, shows it, and makes the result of it: shared by move, resume, pivot and abort.
 import { type Ended, type MoveRecord, type RunOptions, runMove } from '@blockferry/engine';
 import { explain } from '../outcome/explain.ts';
-import { bareResult, errorOf, judge, namesOf, type Result } from '../outcome/result.ts';
+import { bareResult, commandsFor, errorOf, judge, namesOf, type Result } from '../outcome/result.ts';
 import type { Session } from '../session.ts';
+import { Interrupted } from '../terminal/interrupt.ts';
 import type { MoveView } from '../views/move-view.ts';
 import { imageInUse, remainingSources } from './look-after.ts';
 
@@ -54,7 +55,7 @@ async function resultOf(
 ): Promise<Result> {
   const { ending, move, cutoverMs, durationMs } = ended;
   if (ending.kind === 'stopped' && !recorded) {
-    const { outcome, exitCode, error } = explain(new DOMException('stopped', 'AbortError'), false);
+    const { outcome, exitCode, error } = explain(new Interrupted());
     return bareResult(outcome, exitCode, { ...namesOf(move), durationMs, error });
   }
   const { outcome, exitCode } = judge(ending, asked);
@@ -71,10 +72,6 @@ async function resultOf(
 }
 
 function resumeHint(move: MoveRecord, hint: string | undefined): string {
-  const { name } = move.domain;
-  return [
-    ...(hint === undefined ? [] : [hint]),
-    `go on: blockferry resume ${name}`,
-    `undo: blockferry abort ${name} ${move.disk}`,
-  ].join('\n');
+  const { resume, undo } = commandsFor(move);
+  return [...(hint === undefined ? [] : [hint]), `go on: ${resume}`, `undo: ${undo}`].join('\n');
 }

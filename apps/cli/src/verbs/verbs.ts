@@ -64,3 +64,5 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./doctor.ts')).doctor,
   },
 ];
+
+export const VERB_NAMES: readonly string[] = VERBS.map(({ name }) => name);

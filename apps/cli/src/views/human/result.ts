@@ -52,9 +52,10 @@ function details(result: Result): string[] {
   if (outcome === 'back' && runsOn !== undefined && runsOn !== source)
     lines.push(`  the guest runs on ${runsOn}`);
   if (outcome === 'ready') {
-    lines.push(`  switch: blockferry pivot ${domain} ${disk}`);
-    lines.push(`  undo:   blockferry abort ${domain} ${disk}`);
-    lines.push(`  keep the copy, stay here: blockferry abort ${domain} ${disk} --keep`);
+    const which = `${shellWord(domain ?? '')} ${disk}`;
+    lines.push(`  switch: blockferry pivot ${which}`);
+    lines.push(`  undo: blockferry abort ${which}`);
+    lines.push(`  stay here and keep the copy: blockferry abort ${which} --keep`);
   }
   for (const kept of sourcesKept) lines.push(`  source kept: ${kept}`);
   if (sourcesKept.length > 0) {

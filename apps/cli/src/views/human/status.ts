@@ -1,6 +1,7 @@
 // An open move for people: how it stands, and what to do about it.
 import { type MoveStatus, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
+import { commandsFor } from '../../outcome/result.ts';
 import { formatBytes, percentOf } from '../format.ts';
 
 export function statusText(status: MoveStatus): string {
@@ -34,17 +35,16 @@ function stateWords({ move, domain, job, live }: MoveStatus): string {
 }
 
 function adviceFor({ move, job, next }: MoveStatus): string[] {
-  const { name } = move.domain;
+  const { resume, undo, pivot } = commandsFor(move);
   if (next.kind === 'ask') {
     return [
       'only a person can tell which image is the truth:',
-      `blockferry resume ${name} --use source`,
-      `blockferry resume ${name} --use destination`,
+      `${resume} --use source`,
+      `${resume} --use destination`,
     ];
   }
-  const undo = `undo: blockferry abort ${name} ${move.disk}`;
   if (job.kind === 'ours' && job.state === 'ready' && move.goal === 'hold') {
-    return [`switch: blockferry pivot ${name} ${move.disk}`, undo];
+    return [`switch: ${pivot}`, `undo: ${undo}`];
   }
-  return [`go on, if no blockferry does: blockferry resume ${name}`, undo];
+  return [`go on, if no blockferry does: ${resume}`, `undo: ${undo}`];
 }

@@ -2,22 +2,28 @@
 import { type MoveRecord, type Plan, type Report, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { namesOf, type Result } from '../../outcome/result.ts';
+import { addressed } from '../addressed.ts';
 import { percentOf } from '../format.ts';
 import type { MoveView } from '../move-view.ts';
 import { formatLine, type JsonLine } from './lines.ts';
 
 export class JsonMoveView implements MoveView {
   readonly #write: (text: string) => void;
+  readonly #uri: string | undefined;
   #names: Pick<Result, 'domain' | 'disk'> = { domain: undefined, disk: undefined };
 
-  constructor(write: (text: string) => void) {
+  /** @param uri as given with -c, so that advised commands carry it */
+  constructor(write: (text: string) => void, uri?: string) {
     this.#write = write;
+    this.#uri = uri;
   }
 
   plan(plan: Plan): void {
     this.#of(plan.move);
     this.#line(planLine(plan));
-    for (const { code, message } of plan.warnings) this.#say('warning', { code, message });
+    for (const { code, message } of plan.warnings) {
+      this.#say('warning', { code, message: addressed(message, this.#uri) });
+    }
   }
 
   continuing(move: MoveRecord): void {
@@ -41,7 +47,7 @@ export class JsonMoveView implements MoveView {
         return;
       }
       case 'warning':
-        this.#say('warning', { code: report.code, message: report.message });
+        this.#say('warning', { code: report.code, message: addressed(report.message, this.#uri) });
         return;
       case 'waiting':
         // Said already: by the phase, and by a warning where the wait is not to be expected.
@@ -54,7 +60,7 @@ export class JsonMoveView implements MoveView {
   stopping(): void {}
 
   result(result: Result): void {
-    this.#line(resultLine(result));
+    this.#line(resultLine(result, this.#uri));
   }
 
   #of(move: MoveRecord): void {
@@ -71,9 +77,16 @@ export class JsonMoveView implements MoveView {
   }
 }
 
-export function resultLine(result: Result): JsonLine {
+export function resultLine(result: Result, uri: string | undefined): JsonLine {
   const { outcome, exitCode, error, ...rest } = result;
-  return { type: 'result', outcome, exitCode, ...rest, error };
+  return { type: 'result', outcome, exitCode, ...rest, error: errorObject(error, uri) };
+}
+
+/** An error with its advised commands made to reach the connection. */
+export function errorObject(error: Result['error'], uri: string | undefined): object | undefined {
+  if (error === undefined) return undefined;
+  const { code, message, hint } = error;
+  return { code, message: addressed(message, uri), hint: hint && addressed(hint, uri) };
 }
 
 export function planLine(plan: Plan): JsonLine {

@@ -1,0 +1,67 @@
+// Every way a move can end has its outcome, its exit code, and its words.
+import { describe, expect, it } from 'vitest';
+import { ExitCode } from '../exit-code.ts';
+import { sampleMove } from '../testing/move.ts';
+import { type Ending, errorOf, judge } from './result.ts';
+
+const move = sampleMove();
+
+describe('the exit code', () => {
+  it.each<[string, Ending, 'move' | 'abort', number]>([
+    ['a move that was made', { kind: 'moved' }, 'move', ExitCode.DONE],
+    ['a move that is held at ready', { kind: 'ready' }, 'move', ExitCode.DONE],
+    ['a copy that was kept', { kind: 'kept' }, 'move', ExitCode.DONE],
+    ['an abort that was asked for', { kind: 'back', why: 'aborted' }, 'abort', ExitCode.DONE],
+    ['a move that went back by itself', { kind: 'back', why: 'the copy failed' }, 'move', ExitCode.FAILED],
+    ['a domain that is off', { kind: 'interrupted', why: 'domain-off' }, 'move', ExitCode.RESUMABLE],
+    ['an interrupted abort', { kind: 'interrupted', why: 'foreign-job' }, 'abort', ExitCode.RESUMABLE],
+    ['Ctrl-C', { kind: 'stopped' }, 'move', ExitCode.RESUMABLE],
+    ['a question', { kind: 'ask', question: 'which-side' }, 'move', ExitCode.NEEDS_PERSON],
+  ])('of %s', (_, ending, asked, exitCode) => {
+    expect(judge(ending, asked).exitCode).toBe(exitCode);
+  });
+});
+
+describe('the words of an ending', () => {
+  it('are none when it is what was asked for', () => {
+    expect(errorOf({ kind: 'moved' }, move, 'move')).toBeUndefined();
+    expect(errorOf({ kind: 'back', why: 'aborted' }, move, 'abort')).toBeUndefined();
+  });
+
+  it('say why a move went back', () => {
+    const error = errorOf({ kind: 'back', why: 'the copy failed: the destination is full' }, move, 'move');
+    expect(error).toMatchObject({ code: 'went-back', message: 'the copy failed: the destination is full' });
+  });
+
+  it('say after Ctrl-C how to go on and how to undo', () => {
+    const error = errorOf({ kind: 'stopped' }, move, 'move');
+    expect(error?.hint).toContain('blockferry resume web');
+    expect(error?.hint).toContain('blockferry abort web vda');
+  });
+
+  it.each(['domain-off', 'foreign-job', 'disk-changed', 'destination-taken'] as const)(
+    'say what interrupted it (%s), with that as the code',
+    (why) => {
+      const error = errorOf({ kind: 'interrupted', why }, move, 'move');
+      expect(error?.code).toBe(why);
+      expect(error?.hint).toContain('blockferry resume web');
+    },
+  );
+
+  it.each(['which-side', 'domain-gone-while-pivoting'] as const)(
+    'name both images and both commands where a person must decide (%s)',
+    (question) => {
+      const error = errorOf({ kind: 'ask', question }, move, 'move');
+      expect(error?.code).toBe(question);
+      expect(error?.message).toContain('/old/web.qcow2');
+      expect(error?.message).toContain('/new/web.qcow2');
+      expect(error?.hint).toContain('blockferry resume web --use source');
+      expect(error?.hint).toContain('blockferry resume web --use destination');
+    },
+  );
+
+  it('quote a domain name that a shell would take apart', () => {
+    const odd = sampleMove({ domain: { name: 'my web; reboot', uuid: move.domain.uuid } });
+    expect(errorOf({ kind: 'stopped' }, odd, 'move')?.hint).toContain("blockferry resume 'my web; reboot'");
+  });
+});
