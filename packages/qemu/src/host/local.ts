@@ -1,26 +1,39 @@
 // The machine we run on.
-import { shellFiles } from './files.ts';
-import type { Host } from './host.ts';
+import { ShellFiles } from './files.ts';
+import type { Host, HostProcess, RunOptions, RunResult, SpawnOptions } from './host.ts';
 import { ShellPool } from './shell-pool.ts';
-import { type Launcher, type Lease, runSupervised, spawnSupervised } from './supervised-process.ts';
+import { type Launcher, runSupervised, spawnSupervised } from './supervised-process.ts';
+
+class LocalHost extends ShellFiles implements Host {
+  override readonly name = 'localhost';
+  readonly isLocal = true;
+  readonly #launcher: Launcher = {
+    hostName: this.name,
+    lease: async () => ({ wrap: (argv) => argv, release: () => {} }),
+    running: new Set(),
+  };
+
+  readonly #shells = new ShellPool(this.#launcher);
+
+  run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+    return runSupervised(this.#launcher, argv, options);
+  }
+
+  spawn(argv: readonly string[], options: SpawnOptions = {}): Promise<HostProcess> {
+    return spawnSupervised(this.#launcher, argv, options);
+  }
+
+  protected override runShort(argv: readonly string[], options: RunOptions): Promise<RunResult> {
+    return this.#shells.run(argv, options);
+  }
+
+  async close(): Promise<void> {
+    for (const running of this.#launcher.running)
+      running.kill(running.error('closed', 'the host was closed', ''));
+  }
+}
 
 /** This machine. Nothing is opened; close() ends what still runs. */
 export function localHost(): Host {
-  const name = 'localhost';
-  const lease: Lease = { wrap: (argv) => argv, release: () => {} };
-  const launcher: Launcher = { hostName: name, lease: async () => lease, running: new Set() };
-  const files = new ShellPool(launcher);
-  const run: Host['run'] = (argv, options = {}) => runSupervised(launcher, argv, options);
-  return {
-    name,
-    isLocal: true,
-    run,
-    spawn: (argv, options = {}) => spawnSupervised(launcher, argv, options),
-    ...shellFiles(name, (argv, options) => files.run(argv, options)),
-    async close() {
-      for (const running of launcher.running) {
-        running.kill(running.error('closed', 'the host was closed', ''));
-      }
-    },
-  };
+  return new LocalHost();
 }

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { HostError } from './errors.ts';
 import type { Exit, HostProcess, RunOptions, RunResult } from './host.ts';
 import { quoteCommand } from './shell.ts';
-import { exitOf, type Launcher, spawnSupervised } from './supervised-process.ts';
+import { exitOf, type Launcher, startSupervised } from './supervised-process.ts';
 
 /** More at once than this wait for a shell to come free. */
 const MOST_SHELLS = 4;
@@ -26,8 +26,9 @@ export class ShellPool {
    * text without NUL. A command that does not end in time costs its shell, which is killed, and nothing else.
    */
   async run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-    const deadline = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    const shell = await this.#take();
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const deadline = performance.now() + timeoutMs;
+    const shell = await this.#takeWithin(argv, timeoutMs, options.signal);
     try {
       return await shell.run(argv, options, deadline - performance.now());
     } finally {
@@ -35,24 +36,74 @@ export class ShellPool {
     }
   }
 
-  async #take(): Promise<OpenShell> {
-    while (this.#busy >= MOST_SHELLS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  /** A shell, unless waiting for one, or for the connection, takes all the time there is. */
+  async #takeWithin(
+    argv: readonly string[],
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<OpenShell> {
+    const giveUp = new AbortController();
+    const timer = setTimeout(() => giveUp.abort(), timeoutMs);
+    const limit = signal ? AbortSignal.any([signal, giveUp.signal]) : giveUp.signal;
+    try {
+      return await this.#take(limit);
+    } catch (error) {
+      if (!limit.aborted) throw error;
+      const [code, detail]: [HostError['code'], string] = giveUp.signal.aborted
+        ? ['timeout', `not begun in time (${timeoutMs} ms)`]
+        : ['aborted', 'given up'];
+      const facts = {
+        host: this.#launcher.hostName,
+        command: quoteCommand(argv),
+        detail,
+        hint: HINTS[code] ?? '',
+      };
+      throw new HostError(code, facts, { cause: error });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #take(limit: AbortSignal): Promise<OpenShell> {
+    while (this.#busy >= MOST_SHELLS) await this.#turn(limit);
     this.#busy += 1;
     const idle = this.#idle.pop();
     if (idle?.usable) return idle;
     try {
-      return new OpenShell(this.#launcher.hostName, await spawnSupervised(this.#launcher, ['/bin/sh'], {}));
+      const lease = await this.#launcher.lease(limit);
+      return new OpenShell(this.#launcher.hostName, startSupervised(this.#launcher, lease, ['/bin/sh'], {}));
     } catch (error) {
-      this.#busy -= 1;
-      this.#waiting.shift()?.();
+      this.#free();
       throw error;
     }
   }
 
-  #giveBack(shell: OpenShell): void {
+  /** Waits until a shell comes free, or rejects when the limit comes first. */
+  async #turn(limit: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const abort = () => {
+      const place = this.#waiting.indexOf(resolve);
+      if (place >= 0) this.#waiting.splice(place, 1);
+      reject(limit.reason);
+    };
+    this.#waiting.push(resolve);
+    limit.addEventListener('abort', abort, { once: true });
+    if (limit.aborted) abort();
+    try {
+      await promise;
+    } finally {
+      limit.removeEventListener('abort', abort);
+    }
+  }
+
+  #free(): void {
     this.#busy -= 1;
-    if (shell.usable) this.#idle.push(shell);
     this.#waiting.shift()?.();
+  }
+
+  #giveBack(shell: OpenShell): void {
+    if (shell.usable) this.#idle.push(shell);
+    this.#free();
   }
 }
 

@@ -1,10 +1,46 @@
 // A machine reached through the user's own ssh. Nothing is installed on it.
 import { HostError } from './errors.ts';
-import { shellFiles } from './files.ts';
-import type { Host } from './host.ts';
+import { ShellFiles } from './files.ts';
+import type { Host, HostProcess, RunOptions, RunResult, SpawnOptions } from './host.ts';
 import { ShellPool } from './shell-pool.ts';
 import { MAX_SESSIONS, SshConnection, type SshDestination } from './ssh-connection.ts';
 import { type Launcher, type Lease, runSupervised, spawnSupervised } from './supervised-process.ts';
+
+class SshHost extends ShellFiles implements Host {
+  override readonly name: string;
+  readonly isLocal = false;
+  readonly #pool: ConnectionPool;
+  readonly #launcher: Launcher;
+  readonly #shells: ShellPool;
+
+  constructor(destination: SshDestination) {
+    super();
+    const { host, user } = destination;
+    this.name = user === undefined ? host : `${user}@${host}`;
+    const pool = new ConnectionPool(this.name, destination);
+    this.#pool = pool;
+    this.#launcher = { hostName: this.name, lease: (signal) => pool.lease(signal), running: new Set() };
+    this.#shells = new ShellPool(this.#launcher);
+  }
+
+  run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+    return runSupervised(this.#launcher, argv, options);
+  }
+
+  spawn(argv: readonly string[], options: SpawnOptions = {}): Promise<HostProcess> {
+    return spawnSupervised(this.#launcher, argv, options);
+  }
+
+  protected override runShort(argv: readonly string[], options: RunOptions): Promise<RunResult> {
+    return this.#shells.run(argv, options);
+  }
+
+  async close(): Promise<void> {
+    for (const running of this.#launcher.running)
+      running.kill(running.error('closed', 'the host was closed', ''));
+    this.#pool.close();
+  }
+}
 
 /**
  * A host over ssh, connected when it is first used and again after the connection was lost (a command that was running
@@ -12,29 +48,7 @@ import { type Launcher, type Lease, runSupervised, spawnSupervised } from './sup
  * quotes quote, and print nothing by itself.
  */
 export function sshHost(destination: SshDestination): Host {
-  const { host, user } = destination;
-  const name = user === undefined ? host : `${user}@${host}`;
-  const pool = new ConnectionPool(name, destination);
-  const launcher: Launcher = {
-    hostName: name,
-    lease: (signal) => pool.lease(signal),
-    running: new Set(),
-  };
-  const files = new ShellPool(launcher);
-  const run: Host['run'] = (argv, options = {}) => runSupervised(launcher, argv, options);
-  return {
-    name,
-    isLocal: false,
-    run,
-    spawn: (argv, options = {}) => spawnSupervised(launcher, argv, options),
-    ...shellFiles(name, (argv, options) => files.run(argv, options)),
-    async close() {
-      for (const running of launcher.running) {
-        running.kill(running.error('closed', 'the host was closed', ''));
-      }
-      pool.close();
-    },
-  };
+  return new SshHost(destination);
 }
 
 /** As many connections as the sessions in use need. */

@@ -246,7 +246,16 @@ export async function spawnSupervised(
   argv: readonly string[],
   options: SpawnOptions,
 ): Promise<HostProcess> {
-  const lease = await launcher.lease(options.signal);
+  return startSupervised(launcher, await launcher.lease(options.signal), argv, options);
+}
+
+/** The same with a lease at hand. */
+export function startSupervised(
+  launcher: Launcher,
+  lease: Lease,
+  argv: readonly string[],
+  options: SpawnOptions,
+): HostProcess {
   const running = new SupervisedProcess(launcher, lease, argv, { kind: 'stream' });
   const release = onAbort(running, options.signal);
   running.exited.then(release, release);
