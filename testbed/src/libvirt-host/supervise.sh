@@ -50,6 +50,8 @@ done
 read -r init <"/proc/$unshare/task/$unshare/children"
 if [ -e "$dir/run/ready" ]; then
   echo "ready $dir $init"
+  # Whoever read what we say may be gone when we say more, and that must not kill us.
+  exec >/dev/null 2>&1
   read -r _
 fi
 
