@@ -43,9 +43,12 @@ async function makeImages(directory: string): Promise<void> {
     command(...create);
     await run(create);
     const image = { path, format: 'qcow2' as const };
-    if (below === undefined) await makeFileSystem(image, writerRegion(SIZE).offset);
+    if (below === undefined) {
+      await makeFileSystem(image, writerRegion(SIZE).offset);
+      note('a partition with ext4');
+    }
     await putFile(image, file, `put into ${name}\n`);
-    note(`a partition with ext4, and in it ${file}`);
+    note(`${file} is put into it`);
     below = path;
   }
 }

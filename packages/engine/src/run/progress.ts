@@ -45,6 +45,18 @@ export class Progress {
   }
 }
 
+/** Where the copy stands, without a rate. */
+export function progressAt({ cur, end }: Job & { kind: 'ours' }): ProgressReport {
+  return {
+    type: 'progress',
+    copied: cur,
+    total: end,
+    rate: undefined,
+    etaMs: undefined,
+    guestWriteRate: undefined,
+  };
+}
+
 function rateOf(samples: readonly { readonly at: number; readonly value: bigint }[]): bigint | undefined {
   const first = samples[0];
   const last = samples.at(-1);

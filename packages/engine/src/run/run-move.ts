@@ -12,7 +12,7 @@ import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
 import { diagnoseFailure } from './diagnose.ts';
 import { isLinkLost } from './link.ts';
-import { Progress } from './progress.ts';
+import { Progress, progressAt } from './progress.ts';
 import type { Report } from './report.ts';
 import { Watch } from './watch.ts';
 
@@ -125,6 +125,9 @@ class Run {
 
   async #act(seen: Observation, decision: Decision & { kind: 'act' }): Promise<Outcome | undefined> {
     const { step } = decision;
+    const { job } = seen.world;
+    // Ready came between two reports: say how much it was.
+    if (job.kind === 'ours') this.#options.report(progressAt(job));
     this.#show(decision);
     if (step.name === 'pivot') this.#pivotOrderedAt = performance.now();
     if (step.name === 'start-copy' || step.name === 'restart-synchronously') this.#progress.reset();
