@@ -15,6 +15,7 @@ export class HostError extends Error {
   readonly host: string;
   /** The command, for people. */
   readonly command: string;
+  readonly detail: string;
   readonly hint: string;
 
   constructor(
@@ -26,6 +27,7 @@ export class HostError extends Error {
     this.code = code;
     this.host = facts.host;
     this.command = facts.command;
+    this.detail = facts.detail;
     this.hint = facts.hint;
   }
 }
@@ -35,6 +37,7 @@ const ERRNO_TEXTS = [
   ['Not a directory', 'ENOTDIR'],
   ['Is a directory', 'EISDIR'],
   ['File exists', 'EEXIST'],
+  ['cannot overwrite existing file', 'EEXIST'], // bash's noclobber
   ['Directory nonexistent', 'ENOENT'],
   ['Permission denied', 'EACCES'],
   ['Operation not permitted', 'EPERM'],
@@ -56,6 +59,12 @@ export type FileErrorCode = (typeof ERRNO_TEXTS)[number][1] | 'other';
 /** Finds the errno behind a message of coreutils in the C locale. */
 export function errnoOf(message: string): FileErrorCode {
   return ERRNO_TEXTS.find(([text]) => message.includes(text))?.[1] ?? 'other';
+}
+
+/** The same failure under another name for the command, for scripts that nobody wants to read. */
+export function renameCommand(error: HostError, command: string): HostError {
+  const { host, detail, hint, cause } = error;
+  return new HostError(error.code, { host, command, detail, hint }, { cause });
 }
 
 /** A host's file system refused an operation. */

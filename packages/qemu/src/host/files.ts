@@ -1,6 +1,6 @@
 // File operations as POSIX shell and coreutils: the same on every host, each in a process that may hang alone.
 import { randomBytes } from 'node:crypto';
-import { errnoOf, FileError, HostError } from './errors.ts';
+import { errnoOf, FileError, HostError, renameCommand } from './errors.ts';
 import { parseFileStat, STAT_FORMAT } from './file-stat.ts';
 import type {
   FileOptions,
@@ -57,6 +57,7 @@ export abstract class ShellFiles implements FileOperations {
     text: string,
     options: FileOptions & { mode?: number } = {},
   ): Promise<void> {
+    if (text.includes('\0')) throw new TypeError('a text cannot contain a NUL character');
     const directory = directoryOf(path);
     const temporary = `${directory}/.blockferry-${randomBytes(8).toString('hex')}.tmp`;
     const [count, mode] = [String(Buffer.byteLength(text)), modeText(options.mode ?? 0o600)];
@@ -127,14 +128,17 @@ export abstract class ShellFiles implements FileOperations {
 
   async access(path: string, how: 'r' | 'w', options: FileOptions = {}): Promise<boolean> {
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    const { code } = await this.runShort(['test', `-${how}`, absolute(path)], { ...options, timeoutMs });
+    const { code } = await this.#named(`access ${path}`, ['test', `-${how}`, absolute(path)], {
+      ...options,
+      timeoutMs,
+    });
     return code === 0;
   }
 
   async probeStorage(path: string, timeoutMs: number): Promise<StorageProbe> {
     const name = `.blockferry-${randomBytes(8).toString('hex')}.probe`;
     try {
-      const result = await this.runShort(script(PROBE, absolute(path), name), { timeoutMs });
+      const result = await this.#named(`probe ${path}`, script(PROBE, absolute(path), name), { timeoutMs });
       return result.code === 0 ? { ok: true } : { ok: false, why: 'error', detail: result.stderr.trim() };
     } catch (error) {
       if (!(error instanceof HostError) || error.code !== 'timeout') throw error;
@@ -151,7 +155,7 @@ export abstract class ShellFiles implements FileOperations {
   ): Promise<string | null> {
     absolute(path);
     const limits = { timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS, maxOutputBytes: MAX_TEXT_BYTES };
-    const result = await this.runShort(argv, { ...options, ...limits });
+    const result = await this.#named(`${operation} ${path}`, argv, { ...options, ...limits });
     if (result.code === 0) return result.stdout;
     const error = this.#error(
       operation,
@@ -171,6 +175,14 @@ export abstract class ShellFiles implements FileOperations {
     const stdout = await this.#attempt(operation, path, argv, options);
     if (stdout === null) throw this.#error(operation, path, 'No such file or directory');
     return stdout;
+  }
+
+  async #named(command: string, argv: readonly string[], options: RunOptions): Promise<RunResult> {
+    try {
+      return await this.runShort(argv, options);
+    } catch (error) {
+      throw error instanceof HostError ? renameCommand(error, command) : error;
+    }
   }
 
   #error(operation: string, path: string, stderr: string): FileError {

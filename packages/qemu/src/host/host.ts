@@ -95,7 +95,10 @@ export interface Host {
   spawn(argv: readonly string[], options?: SpawnOptions): Promise<HostProcess>;
   /** The text of a file; null if there is none. */
   readFile(path: string, options?: FileOptions): Promise<string | null>;
-  /** Temporary file, fsync, rename, fsync of the directory: after a crash it is the old or the new, whole. */
+  /**
+   * Temporary file, fsync, rename, fsync of the directory: after a crash it is the old or the new, whole. After
+   * 'timeout' or 'unreachable' it is one of the two as well, and may still become the new one: read it again.
+   */
   writeFileAtomic(path: string, text: string, options?: FileOptions & { mode?: number }): Promise<void>;
   /** Makes an empty file; FileError EEXIST if there is anything of that name. */
   createExclusive(path: string, options?: FileOptions & { mode?: number }): Promise<void>;

@@ -4,10 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { HostError } from './errors.ts';
 import type { Exit, HostProcess, RunOptions, RunResult } from './host.ts';
 import { quoteCommand } from './shell.ts';
-import { exitOf, type Launcher, startSupervised } from './supervised-process.ts';
+import { exitOf, type Launcher, runSupervised, startSupervised } from './supervised-process.ts';
 
 /** More at once than this wait for a shell to come free. */
 const MOST_SHELLS = 4;
+/** bash reads a script from a pipe byte by byte: longer input gets a process of its own. */
+const LONGEST_INPUT = 32 * 1024;
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_MAX_OUTPUT = 16 * 1024 * 1024;
 
@@ -26,6 +28,7 @@ export class ShellPool {
    * text without NUL. A command that does not end in time costs its shell, which is killed, and nothing else.
    */
   async run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+    if ((options.input?.length ?? 0) > LONGEST_INPUT) return runSupervised(this.#launcher, argv, options);
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const deadline = performance.now() + timeoutMs;
     const shell = await this.#takeWithin(argv, timeoutMs, options.signal);

@@ -6,10 +6,12 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { localHost } from '../host/local.ts';
-import type { Image } from '../image/location.ts';
+import type { Image, NbdLocation } from '../image/location.ts';
 import { create } from '../qemu-img/create.ts';
-import { startNbdkit, startQemuNbd } from '../testing/nbd-server.ts';
+import { startNbdkit, startQemuNbd, startTlsNbd } from '../testing/nbd-server.ts';
+import { freePort } from '../testing/sshd.ts';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
+import { makeCertificates } from '../testing/tls.ts';
 import { probeDestination } from './destination.ts';
 
 const MiB = 1024n * 1024n;
@@ -112,6 +114,23 @@ test('a read-only, a failing and an absent NBD server are errors, in words', asy
   expect(await probeDestination(host, nbd('absent'), LATER)).toMatchObject({
     kind: 'error',
     detail: expect.not.stringContaining('json:'),
+  });
+});
+
+test('an NBD server that demands TLS answers only to its certificates', async () => {
+  await makeCertificates(directory.path);
+  writeFileSync(at('disk'), Buffer.alloc(Number(MiB)));
+  const port = await freePort();
+  await using _ = await startTlsNbd(at('disk'), port, directory.path);
+  const location: NbdLocation = { kind: 'nbd', server: { host: '127.0.0.1', port }, export: '' };
+  const tls = { directory: directory.path, hostname: 'localhost' };
+  expect(await probeDestination(host, { location: { ...location, tls }, format: 'raw' }, LATER)).toEqual({
+    kind: 'answers',
+    virtualSize: MiB,
+  });
+  expect(await probeDestination(host, { location, format: 'raw' }, LATER)).toMatchObject({
+    kind: 'error',
+    detail: expect.stringContaining('TLS'),
   });
 });
 

@@ -20,18 +20,27 @@ export function startQemuNbd(
   return start('qemu-nbd', ['--persistent', '--shared=0', '-f', format, ...name, '-k', socket, file], socket);
 }
 
+/** qemu-nbd on a TCP port of loopback that lets nobody in without a certificate from this directory (see tls.ts). */
+export async function startTlsNbd(file: string, port: number, certificates: string): Promise<NbdServer> {
+  const tls = `tls-creds-x509,id=tls,endpoint=server,dir=${certificates},verify-peer=on`;
+  const pidFile = `${file}.pid`;
+  const args = ['-b', '127.0.0.1', '-p', String(port), '--object', tls, '--tls-creds', 'tls'];
+  return start('qemu-nbd', ['--persistent', '-f', 'raw', '--pid-file', pidFile, ...args, file], pidFile);
+}
+
 /** nbdkit with any plugin and filters. */
 export function startNbdkit(socket: string, ...args: string[]): Promise<NbdServer> {
   return start('nbdkit', ['--foreground', '--exit-with-parent', '-U', socket, ...args], socket);
 }
 
-async function start(program: string, args: string[], socket: string): Promise<NbdServer> {
+/** Starts it; it serves when the file that it makes (its socket, its pid file) is there. */
+async function start(program: string, args: string[], sign: string): Promise<NbdServer> {
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => {
     stderr += chunk.toString();
   });
-  while (!(await exists(socket))) {
+  while (!(await exists(sign))) {
     if (child.exitCode !== null) throw new Error(`${program} did not start: ${stderr}`);
     await sleep(5);
   }
