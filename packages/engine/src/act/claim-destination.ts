@@ -48,6 +48,8 @@ async function claimVolume(scene: Scene): Promise<void> {
   const connection = await context.link.connection();
   const pool = await connection.lookupStoragePoolByName(move.ownership.pool);
   const { volume, capacity, backing } = move.ownership;
-  await pool.createVolumeXml(volumeXml({ name: volume, capacity, format: move.destination.format, backing }));
+  const { source, format } = move.destination;
+  const sparse = source.kind === 'file';
+  await pool.createVolumeXml(volumeXml({ name: volume, capacity, format, backing, sparse }));
   memory.freshVolume = true;
 }

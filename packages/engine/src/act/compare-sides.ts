@@ -1,6 +1,6 @@
 // QEMU died while pivoting: are the two images the same, so that either is the truth?
 import { compare, type Host, type Image, readChain } from '@blockferry/qemu';
-import { toImage } from '../storage/to-image.ts';
+import { toOpenableImage } from '../storage/tls-credentials.ts';
 import type { Scene } from './act.ts';
 
 /** The time limit is for a comparison that hangs; a large disk takes long. */
@@ -14,8 +14,8 @@ export async function compareSides(scene: Scene): Promise<void> {
     return;
   }
   const chains = await Promise.all([
-    wholeChain(context.host, toImage(move.origin)),
-    wholeChain(context.host, toImage(move.destination)),
+    wholeChain(context.host, await toOpenableImage(context.host, move.origin)),
+    wholeChain(context.host, await toOpenableImage(context.host, move.destination)),
   ]);
   const result = await compare(context.host, ...chains, { timeoutMs: COMPARE_WITHIN_MS });
   memory.sides = result.same ? 'same' : 'differ';

@@ -11,7 +11,11 @@ export async function deleteSource(scene: Scene): Promise<void> {
   const { context, move, memory, warn } = scene;
   memory.sourcesSeenTo = true;
   const connection = await context.link.connection();
-  const usage = await readUsage(connection, context.host);
+  const usage = await readUsage(
+    connection,
+    context.host,
+    move.sources.map(({ source }) => source),
+  );
   for (const { source } of move.sources) {
     const name = describeSource(source);
     const use = usesOf(usage, source)[0];

@@ -10,8 +10,8 @@ import type { Scene } from './act.ts';
 export async function discardCopy(scene: Scene): Promise<void> {
   const { context, move, memory, observation } = scene;
   const connection = await context.link.connection();
-  const uses = usesOf(await readUsage(connection, context.host), move.destination.source);
-  const use = uses[0];
+  const { source } = move.destination;
+  const use = usesOf(await readUsage(connection, context.host, [source]), source)[0];
   if (use !== undefined) {
     throw new StepFailed(
       'discard-copy',
@@ -22,7 +22,6 @@ export async function discardCopy(scene: Scene): Promise<void> {
     await deleteVolume(scene, move.ownership.pool, move.ownership.volume);
     return;
   }
-  const { source } = move.destination;
   if (source.kind !== 'file' || context.host === undefined) return;
   await context.host.unlink(source.path);
   delete memory.claimed;

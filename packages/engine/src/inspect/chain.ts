@@ -6,14 +6,15 @@ import {
   describeSource,
   sameSource,
 } from '@blockferry/libvirt';
-import { type ChainImage, type Host, readChain } from '@blockferry/qemu';
+import type { ChainImage, Host } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import { readUsage, type Usage, type Use, usesOf } from '../observe/usage.ts';
 import { findDisk, findDomain } from '../preflight/situation.ts';
 import type { Context } from '../run/context.ts';
-import { toImage, toSource } from '../storage/to-image.ts';
+import { readDiskChain } from '../storage/disk-chain.ts';
+import { toSource } from '../storage/to-image.ts';
 
 export interface ChainEntry {
   /** For people: a path or a URI. */
@@ -101,7 +102,7 @@ async function imagesOf(
   });
   if (host === undefined) return told('this connection gives no way to look at images');
   try {
-    const chain = await readChain(host, toImage({ source: top.source, format: top.format ?? 'raw' }));
+    const chain = await readDiskChain(host, disk);
     return { problem: undefined, images: chain.map((image) => entryOf(image, usedBy)) };
   } catch (error) {
     return told(messageOf(error));

@@ -109,7 +109,11 @@ async function verdictOn(context: Context, place: JournalPlace, journal: Journal
   const complete = mayBeTruth(record);
   if (complete !== undefined)
     return keep(complete, `look at it; then blockferry resume ${name} --use source|destination`);
-  return verdictOnCopy(place, journal, await readUsage(connection, context.host));
+  return verdictOnCopy(
+    place,
+    journal,
+    await readUsage(connection, context.host, [record.destination.source]),
+  );
 }
 
 /** The record is in its metadata, or its live mirror copies to the destination. */

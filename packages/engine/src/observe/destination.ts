@@ -5,7 +5,7 @@ import type { MoveRecord } from '../model/record.ts';
 import type { Job, World } from '../model/world.ts';
 import type { Journal } from '../record/journal.ts';
 import type { Context } from '../run/context.ts';
-import { toImage } from '../storage/to-image.ts';
+import { toOpenableImage } from '../storage/tls-credentials.ts';
 import { isHang } from './hang.ts';
 import type { Memory } from './memory.ts';
 
@@ -75,7 +75,7 @@ export async function askDestination(
     const probe = await host.probeStorage(source.path, ANSWER_WITHIN_MS);
     return probe.ok ? 'yes' : 'silent';
   }
-  const probe = await probeDestination(host, toImage(move.destination), ANSWER_WITHIN_MS);
+  const probe = await probeDestination(host, await toOpenableImage(host, move.destination), ANSWER_WITHIN_MS);
   if (probe.kind === 'answers') {
     memory.everAnswered = true;
     return 'yes';

@@ -1,6 +1,7 @@
 // Who uses which image: every domain's live and persistent chain on the host. Nothing is deleted without asking here.
 import {
   type Connection,
+  type DiskDefinition,
   type DiskSource,
   DomainXml,
   DomainXmlFlags,
@@ -8,10 +9,11 @@ import {
   isLibvirtError,
   sameSource,
 } from '@blockferry/libvirt';
-import { type Host, readChain } from '@blockferry/qemu';
+import type { Host } from '@blockferry/qemu';
 import { messageOf } from '../model/errors.ts';
-import type { ImageRef } from '../model/record.ts';
-import { toImage, toSource } from '../storage/to-image.ts';
+import { readDiskChain } from '../storage/disk-chain.ts';
+import { toRef } from '../storage/to-image.ts';
+import { type FileKey, fileKeys, pathOf } from './file-key.ts';
 
 export interface Use {
   readonly domain: string;
@@ -28,13 +30,21 @@ export interface Usage {
   readonly uses: readonly Use[];
   /** Chains that could not be read to their end: what they use below is not known. */
   readonly unknown: readonly { readonly domain: string; readonly disk: string; readonly why: string }[];
+  /** Which file stands under each path that is used or was asked for: one file may have several names. */
+  readonly files: ReadonlyMap<string, FileKey>;
 }
 
 /**
  * Reads all definitions. The chains of domains that are off are read from their images, where `host` can;
  * otherwise they are listed as unknown, and nobody may take absence from `uses` for "not used".
+ *
+ * @param sources that will be asked for: another name of such a file is then seen to be the same file
  */
-export async function readUsage(connection: Connection, host: Host | undefined): Promise<Usage> {
+export async function readUsage(
+  connection: Connection,
+  host: Host | undefined,
+  sources: readonly DiskSource[] = [],
+): Promise<Usage> {
   const uses: Use[] = [];
   const unknown: Usage['unknown'][number][] = [];
   for (const domain of await connection.listAllDomains()) {
@@ -43,30 +53,35 @@ export async function readUsage(connection: Connection, host: Host | undefined):
     for (const { definition, xml } of definitions) {
       for (const disk of xml.disks()) {
         const found = { domain: xml.name, uuid: xml.uuid ?? '', disk: disk.target, definition };
-        disk.chain.forEach((image, depth) => {
-          uses.push({ ...found, role: depth === 0 ? 'top' : 'backing', source: image.source });
+        const chain = await wholeChain(connection, host, disk, live);
+        if (chain.problem !== undefined) unknown.push({ ...found, why: chain.problem });
+        chain.images.forEach((source, depth) => {
+          uses.push({ ...found, role: depth === 0 ? 'top' : 'backing', source });
         });
-        for (const image of disk.mirror?.chain ?? [])
-          uses.push({ ...found, role: 'mirror', source: image.source });
-        const top = disk.chain[0];
-        if (disk.chainTerminated || top === undefined || disk.device !== 'disk') continue;
-        // The live definition tells the same image's chain, without opening a file.
-        const known = live
-          ?.disks()
-          .find((other) => other.chainTerminated && other.source && sameSource(other.source, top.source));
-        const ref = { source: top.source, format: top.format ?? 'raw' };
-        const below = known?.chain.slice(1).map(({ source }) => source) ?? (await backingOf(host, ref));
-        if (typeof below === 'string') unknown.push({ domain: xml.name, disk: disk.target, why: below });
-        else uses.push(...below.map((source): Use => ({ ...found, role: 'backing', source })));
+        for (const { source } of disk.mirror?.chain ?? []) uses.push({ ...found, role: 'mirror', source });
       }
     }
   }
-  return { uses, unknown };
+  if (host === undefined) return { uses, unknown, files: new Map() };
+  try {
+    const files = await fileKeys(host, [...uses.map(({ source }) => source), ...sources]);
+    return { uses, unknown, files };
+  } catch (error) {
+    unknown.push({ domain: 'some domain', disk: 'some disk', why: messageOf(error) });
+    return { uses, unknown, files: new Map() };
+  }
 }
 
-/** The uses of one image. */
-export function usesOf(usage: Usage, source: DiskSource): Use[] {
-  return usage.uses.filter((use) => sameSource(use.source, source));
+/** The uses of one image, under whatever name. */
+export function usesOf(usage: Usage, source: DiskSource, key = keyOf(usage, source)): Use[] {
+  return usage.uses.filter(
+    (use) => sameSource(use.source, source) || (key !== undefined && keyOf(usage, use.source) === key),
+  );
+}
+
+function keyOf({ files }: Usage, source: DiskSource): FileKey | undefined {
+  const path = pathOf(source);
+  return path === undefined ? undefined : files.get(path);
 }
 
 type SomeDomain = Awaited<ReturnType<Connection['listAllDomains']>>[number];
@@ -91,14 +106,50 @@ async function bothDefinitions(
   }
 }
 
-/** The images below the top, or why they cannot be told. */
-async function backingOf(host: Host | undefined, ref: ImageRef): Promise<readonly DiskSource[] | string> {
-  if (ref.format === 'raw') return [];
-  if (host === undefined) return 'its images cannot be read over this connection';
+interface WholeChain {
+  /** Top first; volumes of pools by their paths. */
+  readonly images: readonly DiskSource[];
+  readonly problem?: string;
+}
+
+async function wholeChain(
+  connection: Connection,
+  host: Host | undefined,
+  disk: DiskDefinition,
+  live: DomainXml | undefined,
+): Promise<WholeChain> {
+  const images: DiskSource[] = [];
   try {
-    const chain = await readChain(host, toImage(ref));
-    return chain.slice(1).map((entry) => toSource(entry.image.location));
+    for (const { source } of disk.chain) images.push(await placeOf(connection, source));
+    const [top] = images;
+    if (top === undefined || disk.chainTerminated || disk.device !== 'disk') return { images };
+    // The live definition tells the same image's chain, without opening a file.
+    const known = live
+      ?.disks()
+      .find((other) => other.chainTerminated && other.source && sameSource(other.source, top));
+    const below = known?.chain.slice(1).map(({ source }) => source) ?? (await backingOf(host, disk, top));
+    return { images: [top, ...below] };
   } catch (error) {
-    return messageOf(error);
+    return { images, problem: messageOf(error) };
   }
+}
+
+/** Where a volume of a pool is; every other source as it is. @throws LibvirtError */
+async function placeOf(connection: Connection, source: DiskSource): Promise<DiskSource> {
+  if (source.kind !== 'volume') return source;
+  const pool = await connection.lookupStoragePoolByName(source.pool);
+  const volume = await pool.lookupVolumeByName(source.volume);
+  return { kind: 'file', path: await volume.getPath() };
+}
+
+/** The images below the top, as they say themselves. @throws Error when they cannot be told */
+async function backingOf(
+  host: Host | undefined,
+  disk: DiskDefinition,
+  top: DiskSource,
+): Promise<readonly DiskSource[]> {
+  if ((disk.driver.format ?? 'raw') === 'raw') return [];
+  if (host === undefined) throw new Error('its images cannot be read over this connection');
+  const chain = await readDiskChain(host, disk, top);
+  return chain.slice(1).map(({ image }) => toRef(image).source);
 }

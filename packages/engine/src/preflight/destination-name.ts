@@ -35,7 +35,7 @@ function path(text: string): DestinationName {
 }
 
 function parsePool(text: string): DestinationName {
-  const [, pool, volume] = /^pool:([^/]+)(?:\/(.+))?$/.exec(text) ?? [];
+  const [, pool, volume] = /^pool:([^/]+)(?:\/([^/]+))?$/.exec(text) ?? [];
   if (pool === undefined) throw bad(text, 'expected pool:NAME or pool:NAME/VOLUME');
   return { kind: 'pool', pool, volume };
 }

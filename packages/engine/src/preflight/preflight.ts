@@ -1,12 +1,12 @@
 // Everything that can be refused is refused here, before anything is touched; the rest becomes the move's record.
 import { randomBytes } from 'node:crypto';
-import { describeSource, diskElement } from '@blockferry/libvirt';
+import { DomainXmlError, describeSource, diskElement } from '@blockferry/libvirt';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, JobMode, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
 import { sideOf } from '../observe/definitions.ts';
 import type { Context } from '../run/context.ts';
-import { toSource } from '../storage/to-image.ts';
+import { toRef } from '../storage/to-image.ts';
 import { type Destination, resolveDestination } from './destination.ts';
 import { checkDestination } from './destination-checks.ts';
 import type { MoveRequest } from './request.ts';
@@ -36,11 +36,11 @@ const SYNCHRONOUS_WRITES_SINCE = 8_000_000n;
 export async function preflight(context: Context, request: MoveRequest): Promise<Preflight> {
   const connection = await context.link.connection();
   const situation = await gather(connection, context.host, request);
-  if (situation.open !== undefined) throw underWay(situation.open);
+  checkOpenMoves(situation, request);
   checkOptions(request, situation.libVersion);
   checkSource(situation, request.scope);
-  const destination = await resolveDestination(situation, request);
-  await checkDestination(situation, request, destination);
+  const resolved = await resolveDestination(situation, request);
+  const destination = await checkDestination(situation, request, resolved);
   const move = await recordOf(situation, request, destination);
   return {
     move,
@@ -49,6 +49,18 @@ export async function preflight(context: Context, request: MoveRequest): Promise
     capacity: situation.capacity,
     chain: chainOf(situation),
   };
+}
+
+/**
+ * Moves of two disks of one domain may run side by side, but not while one of them has undefined the domain: it would
+ * bring back a definition in which the other disk is where it was.
+ */
+function checkOpenMoves(situation: Situation, request: MoveRequest): void {
+  const same = situation.open.find(({ disk }) => disk === situation.disk.target);
+  if (same !== undefined) throw underWay(same);
+  const undefining = jobModeOf(situation, request) === 'undefine';
+  const other = situation.open.find(({ jobMode }) => undefining || jobMode === 'undefine');
+  if (other !== undefined) throw underWay(other);
 }
 
 export function underWay(open: MoveRecord): Refusal {
@@ -121,23 +133,21 @@ async function checkUndefine({ definitions, live, checkpoints }: Situation): Pro
   );
 }
 
-function destinationXml(
-  { disk, capacity }: Situation,
-  request: MoveRequest,
-  { image, ownership }: Destination,
-): string {
+function destinationXml({ disk }: Situation, request: MoveRequest, { image }: Destination): string {
   if (request.destinationXml !== undefined) return request.destinationXml;
-  const sliced = image.source.kind === 'block' && image.format === 'raw' && ownership.kind === 'reused';
-  return diskElement(image.source, image.format, {
-    ...(sliced && { slice: capacity }),
-    ...(disk.driver.metadataCache !== undefined && { metadataCache: disk.driver.metadataCache }),
-  });
+  const { metadataCache } = disk.driver;
+  // libvirt takes it for qcow2 only, and forgets it unless it is told again.
+  const keepsCache = image.format === 'qcow2' && metadataCache !== undefined;
+  try {
+    return diskElement(image.source, image.format, keepsCache ? { metadataCache } : {});
+  } catch (error) {
+    if (!(error instanceof DomainXmlError)) throw error;
+    throw new Refusal('bad-destination', error.message, {}, undefined, { cause: error });
+  }
 }
 
 function chainOf({ chain, disk }: Situation): ImageRef[] {
-  if (chain !== undefined) {
-    return chain.map(({ image }) => ({ source: toSource(image.location), format: image.format }));
-  }
+  if (chain !== undefined) return chain.map(({ image }) => toRef(image));
   return disk.chain.map(({ source, format }) => ({ source, format: format ?? 'raw' }));
 }
 
@@ -169,11 +179,7 @@ function warningsFor(situation: Situation, move: MoveRecord): Warning[] {
       `the persistent definition does not name the disk's current image for ${disk.target}; it is left as it is`,
     );
   }
-  if (
-    move.scope === 'flatten' &&
-    chain?.some((image) => image.bitmaps.length > 0) &&
-    move.destination.format === 'raw'
-  ) {
+  if (move.destination.format === 'raw' && chain?.some(({ bitmaps }) => bitmaps.length > 0)) {
     say('bitmaps-lost', 'persistent bitmaps of the chain are lost in a raw image');
   }
   return warnings;

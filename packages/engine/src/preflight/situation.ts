@@ -7,21 +7,14 @@ import {
   isLibvirtError,
   snapshotFiles,
 } from '@blockferry/libvirt';
-import {
-  BrokenChain,
-  type ChainImage,
-  type Host,
-  QemuImgError,
-  readChain,
-  UndeclaredFormat,
-} from '@blockferry/qemu';
+import { BrokenChain, type ChainImage, type Host, QemuImgError, UndeclaredFormat } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
 import { readUsage, type Usage } from '../observe/usage.ts';
 import { readMetadata } from '../record/metadata.ts';
-import { toImage } from '../storage/to-image.ts';
+import { readDiskChain } from '../storage/disk-chain.ts';
 
 export interface Situation {
   readonly connection: Connection;
@@ -40,8 +33,8 @@ export interface Situation {
   readonly checkpoints: number;
   /** libvirt snapshots that name images of this disk. */
   readonly snapshots: readonly string[];
-  /** A move of this disk that has not ended. */
-  readonly open: MoveRecord | undefined;
+  /** Moves of this domain's disks that have not ended. */
+  readonly open: readonly MoveRecord[];
   readonly libVersion: bigint;
 }
 
@@ -86,7 +79,7 @@ export async function gather(
     domain.blockInfo(disk.target),
     readUsage(connection, host),
     backupUnderWay(domain),
-    domain.listAllCheckpoints(),
+    checkpointsOf(domain),
     snapshotsNaming(domain, disk),
     connection.libVersion(),
   ]);
@@ -101,14 +94,18 @@ export async function gather(
     usage,
     job: disk.mirror?.job ?? info?.type,
     backupRuns,
-    checkpoints: checkpoints.length,
+    checkpoints,
     snapshots,
-    open: (
-      readMetadata(live, disk.target) ??
-      (definitions.config && readMetadata(definitions.config, disk.target))
-    )?.record,
+    open: openMoves(live, definitions.config),
     libVersion,
   };
+}
+
+function openMoves(live: DomainXml, config: DomainXml | undefined): MoveRecord[] {
+  return live.disks().flatMap(({ target }) => {
+    const stored = readMetadata(live, target) ?? (config && readMetadata(config, target));
+    return stored === undefined ? [] : [stored.record];
+  });
 }
 
 /** @throws Refusal `no-such-disk`, naming those there are */
@@ -129,10 +126,9 @@ export function findDisk(live: DomainXml, name: string): DiskDefinition {
 }
 
 async function chainOf(host: Host, disk: DiskDefinition): Promise<readonly ChainImage[] | undefined> {
-  const top = disk.chain[0];
-  if (top === undefined) return undefined;
+  if (disk.chain.length === 0) return undefined;
   try {
-    return await readChain(host, toImage({ source: top.source, format: top.format ?? 'raw' }));
+    return await readDiskChain(host, disk);
   } catch (error) {
     if (error instanceof UndeclaredFormat)
       throw new Refusal('format-undeclared', error.message, {}, error.hint, { cause: error });
@@ -154,6 +150,16 @@ async function backupUnderWay(domain: Definitions['domain']): Promise<boolean> {
       isLibvirtError(error, ErrorCode.NO_SUPPORT) ||
       isLibvirtError(error, ErrorCode.RPC);
     if (none) return false;
+    throw error;
+  }
+}
+
+async function checkpointsOf(domain: Definitions['domain']): Promise<number> {
+  try {
+    return (await domain.listAllCheckpoints()).length;
+  } catch (error) {
+    // libvirt before 5.6 does not know them.
+    if (isLibvirtError(error, ErrorCode.NO_SUPPORT) || isLibvirtError(error, ErrorCode.RPC)) return 0;
     throw error;
   }
 }

@@ -1,12 +1,33 @@
 // From libvirt's words for storage to QEMU's: a DiskSource with its declared format as an Image, and back.
-import type { DiskSource, NetworkSource } from '@blockferry/libvirt';
+import type { DiskSource, NetworkSource, StorageSlice } from '@blockferry/libvirt';
 import type { Image, Location, NbdServer } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef } from '../model/record.ts';
+import { DEFAULT_TLS_DIRECTORY } from './tls-credentials.ts';
 
-/** @throws Refusal `unsupported-storage` for storage whose QEMU options cannot be told from the definition. */
-export function toImage(ref: ImageRef): Image {
-  return { location: toLocation(ref.source), format: ref.format };
+/**
+ * A raw image's slice comes along: the guest sees those bytes only.
+ *
+ * @throws Refusal `unsupported-storage` for storage whose QEMU options cannot be told from the definition.
+ */
+export function toImage({ source, format }: ImageRef): Image {
+  const image = { location: toLocation(source), format };
+  const [slice, ...more] = slicesOf(source);
+  if (slice === undefined) return image;
+  // Below a format with headers of its own, QEMU needs a node more than our images have.
+  if (more.length > 0 || format !== 'raw') throw unsupported(`${format} in a slice`);
+  return { ...image, offset: slice.offset, size: slice.size };
+}
+
+/** The other way round. @throws Refusal `unsupported-storage` for a location that libvirt's XML has no words for. */
+export function toRef({ location, format, offset, size }: Image): ImageRef {
+  const source = toSource(location);
+  if (size === undefined) return { source, format };
+  return { source: { ...source, slices: [{ offset: offset ?? 0n, size }] }, format };
+}
+
+function slicesOf(source: DiskSource): readonly StorageSlice[] {
+  return source.kind === 'other' ? [] : (source.slices ?? []);
 }
 
 export function toLocation(source: DiskSource): Location {
@@ -28,7 +49,19 @@ export function toLocation(source: DiskSource): Location {
 }
 
 function networkLocation(source: NetworkSource): Location {
-  if (source.protocol === 'nbd') return { kind: 'nbd', server: nbdServer(source), export: source.name ?? '' };
+  if (source.protocol === 'nbd') {
+    const { tlsHostname } = source;
+    const tls = {
+      directory: DEFAULT_TLS_DIRECTORY,
+      ...(tlsHostname !== undefined && { hostname: tlsHostname }),
+    };
+    return {
+      kind: 'nbd',
+      server: nbdServer(source),
+      export: source.name ?? '',
+      ...(source.tls === true && { tls }),
+    };
+  }
   if (source.protocol === 'rbd') {
     const [pool = '', ...rest] = (source.name ?? '').split('/');
     const monitors = source.hosts.map((host) => ({ host: host.name ?? '', port: Number(host.port ?? 6789) }));

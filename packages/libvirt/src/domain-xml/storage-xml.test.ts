@@ -52,6 +52,13 @@ describe('volumeXml', () => {
         "<backingStore><path>/b &amp; c</path><format type='raw'/></backingStore></volume>",
     );
   });
+
+  it('asks for no storage where it is to be sparse', () => {
+    expect(volumeXml({ name: 'v', capacity: 512n, format: 'raw', sparse: true })).toBe(
+      "<volume><name>v</name><capacity unit='bytes'>512</capacity><allocation unit='bytes'>0</allocation>" +
+        "<target><format type='raw'/></target></volume>",
+    );
+  });
 });
 
 describe('poolTarget', () => {

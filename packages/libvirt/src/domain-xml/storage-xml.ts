@@ -40,11 +40,17 @@ export function volumeXml(options: {
   readonly capacity: bigint;
   readonly format: string;
   readonly backing?: { readonly path: string; readonly format: string } | undefined;
+  /**
+   * Take no storage yet: libvirt would otherwise allocate a raw file in full. Not for pools of a volume group, where
+   * it means a snapshot.
+   */
+  readonly sparse?: boolean | undefined;
 }): string {
-  const { name, capacity, format, backing } = options;
+  const { name, capacity, format, backing, sparse } = options;
   const content = [
     textElement('name', name),
     element('capacity', { unit: 'bytes' }, `${capacity}`),
+    sparse === true ? element('allocation', { unit: 'bytes' }, '0') : '',
     element('target', {}, element('format', { type: format })),
   ];
   if (backing !== undefined) {

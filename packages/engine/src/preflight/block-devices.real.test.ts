@@ -1,0 +1,111 @@
+// Block devices as destinations and as sources: equal, larger, smaller, formatted, and in use by the host itself.
+import { join } from 'node:path';
+import { DomainXml } from '@blockferry/libvirt';
+import {
+  fileAt,
+  loopDevice,
+  type MovingGuest,
+  type Place,
+  run,
+  startLibvirtHost,
+  startMovingGuest,
+} from '@blockferry/testbed';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+let vm: MovingGuest;
+let images: string;
+
+beforeAll(async () => {
+  const host = await startLibvirtHost();
+  images = host.imagesDir;
+  vm = await startMovingGuest(host, { layers: ['base', 'top'] });
+});
+
+afterAll(async () => {
+  await vm.mover.close();
+  await vm.host.stop();
+});
+
+async function device(name: string, bytes: bigint): Promise<string> {
+  const path = join(images, name);
+  await run(['truncate', '-s', String(bytes), path]);
+  return (await loopDevice(vm.host, path)).device;
+}
+
+/** What of a device the guest's disk is on. */
+function deviceAt(path: string, format: 'raw' | 'qcow2', size?: bigint): Place {
+  const file = { driver: 'host_device', filename: path };
+  const slice = size === undefined ? {} : { offset: 0, size: Number(size) };
+  return { source: path, format, image: { node: { driver: format, ...slice, file } } };
+}
+
+async function slicesOf(...which: readonly string[]): Promise<readonly bigint[]> {
+  const xml = DomainXml.parse(await vm.host.virsh('dumpxml', vm.name, ...which));
+  return xml.disk('vda')?.slices.map(({ size }) => size) ?? [];
+}
+
+test('a device of the same size is used whole', async () => {
+  const equal = await device('equal', vm.chain.size);
+  await vm.move({ destination: equal, scope: 'flatten' }, deviceAt(equal, 'raw'));
+  expect(await slicesOf()).toEqual([]);
+});
+
+test('of a larger one the guest sees as much as before, at the next boot too', async () => {
+  const { size } = vm.chain;
+  const larger = await device('larger', size + (16n << 20n));
+  await vm.move({ destination: larger }, deviceAt(larger, 'raw', size));
+  expect(await slicesOf()).toEqual([size]);
+  expect(await slicesOf('--inactive')).toEqual([size]);
+  await vm.guest.stop();
+  await vm.guest.start();
+  expect(await vm.host.virsh('domblkinfo', vm.name, 'vda')).toMatch(new RegExp(`Capacity: +${size}\n`));
+});
+
+test('a disk on a part of a device moves on with that part alone', async () => {
+  const path = join(images, 'from-slice.qcow2');
+  const asked = { destination: path, format: 'qcow2' };
+  expect((await vm.mover.plan({ domain: vm.name, disk: 'vda', ...asked })).capacity).toBe(vm.chain.size);
+  await vm.move(asked, fileAt(path));
+});
+
+test('a larger device is sliced when the definition was kept aside as well', async () => {
+  const { size } = vm.chain;
+  const larger = await device('larger-undefine', size + (8n << 20n));
+  const asked = { destination: larger, format: 'raw', scope: 'flatten', undefine: true } as const;
+  await vm.move(asked, deviceAt(larger, 'raw', size));
+  expect(await slicesOf('--inactive')).toEqual([size]);
+});
+
+test('a qcow2 image on a device, made beforehand', async () => {
+  const formatted = await device('formatted', vm.chain.size + (4n << 20n));
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', formatted, String(vm.chain.size)]);
+  const asked = { destination: formatted, format: 'qcow2', reuseExternal: true };
+  await vm.move(asked, deviceAt(formatted, 'qcow2'));
+  expect(await slicesOf()).toEqual([]);
+});
+
+test('back from a device to a file in a directory, which gets a name of its own', async () => {
+  await vm.move({ destination: `${images}/` }, fileAt(join(images, `${vm.name}-vda.qcow2`)));
+});
+
+test('a smaller device, one that is mounted, and one without the format it should have are refused', async () => {
+  const ask = { domain: vm.name, disk: 'vda', scope: 'flatten', format: 'raw' } as const;
+  const smaller = await device('smaller', vm.chain.size - 512n);
+  expect(await vm.mover.refusal({ ...ask, destination: smaller })).toMatchObject({ code: 'size-differs' });
+  const blank = await device('blank', vm.chain.size);
+  const qcow2 = { ...ask, destination: blank, format: 'qcow2' };
+  expect(await vm.mover.refusal(qcow2)).toMatchObject({ code: 'destination-unusable' });
+  await run(['mke2fs', '-q', '-F', blank]);
+  const mountpoint = join(images, 'mounted');
+  await run(['mkdir', mountpoint]);
+  await run(['mount', blank, mountpoint]);
+  try {
+    const refusal = await vm.mover.refusal({ ...ask, destination: blank });
+    expect(refusal).toMatchObject({
+      code: 'destination-in-use',
+      message: expect.stringContaining(mountpoint),
+    });
+  } finally {
+    await run(['umount', mountpoint]);
+  }
+});

@@ -1,0 +1,38 @@
+// Where the host's QEMU has its TLS certificates for NBD, so that our own look at an export uses the same.
+import type { Host, Image } from '@blockferry/qemu';
+import type { ImageRef } from '../model/record.ts';
+import { toImage } from './to-image.ts';
+
+/** libvirt's default_tls_x509_cert_dir as it is compiled in. */
+export const DEFAULT_TLS_DIRECTORY = '/etc/pki/qemu';
+const NBD_TLS_DIRECTORY = '/etc/pki/libvirt-nbd';
+const QEMU_CONF = '/etc/libvirt/qemu.conf';
+
+/**
+ * As toImage, for opening it on `host`: with TLS, the certificates are those that libvirt gives to QEMU
+ * (virQEMUDriverConfigSetDefaults: nbd_tls_x509_cert_dir, else its default where that exists, else
+ * default_tls_x509_cert_dir).
+ *
+ * @throws Refusal `unsupported-storage`
+ */
+export async function toOpenableImage(host: Host, ref: ImageRef): Promise<Image> {
+  const image = toImage(ref);
+  const { location } = image;
+  if (location.kind !== 'nbd' || location.tls === undefined) return image;
+  const directory = await nbdDirectory(host);
+  return { ...image, location: { ...location, tls: { ...location.tls, directory } } };
+}
+
+async function nbdDirectory(host: Host): Promise<string> {
+  // Only root may read the file; libvirt's defaults are the best guess for anyone else.
+  const text = (await host.readFile(QEMU_CONF).catch(() => null)) ?? '';
+  const configured = settingOf(text, 'nbd_tls_x509_cert_dir');
+  if (configured !== undefined) return configured;
+  if ((await host.stat(NBD_TLS_DIRECTORY)) !== null) return NBD_TLS_DIRECTORY;
+  return settingOf(text, 'default_tls_x509_cert_dir') ?? DEFAULT_TLS_DIRECTORY;
+}
+
+function settingOf(text: string, name: string): string | undefined {
+  const lines = [...text.matchAll(/^\s*(\w+)\s*=\s*"([^"]*)"/gm)];
+  return lines.findLast(([, key]) => key === name)?.[2];
+}
