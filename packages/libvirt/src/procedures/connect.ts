@@ -24,7 +24,6 @@ export const connection = {
     instant,
   ),
   registerCloseCallback: procedure('CONNECT_REGISTER_CLOSE_CALLBACK', 360, nothing, nothing, instant),
-  unregisterCloseCallback: procedure('CONNECT_UNREGISTER_CLOSE_CALLBACK', 361, nothing, nothing, instant),
 };
 
 export const host = {

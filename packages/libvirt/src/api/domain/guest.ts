@@ -12,6 +12,7 @@ const JOB_TYPES = ['none', 'bounded', 'unbounded', 'completed', 'failed', 'cance
 export type JobType = (typeof JOB_TYPES)[number] | 'unknown';
 
 const HMP = 1;
+const ABORT_POSTCOPY = 1;
 
 export class DomainGuest extends DomainBlocks {
   /** The domain's migration, save or backup job: its type, and numbers by libvirt's names for them. */
@@ -26,6 +27,11 @@ export class DomainGuest extends DomainBlocks {
   /** Aborts the domain's migration, save or backup job. Block jobs have `blockJobAbort`. */
   async abortJob(options?: CallOptions): Promise<void> {
     await this.ask(stats.abortJob, {}, options);
+  }
+
+  /** Interrupts a migration in its post-copy phase, which `abortJob` refuses; it can be resumed (libvirt 8.5). */
+  async abortPostCopy(options?: CallOptions): Promise<void> {
+    await this.ask(stats.abortJobFlags, { flags: ABORT_POSTCOPY }, options);
   }
 
   /**
@@ -56,6 +62,11 @@ export class DomainGuest extends DomainBlocks {
   /** What the agent knows of its guest: users, os, timezone, hostname, filesystems, disks. `types` 0 asks for all. */
   async guestInfo(types = 0, options?: CallOptions): Promise<ParamRecord> {
     return paramsToRecord((await this.ask(agent.guestInfo, { types, flags: 0 }, options)).params);
+  }
+
+  /** How long libvirt waits for the agent in the calls above: seconds, -1 its default (5 s), -2 for ever. */
+  async agentSetResponseTimeout(seconds: number, options?: CallOptions): Promise<void> {
+    await this.ask(agent.setResponseTimeout, { timeoutSeconds: seconds, flags: 0 }, options);
   }
 
   /**

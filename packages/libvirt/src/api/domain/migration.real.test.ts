@@ -54,7 +54,10 @@ describe('peer to peer', () => {
     expect((await came.next()).value).toMatchObject({ event: 'started', detail: 'migrated' });
     for await (const change of gone) if (change.event === 'stopped' && change.detail === 'migrated') break;
     expect((await iterations.next()).value).toMatchObject({ iteration: expect.any(Number) });
-    expect((await done.next()).value?.params).toMatchObject({ operation: 5, memory_total: expect.any(BigInt) });
+    expect((await done.next()).value?.params).toMatchObject({
+      operation: 5,
+      memory_total: expect.any(BigInt),
+    });
     const moved = await there.lookupDomainByUuid(domain.uuid);
     expect(await moved.getState()).toMatchObject({ state: 'running' });
     await moved.destroy();
@@ -67,6 +70,7 @@ describe('peer to peer', () => {
     await domain.migrateSetMaxDowntime(200n);
     expect(await domain.migrateGetMaxDowntime()).toBe(200n);
     await expect(domain.migrateStartPostCopy()).rejects.toMatchObject({ code: ErrorCode.OPERATION_INVALID });
+    await expect(domain.abortPostCopy()).rejects.toMatchObject({ code: ErrorCode.OPERATION_INVALID });
     await using started = await here.subscribe('migrationIteration', { domain });
     const migrating = domain.migratePerform3(destination.uri, { migrate_uri: await migrateUri() }, LIVE);
     const failed = expect(migrating).rejects.toMatchObject({ name: 'LibvirtError' });

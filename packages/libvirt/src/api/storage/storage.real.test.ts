@@ -94,6 +94,7 @@ describe('volumes', () => {
     expect(await volume.info()).toMatchObject({ type: 'file', capacity: 1_048_576n });
     await volume.resize(2_097_152n);
     expect(await volume.info()).toMatchObject({ capacity: 2_097_152n });
+    expect(await volume.physicalBytes()).toBeGreaterThan(0n);
     expect(await volume.getXmlDesc()).toContain("<format type='qcow2'/>");
     const again = pool.createVolumeXml(volumeXml('disk.qcow2', 1));
     await expect(again).rejects.toEqual(code(ErrorCode.STORAGE_VOL_EXIST));

@@ -18,6 +18,8 @@ export interface StorageVolumeInfo {
   readonly allocation: bigint;
 }
 
+const GET_PHYSICAL = 1;
+
 /** A part of a volume, in bytes; without `length` all from `offset`. */
 export interface VolumeRange {
   readonly offset?: bigint;
@@ -47,6 +49,12 @@ export class StorageVolume {
       options,
     );
     return { type: word(TYPES, type), capacity, allocation };
+  }
+
+  /** The bytes of the file or device that holds the volume, which for qcow2 is not what it takes up. */
+  async physicalBytes(options?: CallOptions): Promise<bigint> {
+    const args = { volume: this.#ref, flags: GET_PHYSICAL };
+    return (await this.#lanes.call(volumes.infoFlags, args, options)).allocation;
   }
 
   async getXmlDesc(flags = 0, options?: CallOptions): Promise<string> {
