@@ -145,7 +145,7 @@ describeEachHost('handling files', (on) => {
         for (const write of await Promise.allSettled(writes)) {
           expect(write).toMatchObject({
             status: 'rejected',
-            reason: { name: 'HostError', code: 'timeout' },
+            reason: { name: 'HostError', code: 'timeout', command: `write ${on.path('mnt/f')}` },
           });
         }
         expect(await on.host.readFile(on.path('mnt/f'))).toBe('old');

@@ -93,6 +93,16 @@ describe('a host over ssh', () => {
     }
   });
 
+  test('commands that cannot even be tried cost no session', async () => {
+    const host = sshHost(sshd.destination);
+    for (let i = 0; i < 12; i++) {
+      await expect(host.run(['echo', 'a\0b'])).rejects.toBeInstanceOf(TypeError);
+      await expect(host.run(['echo', 'x'.repeat(200_000)])).rejects.toThrow(/E2BIG/);
+    }
+    expect(await host.run(['true'])).toMatchObject({ code: 0 });
+    await host.close();
+  });
+
   test('works with a server that allows few sessions', async () => {
     await using strict = await startSshd(['MaxSessions 8']);
     const host = sshHost(strict.destination);

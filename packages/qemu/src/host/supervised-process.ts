@@ -54,8 +54,6 @@ export class SupervisedProcess {
   #state: 'running' | 'ended' = 'running';
 
   constructor(launcher: Launcher, lease: Lease, argv: readonly string[], stdin: Stdin) {
-    const [program, ...rest] = lease.wrap(supervised(argv, this.#mark, stdin));
-    if (program === undefined || argv[0] === undefined) throw new TypeError('an empty command');
     this.#launcher = launcher;
     this.#lease = lease;
     this.#command = quoteCommand(argv);
@@ -64,6 +62,7 @@ export class SupervisedProcess {
     this.exited.catch(() => {}); // whoever awaits it sees the failure; a kill after which nobody does is no crash
     this.#settle = { resolve, reject };
     // A process group of its own: Ctrl-C on our terminal is for us to handle, and the supervisor kills by group.
+    const [program = '', ...rest] = lease.wrap(supervised(argv, this.#mark, stdin));
     this.child = spawn(program, rest, { detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
     launcher.running.add(this);
     this.child.stdin.on('error', () => {}); // EPIPE: it ended before it read everything, which its status tells
@@ -153,6 +152,16 @@ export class SupervisedProcess {
   }
 }
 
+/** Starts it. The lease is given back also when it cannot even be tried (a NUL in an argument, too long a list). */
+function start(launcher: Launcher, lease: Lease, argv: readonly string[], stdin: Stdin): SupervisedProcess {
+  try {
+    return new SupervisedProcess(launcher, lease, argv, stdin);
+  } catch (error) {
+    lease.release();
+    throw error;
+  }
+}
+
 /** Runs a command to its end and collects its output. See Host.run for what it promises. */
 export async function runSupervised(
   launcher: Launcher,
@@ -163,7 +172,7 @@ export async function runSupervised(
   const stdin: Stdin = input ? { kind: 'bytes', count: input.length } : { kind: 'nothing' };
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const [lease, leftMs] = await leaseWithin(launcher, argv, timeoutMs, options.signal);
-  const running = new SupervisedProcess(launcher, lease, argv, stdin);
+  const running = start(launcher, lease, argv, stdin);
   if (input) running.child.stdin.write(input);
   const stdout = collect(running, options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT, options.onStdout);
   const release = limit(running, leftMs, options.signal);
@@ -256,15 +265,17 @@ export function startSupervised(
   argv: readonly string[],
   options: SpawnOptions,
 ): HostProcess {
-  const running = new SupervisedProcess(launcher, lease, argv, { kind: 'stream' });
+  const running = start(launcher, lease, argv, { kind: 'stream' });
   const release = onAbort(running, options.signal);
   running.exited.then(release, release);
   const { stdin, stdout } = running.child;
+  let duplex: Duplex | undefined; // made when asked for, because it starts to read
   return {
     stdin,
     stdout,
     get duplex() {
-      return Duplex.from({ readable: stdout, writable: stdin });
+      duplex ??= Duplex.from({ readable: stdout, writable: stdin });
+      return duplex;
     },
     stderr: () => running.stderr(),
     exited: running.exited,

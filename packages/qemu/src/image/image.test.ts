@@ -1,11 +1,11 @@
 // Names of images: to QEMU and back without loss, and refused where they cannot be understood.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { location, networkLocation } from '../testing/locations.ts';
 import { resolveBackingReference, toRelativeReference } from './backing.ts';
 import { toBlockdev, toJsonFilename, toObjectArguments } from './blockdev.ts';
 import { imageFromJson, parseJsonFilename } from './json-filename.ts';
 import { formatLocation, type Image, type Location, sameLocation } from './location.ts';
-import { location, networkLocation } from './locations.testing.ts';
 import { parseImageUri, protocolOf, toCreatableName, UnknownImageName } from './uri.ts';
 
 const file = (path: string): Location => ({ kind: 'file', path });

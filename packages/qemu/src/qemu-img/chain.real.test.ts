@@ -8,7 +8,7 @@ import { localHost } from '../host/local.ts';
 import { toRelativeReference } from '../image/backing.ts';
 import { toJsonFilename } from '../image/blockdev.ts';
 import type { Image } from '../image/location.ts';
-import { fileName } from '../image/locations.testing.ts';
+import { fileName } from '../testing/locations.ts';
 import { startQemuNbd } from '../testing/nbd-server.ts';
 import { forgetBackingFormat } from '../testing/qcow2.ts';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';

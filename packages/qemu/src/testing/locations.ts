@@ -1,6 +1,6 @@
 // Arbitrary locations for property tests.
 import fc from 'fast-check';
-import type { Location } from './location.ts';
+import type { Location } from '../image/location.ts';
 
 /** A name of one file: anything but '/' and NUL, and what QEMU or a shell may trip over more often. */
 export const fileName = fc
