@@ -27,7 +27,7 @@ it('a disk without room pauses the guest, and says why', async () => {
   const path = join(host.imagesDir, 'full.raw');
   await run(['truncate', '-s', '16M', path]);
   // A named export: for one without a name libvirt 9.0 has no source path and cannot encode the event (see kinds.ts).
-  await using server = await faultyNbdServer({ path, error: 'ENOSPC', export: 'disk' });
+  await using server = await faultyNbdServer({ path, error: 'ENOSPC', export: 'disk', failing: ['pwrite'] });
   await using errors = await connection.subscribe('ioError');
   await using reasons = await connection.subscribe('ioErrorReason');
   const disk = { target: 'vda', format: 'raw', type: 'network', xml: server.sourceXml } as const;
