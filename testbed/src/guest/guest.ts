@@ -50,12 +50,28 @@ export type GuestStats = {
 
 const builtGuest = fileURLToPath(new URL('../../../.cache/guest', import.meta.url));
 
-/** Copies the guest's kernel and initramfs to where the host's QEMU may read them. `npm run setup` builds them. */
-async function provideGuest(host: LibvirtHost, fio: boolean): Promise<{ kernel: string; initrd: string }> {
-  const files = { kernel: 'vmlinuz', initrd: fio ? 'initrd-fio.gz' : 'initrd.gz' };
-  const place = (name: string) => join(host.directory, 'guest', name);
-  for (const name of Object.values(files)) await copyFile(join(builtGuest, name), place(name));
-  return { kernel: place(files.kernel), initrd: place(files.initrd) };
+type Boot = { readonly kernel: string; readonly initrd: string };
+
+const provided = new WeakMap<LibvirtHost, Map<string, Promise<string>>>();
+
+/**
+ * Copies the guest's kernel and initramfs to where the host's QEMU may read them. `npm run setup` builds them.
+ * Once for each host: written again, they would change under the guests that are reading them.
+ */
+async function provideGuest(host: LibvirtHost, fio: boolean): Promise<Boot> {
+  const files = provided.get(host) ?? new Map<string, Promise<string>>();
+  provided.set(host, files);
+  const provide = (name: string): Promise<string> => {
+    const place = join(host.directory, 'guest', name);
+    const copied = files.get(name) ?? copyFile(join(builtGuest, name), place).then(() => place);
+    files.set(name, copied);
+    return copied;
+  };
+  const [kernel, initrd] = await Promise.all([
+    provide('vmlinuz'),
+    provide(fio ? 'initrd-fio.gz' : 'initrd.gz'),
+  ]);
+  return { kernel, initrd };
 }
 
 /**
