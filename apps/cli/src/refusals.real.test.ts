@@ -3,7 +3,6 @@ import { chmod, mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type LibvirtHost,
-  makeChain,
   type NbdServer,
   nbdServer,
   run,
@@ -37,10 +36,19 @@ afterAll(async () => {
   await host?.stop();
 });
 
+/** An empty image of 64 MiB, over `base` if there is one. */
+async function create(name: string, base?: string): Promise<void> {
+  const format = name.endsWith('.raw') ? 'raw' : 'qcow2';
+  const backing = base === undefined ? [] : ['-b', at(base), '-F', 'qcow2'];
+  await run(['qemu-img', 'create', '-q', '-f', format, ...backing, at(name), '64M']);
+}
+
 async function makeImages(): Promise<void> {
-  await makeChain(host.imagesDir, ['base', 'top']);
-  await makeChain(host.imagesDir, ['gone-base', 'broken']);
-  for (const name of [
+  await create('base.qcow2');
+  await create('top.qcow2', 'base.qcow2');
+  await create('gone-base.qcow2');
+  await create('broken.qcow2', 'gone-base.qcow2');
+  const single = [
     'snapped',
     'corrupt',
     'readonly',
@@ -51,10 +59,9 @@ async function makeImages(): Promise<void> {
     'slow',
     'held',
     'second',
-  ]) {
-    await makeChain(host.imagesDir, [name]);
-  }
-  for (const name of ['shared', 'plain']) await makeChain(host.imagesDir, [name], { baseFormat: 'raw' });
+  ];
+  for (const name of single) await create(`${name}.qcow2`);
+  for (const name of ['shared', 'plain', 'medium', 'nbd']) await create(`${name}.raw`);
   await run(['qemu-img', 'snapshot', '-c', 'inside', at('snapped.qcow2')]);
 }
 
@@ -68,6 +75,8 @@ async function makeDomains(): Promise<void> {
   const raw = (target: string, name: string, extraXml = '') => {
     return { target, path: at(`${name}.raw`), format: 'raw' as const, extraXml };
   };
+  const medium = `<driver name='qemu' type='raw'/><source file='${at('medium.raw')}'/><readonly/>`;
+  const cdrom = `<disk type='file' device='cdrom'>${medium}<target dev='hdc' bus='ide'/></disk>`;
   await stillDomain(
     host,
     'still',
@@ -81,7 +90,7 @@ async function makeDomains(): Promise<void> {
       qcow2('vdg', 'broken'),
       qcow2('vdh', 'busy'),
     ],
-    { extraDevices: "<disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>" },
+    { extraDevices: cdrom },
   );
   await stillDomain(host, 'off', [qcow2('vda', 'off')], { running: false });
   await stillDomain(host, 'checked', [qcow2('vda', 'checked'), qcow2('vdb', 'unchecked')]);
@@ -112,10 +121,21 @@ async function setCorruptBit(path: string): Promise<void> {
 }
 
 async function makeDestinations(): Promise<void> {
-  const create = (...argv: string[]) => run(['qemu-img', 'create', '-q', '-f', 'qcow2', ...argv]);
-  await create(at('there.qcow2'), '64M');
-  await create(at('small.qcow2'), '32M');
-  await create('-u', '-b', at('nowhere.qcow2'), '-F', 'qcow2', at('dangling.qcow2'), '64M');
+  await create('there.qcow2');
+  await create('small.qcow2');
+  await run(['qemu-img', 'resize', '-q', '--shrink', at('small.qcow2'), '32M']);
+  await create('dangling.qcow2', 'there.qcow2');
+  await run([
+    'qemu-img',
+    'rebase',
+    '-q',
+    '-u',
+    '-b',
+    at('nowhere.qcow2'),
+    '-F',
+    'qcow2',
+    at('dangling.qcow2'),
+  ]);
   await writeFile(at('noise.qcow2'), 'this is no image');
   await writeFile(at('.journaled.qcow2.blockferry'), 'somebody else wrote this');
   await writeFile(at('formatless.xml'), `<disk type='file'><source file='${at('x.qcow2')}'/></disk>`);
@@ -125,7 +145,6 @@ async function makeDestinations(): Promise<void> {
   // QEMU, which is another user, makes its backup's socket there.
   await mkdir(at('sockets'));
   await chmod(at('sockets'), 0o777);
-  await run(['truncate', '-s', '64M', at('nbd.raw')]);
   silent = await nbdServer({ path: at('nbd.raw'), export: 'vol' });
   silent.hang();
   full = await smallFileSystem(host, { bytes: 4n << 20n });
@@ -148,7 +167,7 @@ describe('a refusal leaves everything as it was', () => {
     ['domain-off', 'a domain that is off', () => ['off', 'vda', at('x.qcow2')]],
     ['choose-scope', 'a chain without a scope', () => ['still', 'vda', at('x.qcow2')]],
     ['strategy-not-there', 'layered', () => ['still', 'vda', at('x.qcow2'), '--strategy', 'layered']],
-    ['not-a-disk', 'a CD drive', () => ['still', 'sda', at('x.qcow2')]],
+    ['not-a-disk', 'a CD drive', () => ['still', 'hdc', at('x.qcow2')]],
     ['disk-readonly', 'a read-only disk', () => ['still', 'vdc', at('x.qcow2')]],
     ['disk-shareable', 'a shareable disk', () => ['still', 'vdd', at('x.raw')]],
     ['internal-snapshots', 'internal snapshots', () => ['still', 'vde', at('x.qcow2'), '--flatten']],
@@ -214,7 +233,8 @@ describe('a refusal leaves everything as it was', () => {
 
   it('backup-runs, disk-busy: a backup of one disk of the domain', async () => {
     const server = `<server transport='unix' socket='${join(at('sockets'), 'backup')}'/>`;
-    const disks = "<disks><disk name='vda'/><disk name='vdb' backup='no'/></disks>";
+    const scratch = `<scratch file='${join(at('sockets'), 'scratch')}'/>`;
+    const disks = `<disks><disk name='vda' type='file'>${scratch}</disk><disk name='vdb' backup='no'/></disks>`;
     await writeFile(at('backup.xml'), `<domainbackup mode='pull'>${server}${disks}</domainbackup>`);
     await host.virsh('backup-begin', 'checked', at('backup.xml'));
     await expectRefused('disk-busy', ['move', 'checked', 'vda', at('x.qcow2')]);
