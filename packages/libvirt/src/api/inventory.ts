@@ -158,6 +158,7 @@ export class Inventory implements Caller {
     return new StorageVolume(this.lanes, (await this.lanes.call(volumes.byKey, { key }, options)).volume);
   }
 
+  /** The host's name as the daemon finds it, which may take the daemon a look-up in the DNS. */
   async hostname(options?: CallOptions): Promise<string> {
     return (await this.lanes.call(host.hostname, {}, options)).hostname;
   }

@@ -30,7 +30,8 @@ export const host = {
   type: procedure('CONNECT_GET_TYPE', 3, nothing, { type: string() }, instant),
   version: procedure('CONNECT_GET_VERSION', 4, nothing, { version: uhyper() }, instant),
   libVersion: procedure('CONNECT_GET_LIB_VERSION', 157, nothing, { version: uhyper() }, instant),
-  hostname: procedure('CONNECT_GET_HOSTNAME', 59, nothing, { hostname: string() }, instant),
+  // The daemon looks its own name up, in the DNS if need be: 5 s and more where that does not answer.
+  hostname: procedure('CONNECT_GET_HOSTNAME', 59, nothing, { hostname: string() }),
   uri: procedure('CONNECT_GET_URI', 110, nothing, { uri: string() }, instant),
   isSecure: procedure('CONNECT_IS_SECURE', 149, nothing, { secure: intBool() }, instant),
   // Capabilities start QEMU to ask it what it can, where libvirt has no cached answer.
