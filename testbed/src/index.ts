@@ -52,5 +52,7 @@ export {
   startMovingGuest,
 } from './move/moving-guest.ts';
 export { verifyWhilePaused } from './move/verify-paused.ts';
+export { makeCertificates } from './network/certificates.ts';
+export { type Sshd, startSshd, writeNetcat } from './network/sshd.ts';
 export { RunError, type RunOptions, type RunResult, run } from './process/run.ts';
 export { until } from './process/until.ts';

@@ -1,9 +1,15 @@
 // A daemon on "another host": the system's ssh, a real sshd, and virt-ssh-helper or netcat behind it.
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type LibvirtHost, startLibvirtHost, until } from '@blockferry/testbed';
+import {
+  type LibvirtHost,
+  type Sshd,
+  startLibvirtHost,
+  startSshd,
+  until,
+  writeNetcat,
+} from '@blockferry/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Sshd, startSshd, writeNetcat } from '../../test/sshd.ts';
 import { type Connection, connect } from '../index.ts';
 
 let host: LibvirtHost;

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { makeCertificates } from '@blockferry/testbed';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { localHost } from '../host/local.ts';
 import type { Image, NbdLocation } from '../image/location.ts';
@@ -11,7 +12,6 @@ import { create } from '../qemu-img/create.ts';
 import { startNbdkit, startQemuNbd, startTlsNbd } from '../testing/nbd-server.ts';
 import { freePort } from '../testing/sshd.ts';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
-import { makeCertificates } from '../testing/tls.ts';
 import { probeDestination } from './destination.ts';
 
 const MiB = 1024n * 1024n;

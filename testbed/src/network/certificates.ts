@@ -1,28 +1,18 @@
 // A certificate authority for one test, with a server and a client certificate for localhost.
-import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { run } from '../process/run.ts';
 
-const run = promisify(execFile);
 const DAYS = ['-days', '2'];
 
 /** Fills a directory with what tls-creds-x509 expects of either end. */
 export async function makeCertificates(directory: string): Promise<void> {
   const path = (name: string) => join(directory, name);
   const newKey = (name: string) => ['-newkey', 'rsa:2048', '-nodes', '-keyout', path(`${name}-key.pem`)];
-  await run('openssl', [
-    'req',
-    '-x509',
-    ...newKey('ca'),
-    '-out',
-    path('ca-cert.pem'),
-    ...DAYS,
-    '-subj',
-    '/CN=ca',
-  ]);
+  const root = ['-out', path('ca-cert.pem'), ...DAYS, '-subj', '/CN=ca'];
+  await run(['openssl', 'req', '-x509', ...newKey('ca'), ...root]);
   for (const end of ['server', 'client']) {
-    await run('openssl', ['req', ...newKey(end), '-out', path('request'), '-subj', '/CN=localhost']);
+    await run(['openssl', 'req', ...newKey(end), '-out', path('request'), '-subj', '/CN=localhost']);
     const extensions = [
       'subjectAltName=DNS:localhost',
       'basicConstraints=critical,CA:FALSE',
@@ -32,6 +22,6 @@ export async function makeCertificates(directory: string): Promise<void> {
     await writeFile(path('extensions'), extensions.join('\n'));
     const authority = ['-CA', path('ca-cert.pem'), '-CAkey', path('ca-key.pem'), '-CAcreateserial'];
     const out = ['-out', path(`${end}-cert.pem`), ...DAYS, '-extfile', path('extensions')];
-    await run('openssl', ['x509', '-req', '-in', path('request'), ...authority, ...out]);
+    await run(['openssl', 'x509', '-req', '-in', path('request'), ...authority, ...out]);
   }
 }

@@ -4,7 +4,10 @@ import { once } from 'node:events';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { freePort, type LibvirtHost, run, until } from '@blockferry/testbed';
+import { freePort } from '../faults/nbd-server.ts';
+import type { LibvirtHost } from '../libvirt-host/host.ts';
+import { run } from '../process/run.ts';
+import { until } from '../process/until.ts';
 
 export type Sshd = {
   readonly port: number;
