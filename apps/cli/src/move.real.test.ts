@@ -1,6 +1,6 @@
 // The command line on a real host: moves, their JSON, Ctrl-C, and what can be seen before and after.
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import {
   type Chain,
   type Guest,
@@ -14,7 +14,7 @@ import {
   verifyAcknowledged,
 } from '@blockferry/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inProcess, jsonLines, lastLine, start, type Where } from '../test/command.ts';
+import { inProcess, jsonLines, lastLine, start, type Where, withAnswer } from '../test/command.ts';
 
 let host: LibvirtHost;
 let where: Where;
@@ -228,6 +228,26 @@ describe('Ctrl-C', () => {
     expect((await move.ended).code).toBe(4);
     expect((await inProcess(where, 'abort', 'testvm')).code).toBe(0);
     expect(await readdir(host.imagesDir)).not.toContain('twice.qcow2');
+  });
+});
+
+describe('move --delete-source', () => {
+  it('asks first, and touches nothing on a no', async () => {
+    const argv = ['move', 'testvm', 'vda', at('asked.qcow2'), '--delete-source'];
+    const said = await withAnswer(where, 'n', ...argv);
+    expect(said.code).toBe(3);
+    expect(said.err).toContain(`${active} will be deleted`);
+    expect(await readdir(host.imagesDir)).not.toContain('asked.qcow2');
+    expect(await imagesOf('testvm')).toEqual([active, active]);
+  });
+
+  it('deletes the source once the guest has left it', async () => {
+    const source = active;
+    active = at('asked.qcow2');
+    const said = await withAnswer(where, 'y', 'move', 'testvm', 'vda', active, '--delete-source');
+    expect(said).toMatchObject({ code: 0, out: expect.not.stringContaining('source kept') as string });
+    expect(await imagesOf('testvm')).toEqual([active, active]);
+    expect(await readdir(host.imagesDir)).not.toContain(basename(source));
   });
 });
 

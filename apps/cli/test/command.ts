@@ -14,10 +14,19 @@ export type Said = {
 
 export type Where = { readonly uri: string; readonly stateDirectory: string };
 
-/** Runs a command in this process. */
-export async function inProcess({ uri, stateDirectory }: Where, ...argv: string[]): Promise<Said> {
+/** Runs a command in this process, with nobody there to answer. */
+export function inProcess(where: Where, ...argv: string[]): Promise<Said> {
+  return withAnswer(where, undefined, ...argv);
+}
+
+/** Runs a command in this process, with an operator who answers each question so. */
+export async function withAnswer(
+  { uri, stateDirectory }: Where,
+  answer: string | undefined,
+  ...argv: string[]
+): Promise<Said> {
   process.env.BLOCKFERRY_STATE_DIR = stateDirectory;
-  const io = recordedIo();
+  const io = recordedIo(answer === undefined ? {} : { answer });
   const code = await main(['-c', uri, ...argv], { io });
   return { code, signal: null, ...io.written };
 }

@@ -51,7 +51,8 @@ describe('the words of an ending', () => {
   it.each(['which-side', 'domain-gone-while-pivoting'] as const)(
     'name both images and both commands where a person must decide (%s)',
     (question) => {
-      const error = errorOf({ kind: 'ask', question }, move, 'move');
+      const error = errorOf({ kind: 'ask', question }, move, 'move', ['the source was written last']);
+      expect(error?.hint).toContain('the source was written last');
       expect(error?.code).toBe(question);
       expect(error?.message).toContain('/old/web.qcow2');
       expect(error?.message).toContain('/new/web.qcow2');

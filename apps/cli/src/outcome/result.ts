@@ -116,8 +116,17 @@ export function judge(
   }
 }
 
-/** The error that an ending amounts to; undefined if it is what was wanted. */
-export function errorOf(ending: Ending, move: MoveRecord, asked: 'move' | 'abort'): ResultError | undefined {
+/**
+ * The error that an ending amounts to; undefined if it is what was wanted.
+ *
+ * @param facts what was seen of the two images, where a person must decide between them
+ */
+export function errorOf(
+  ending: Ending,
+  move: MoveRecord,
+  asked: 'move' | 'abort',
+  facts: readonly string[] = [],
+): ResultError | undefined {
   const { resume, undo } = commandsFor(move);
   switch (ending.kind) {
     case 'moved':
@@ -140,7 +149,7 @@ export function errorOf(ending: Ending, move: MoveRecord, asked: 'move' | 'abort
         hint: `go on: ${resume}\nundo: ${undo}`,
       };
     case 'ask':
-      return questionError(ending.question, move);
+      return questionError(ending.question, move, facts);
     default:
       return unreachable(ending);
   }
@@ -162,30 +171,25 @@ function interruptionWords(why: (Ending & { kind: 'interrupted' })['why'], move:
   }
 }
 
-function questionError(question: Question, move: MoveRecord): ResultError {
-  const { name } = move.domain;
+function questionError(question: Question, move: MoveRecord, facts: readonly string[]): ResultError {
   const source = describeSource(move.origin.source);
   const destination = describeSource(move.destination.source);
   const { resume } = commandsFor(move);
-  const commands = [
+  const hint = [
+    ...facts,
+    'look at both images, then say which one is the truth:',
     `source (${source}): ${resume} --use source`,
     `destination (${destination}): ${resume} --use destination`,
   ].join('\n');
+  return { code: question, message: questionWords(question, move.domain.name, source, destination), hint };
+}
+
+function questionWords(question: Question, name: string, source: string, destination: string): string {
   switch (question) {
     case 'which-side':
-      return {
-        code: 'which-side',
-        message:
-          `QEMU ended while ${name} was being switched from ${source} to ${destination}, and the two differ: ` +
-          'either may hold the guest’s last writes. Nothing was removed',
-        hint: `look at both images, then say which one is the truth:\n${commands}`,
-      };
+      return `QEMU ended while ${name} was being switched from ${source} to ${destination}, and they differ: either may hold the guest's last writes. Nothing was removed`;
     case 'domain-gone-while-pivoting':
-      return {
-        code: 'domain-gone-while-pivoting',
-        message: `${name} was transient and ended while it was being switched: ${source} and ${destination} are both kept`,
-        hint: `look at both images, then say which one is the truth:\n${commands}`,
-      };
+      return `${name} was transient and ended while it was being switched: ${source} and ${destination} are both kept`;
     default:
       return unreachable(question);
   }

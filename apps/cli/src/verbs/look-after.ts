@@ -1,6 +1,7 @@
 // What can be seen once a move has ended: which image the guest runs on, and which sources are still there.
 import { type Context, type MoveRecord, readDefinitions } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
+import { formatBytes } from '../views/format.ts';
 
 /** The active image of the disk by the live definition; undefined when the domain is off or cannot be asked. */
 export async function imageInUse(context: Context, move: MoveRecord): Promise<string | undefined> {
@@ -27,4 +28,39 @@ export async function remainingSources(context: Context, move: MoveRecord): Prom
     if (!deleted) names.push(describeSource(source));
   }
   return names;
+}
+
+/** What can be seen of the two images between which a person must decide. */
+export async function sideFacts(context: Context, move: MoveRecord): Promise<string[]> {
+  const sides = [
+    ['source', move.origin],
+    ['destination', move.destination],
+  ] as const;
+  const facts = await Promise.all(sides.map(([side, image]) => imageFact(context, side, image)));
+  const definition = await nextBoot(context, move);
+  return definition === undefined ? facts : [...facts, definition];
+}
+
+async function imageFact({ host }: Context, side: string, { source }: MoveRecord['origin']): Promise<string> {
+  const name = `${side} ${describeSource(source)}`;
+  if (host === undefined || source.kind !== 'file') return `${name}: cannot be looked at from here`;
+  const stat = await host.stat(source.path).catch(() => undefined);
+  if (stat === undefined) return `${name}: cannot be looked at now`;
+  if (stat === null) return `${name}: is gone`;
+  const written = new Date(Number(stat.mtimeNs / 1_000_000n)).toISOString();
+  return `${name}: last written ${written}, ${formatBytes(stat.allocated)} allocated`;
+}
+
+async function nextBoot({ link }: Context, move: MoveRecord): Promise<string | undefined> {
+  try {
+    const definitions = await readDefinitions(await link.connection(), move.domain.uuid);
+    const source = (definitions?.config ?? definitions?.live)?.disk(move.disk)?.source;
+    if (definitions === undefined || source === undefined)
+      return `${move.domain.name} is not defined any more`;
+    const state = definitions.running ? 'runs' : 'is off';
+    return `${move.domain.name} ${state}; its definition names ${describeSource(source)}`;
+  } catch {
+    // Asked to say more about a question that is put in any case.
+    return undefined;
+  }
 }
