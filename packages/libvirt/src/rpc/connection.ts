@@ -28,7 +28,7 @@ export interface RpcOptions {
 }
 
 export interface RpcCallOptions extends CallOptions {
-  /** Rejects with StillInLine when the call has not been sent by then. */
+  /** Rejects with StillInLine when the call stands in a line that has not moved for so long. */
   readonly leaveLineAfterMs?: number;
   /** A deadline that began earlier; stands in for `timeoutMs` and `signal`. */
   readonly deadline?: Deadline;
@@ -146,6 +146,7 @@ export class RpcConnection {
         pace,
         deadline: options.deadline ?? new Deadline(options, hasDeadline ? DEFAULT_TIMEOUT_MS : null),
         leaveLineAfterMs: options.leaveLineAfterMs,
+        progress: () => this.#places.turns,
         send: () => void this.#transport.stream.write(bytes),
         deliver: (frame) => {
           try {

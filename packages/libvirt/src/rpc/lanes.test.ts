@@ -108,6 +108,16 @@ describe('calls that may wait', () => {
     expect(daemons).toHaveLength(1);
   });
 
+  test('stay in a line that moves, however long it is', async () => {
+    const { daemons, lanes } = laned((daemon) =>
+      daemon.on(definition.xml, (_args, call) => {
+        setTimeout(() => daemon.reply(call, definition.xml, { xml: '' }), 30);
+      }),
+    );
+    await Promise.all(Array.from({ length: 24 }, () => lanes.call(definition.xml, { dom, flags: 0 })));
+    expect(daemons).toHaveLength(1);
+  });
+
   test('move to a side lane when stuck ones hold the first', async () => {
     const { daemons, lanes } = laned();
     const stuck = [1, 2, 3].map(() => lanes.call(run.suspend, { dom }));

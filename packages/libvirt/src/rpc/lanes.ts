@@ -9,7 +9,7 @@ import type { Procedure } from './procedure.ts';
 
 /** Side lanes are opened as long calls need them, up to so many. */
 const MAX_SIDE_LANES = 8;
-/** So long may a call that waits stand in line on the first lane before it moves to a side lane. */
+/** So long may the first lane's line stand still before a call that may wait moves to a side lane. */
 const SPILL_AFTER_MS = 100;
 
 /** Whoever can make calls. */

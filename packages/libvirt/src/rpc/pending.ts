@@ -6,7 +6,7 @@ import type { Frame } from './frame.ts';
 import type { Candidate } from './places.ts';
 import type { Pace } from './procedure.ts';
 
-/** A call left the line because `leaveLineAfterMs` passed; it was not sent. Never leaves the RPC layer. */
+/** A call left a line that did not move for `leaveLineAfterMs`; it was not sent. Never leaves the RPC layer. */
 export class StillInLine extends Error {
   override readonly name = 'StillInLine';
 }
@@ -15,7 +15,10 @@ interface PendingCallParts {
   readonly name: string;
   readonly pace: Pace;
   readonly deadline: Deadline;
+  /** Leave the line when nobody in it has moved on for so long. */
   readonly leaveLineAfterMs: number | undefined;
+  /** Counts the calls that have left their place to the next in line. */
+  readonly progress: () => number;
   /** Writes the call's frame to the transport. */
   readonly send: () => void;
   /** Handles the reply: resolves or rejects the caller. Throws when the reply is malformed. */
@@ -46,10 +49,17 @@ export class PendingCall implements Candidate {
       this.#giveUp(cause === 'timeout' ? timedOut : deadline.signal?.reason);
     });
     if (this.#state === 'settled') return false;
-    if (leaveLineAfterMs !== undefined) {
-      this.#lineTimer = setTimeout(() => this.#giveUp(new StillInLine()), leaveLineAfterMs);
-    }
+    if (leaveLineAfterMs !== undefined) this.#watchLine(leaveLineAfterMs);
     return true;
+  }
+
+  /** A line that moves is worth waiting in, however long; one that stands still is not. */
+  #watchLine(afterMs: number): void {
+    const before = this.#parts.progress();
+    this.#lineTimer = setTimeout(() => {
+      if (this.#parts.progress() === before) this.#giveUp(new StillInLine());
+      else this.#watchLine(afterMs);
+    }, afterMs);
   }
 
   start(): void {

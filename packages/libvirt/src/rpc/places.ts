@@ -23,6 +23,7 @@ export class Places {
   #waitingQueue: Candidate[] = [];
   #taken = 0;
   #takenByWaiting = 0;
+  #turns = 0;
 
   /** `reserve` keeps the last place for instant calls; a connection that carries only long calls needs none. */
   constructor(reserve: boolean) {
@@ -32,6 +33,11 @@ export class Places {
   /** Places in use plus calls in line. */
   get load(): number {
     return this.#taken + this.#instantQueue.length + this.#waitingQueue.length;
+  }
+
+  /** How many calls that may wait have given their place back: whether the line of those moves. */
+  get turns(): number {
+    return this.#turns;
   }
 
   enter(candidate: Candidate): void {
@@ -51,7 +57,10 @@ export class Places {
   /** Gives back the place of a candidate that had started. */
   release(candidate: Candidate): void {
     this.#taken--;
-    if (candidate.pace !== 'instant') this.#takenByWaiting--;
+    if (candidate.pace !== 'instant') {
+      this.#takenByWaiting--;
+      this.#turns++;
+    }
     this.#admit();
   }
 
