@@ -153,6 +153,8 @@ async function verdictOnCopy(place: JournalPlace, journal: Journal, usage: Usage
   if (destinationOfJournal(place.path) !== source.path) {
     return keep(`it names ${name}, which is not the file it stands beside`);
   }
+  const stranger = await strangerBehind(place);
+  if (stranger !== undefined) return keep(`its journal was written by another user (${stranger})`);
   const claim = await claimOf(place.host, journal, source.path);
   if (claim !== 'ours') return { kind: 'remove-journal', ...(claim !== undefined && { note: claim }) };
   const use = usesOf(usage, source)[0];
@@ -165,6 +167,15 @@ async function verdictOnCopy(place: JournalPlace, journal: Journal, usage: Usage
     return keep(`${name} may be used: the chain of ${whose} cannot be read (${unknown.why})`);
   }
   return { kind: 'remove-copy', path: source.path };
+}
+
+/** The uid that wrote the journal, if it is not ours: in a directory for all (/tmp) that may be anybody. */
+async function strangerBehind({ host, path }: JournalPlace): Promise<number | undefined> {
+  const [stat, self] = await Promise.all([
+    host.stat(path, { followSymlinks: false }),
+    host.run(['id', '-u'], { timeoutMs: 10_000 }),
+  ]);
+  return stat === null || stat.uid === Number(self.stdout) ? undefined : stat.uid;
 }
 
 /** Is the file that stands there the one we made? Undefined: there is none; else what it is. */
