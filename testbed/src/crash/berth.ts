@@ -1,36 +1,39 @@
 // One running domain with a disk to move, in a directory of its own: the place where crashes are tried on it.
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { MoveRequest } from '@blockferry/engine';
 import { type Guest, type GuestSpec, guestWriter, startGuest } from '../guest/guest.ts';
 import { type Chain, makeChain } from '../images/chain.ts';
-import type { LibvirtHost } from '../libvirt-host/host.ts';
-import { type Ferry, startFerry } from './ferry.ts';
-import type { FerryVerb, Halt } from './protocol.ts';
+import { type LibvirtHost, type LibvirtHostOptions, startLibvirtHost } from '../libvirt-host/host.ts';
+import { type Ferry, type Halt, startFerry } from './ferry.ts';
 
 const mebibyte = 1024n * 1024n;
 
 export type BerthOptions = {
   /** Default true. */
   readonly persistent?: boolean;
+  /** Marks the domain for autostart, which an undefine and define would lose. Default false. */
+  readonly autostart?: boolean;
   /** Bytes in each image of the chain besides the guest's; default 4 MiB. */
   readonly fill?: bigint;
-  /** Blocks a second the guest writes; default 100. */
+  /** Blocks a second the guest writes, each of which makes 64 KiB to copy again; default 30. */
   readonly rate?: number | 'max';
   /** Images of the chain, base first; default base and top. */
   readonly layers?: readonly string[];
   readonly spec?: Partial<GuestSpec>;
 };
 
-/** What a move is asked for, beyond the default: shallow, pivot when ready. */
-export type Wish = Omit<Partial<MoveRequest>, 'options'> & { readonly options?: Partial<MoveRequest['options']> };
+/**
+ * A host on which several domains may be started at once: libvirt asks each QEMU binary what it can do at the first
+ * need, and does it again for everyone who comes meanwhile.
+ */
+export async function startHarbour(options: LibvirtHostOptions = {}): Promise<LibvirtHost> {
+  const host = await startLibvirtHost(options);
+  await host.virsh('domcapabilities', '--virttype', 'qemu');
+  return host;
+}
 
 /** Makes a chain and starts a guest on it that writes and flushes all the time. */
-export async function makeBerth(
-  host: LibvirtHost,
-  name: string,
-  options: BerthOptions = {},
-): Promise<Berth> {
+export async function makeBerth(host: LibvirtHost, name: string, options: BerthOptions = {}): Promise<Berth> {
   const directory = join(host.imagesDir, name);
   await mkdir(directory);
   const chain = await makeChain(directory, options.layers ?? ['base', 'top'], {
@@ -39,11 +42,13 @@ export async function makeBerth(
   const guest = await startGuest(host, {
     name,
     disks: [{ path: chain.top.path, target: 'vda', format: 'qcow2' }],
-    writers: [guestWriter('vda', chain.region, { rate: options.rate ?? 100 })],
+    writers: [guestWriter('vda', chain.region, { rate: options.rate ?? 30 })],
     persistent: options.persistent ?? true,
     ...options.spec,
   });
-  return new Berth(host, name, directory, chain, guest, options.persistent ?? true);
+  const berth = new Berth(host, name, directory, chain, guest, options);
+  if (berth.autostart) await berth.virsh('autostart');
+  return berth;
 }
 
 export class Berth {
@@ -56,6 +61,9 @@ export class Berth {
   readonly chain: Chain;
   readonly guest: Guest;
   readonly persistent: boolean;
+  readonly autostart: boolean;
+  /** The active image, as far as the last check proved it. */
+  disk: string;
   #moves = 0;
 
   constructor(
@@ -64,7 +72,7 @@ export class Berth {
     directory: string,
     chain: Chain,
     guest: Guest,
-    persistent: boolean,
+    options: BerthOptions,
   ) {
     this.host = host;
     this.name = name;
@@ -72,7 +80,9 @@ export class Berth {
     this.stateDirectory = join(host.directory, 'state', name);
     this.chain = chain;
     this.guest = guest;
-    this.persistent = persistent;
+    this.persistent = options.persistent ?? true;
+    this.autostart = options.autostart ?? false;
+    this.disk = chain.top.path;
   }
 
   /** A name in the directory that was not used before. */
@@ -81,36 +91,27 @@ export class Berth {
     return join(this.directory, `copy${this.#moves}.qcow2`);
   }
 
-  move(destination: string, wish: Wish = {}, halt?: Halt): Ferry {
-    const request: MoveRequest = {
-      domain: this.name,
-      disk: 'vda',
-      destination,
-      scope: 'shallow',
-      reuseExternal: false,
-      hold: false,
-      undefine: false,
-      ...wish,
-      options: { synchronousWrites: false, converge: false, deleteSource: false, ...wish.options },
-    };
-    return this.ferry({ verb: 'move', request }, halt);
+  /** `blockferry move` of the disk, with --shallow unless the options say --flatten. */
+  move(destination: string, options: readonly string[] = [], halt?: Halt): Ferry {
+    const scope = options.includes('--flatten') ? [] : ['--shallow'];
+    return this.ferry(['move', this.name, 'vda', destination, ...scope, ...options], halt);
   }
 
-  resume(use?: 'source' | 'destination', halt?: Halt): Ferry {
-    return this.ferry({ verb: 'resume', domain: this.name, ...(use && { use }) }, halt);
+  resume(options: readonly string[] = [], halt?: Halt): Ferry {
+    return this.ferry(['resume', this.name, ...options], halt);
   }
 
-  abort(options: { readonly keep?: boolean } = {}, halt?: Halt): Ferry {
-    return this.ferry({ verb: 'abort', domain: this.name, ...options }, halt);
+  abort(options: readonly string[] = [], halt?: Halt): Ferry {
+    return this.ferry(['abort', this.name, 'vda', ...options], halt);
   }
 
   pivot(halt?: Halt): Ferry {
-    return this.ferry({ verb: 'pivot', domain: this.name }, halt);
+    return this.ferry(['pivot', this.name, 'vda'], halt);
   }
 
-  ferry(verb: FerryVerb, halt?: Halt): Ferry {
+  ferry(argv: readonly string[], halt?: Halt): Ferry {
     const { uri } = this.host;
-    return startFerry({ ...verb, uri, stateDirectory: this.stateDirectory, ...(halt && { halt }) });
+    return startFerry(argv, { uri, stateDirectory: this.stateDirectory, ...(halt && { halt }) });
   }
 
   /** Names of all files in the directory. */

@@ -1,52 +1,39 @@
-// Counts what a move changes on its host and in libvirt, so that a test can stop it between any two changes.
+// Notes whatever this process changes on its host and in libvirt, so that it can be stopped between any two changes.
 import { Connection, Domain } from '@blockferry/libvirt';
-import type { Host } from '@blockferry/qemu';
+import { localHost } from '@blockferry/qemu';
 
-/** Names the call, such as `host.unlink` or `domain.setMetadata`. */
-export type Effect = string;
+const HOST = ['writeFileAtomic', 'createExclusive', 'unlink', 'mkdir', 'rename', 'chown', 'chmod'];
+const DOMAIN = ['setMetadata', 'undefine', 'blockCopy', 'blockJobAbort', 'setAutostart'];
+const CONNECTION = ['defineDomainXml'];
 
-const HOST_EFFECTS: ReadonlySet<string> = new Set([
-  'writeFileAtomic',
-  'createExclusive',
-  'unlink',
-  'mkdir',
-  'rename',
-  'chown',
-  'chmod',
-]);
-const DOMAIN_EFFECTS = ['setMetadata', 'undefine', 'blockCopy', 'blockJobAbort', 'setAutostart'] as const;
+type Call = (...args: unknown[]) => Promise<unknown>;
 
-type AnyCall = (...args: readonly unknown[]) => Promise<unknown>;
-
-/**
- * Wraps a host, and (from `watch()` on) libvirt's calls in this process. `note` is called when a change has been
- * made and answered, before anyone else hears of it.
- */
-export function countEffects(host: Host, note: (effect: Effect) => void): { host: Host; watch: () => void } {
-  const noting = (name: Effect, call: AnyCall): AnyCall =>
-    async function (this: unknown, ...args) {
-      const result = await call.apply(this, args);
-      note(name);
-      return result;
-    };
-  const wrapped = new Proxy(host, {
-    get(target, property, receiver) {
-      const value: unknown = Reflect.get(target, property, receiver);
-      if (typeof value !== 'function' || typeof property !== 'string' || !HOST_EFFECTS.has(property))
-        return value;
-      return noting(`host.${property}`, value as AnyCall);
-    },
-  });
-  const patch = (prototype: object, name: string, label: string) => {
-    const original: unknown = Reflect.get(prototype, name);
-    if (typeof original !== 'function') throw new Error(`libvirt has no ${label}`);
-    Reflect.set(prototype, name, noting(label, original as AnyCall));
+/** `note` hears of each change when it has been made and answered, before the code that asked for it does. */
+export function watchEffects(note: (effect: string) => void): void {
+  const watch = (object: object, names: readonly string[], label: string) => {
+    for (const name of names) {
+      const owner = ownerOf(object, name);
+      const original: unknown = Reflect.get(owner, name);
+      if (typeof original !== 'function') throw new Error(`there is no ${label}.${name}`);
+      Reflect.set(owner, name, noting(original as Call, () => note(`${label}.${name}`)));
+    }
   };
-  return {
-    host: wrapped,
-    watch: () => {
-      for (const name of DOMAIN_EFFECTS) patch(Domain.prototype, name, `domain.${name}`);
-      patch(Connection.prototype, 'defineDomainXml', 'connection.defineDomainXml');
-    },
+  watch(localHost(), HOST, 'host');
+  watch(Domain.prototype, DOMAIN, 'domain');
+  watch(Connection.prototype, CONNECTION, 'connection');
+}
+
+/** The object in the prototype chain that has the method. */
+function ownerOf(object: object, name: string): object {
+  let owner: object | null = object;
+  while (owner !== null && !Object.hasOwn(owner, name)) owner = Object.getPrototypeOf(owner) as object | null;
+  return owner ?? object;
+}
+
+function noting(original: Call, note: () => void): Call {
+  return async function (this: unknown, ...args) {
+    const result = await original.apply(this, args);
+    note();
+    return result;
   };
 }

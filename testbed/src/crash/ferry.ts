@@ -2,38 +2,74 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { FerryEnd, FerryEnding, FerryOrder, FerryReport } from './protocol.ts';
+
+/** The point at which a process stops where it stands. Names are counted: the second `record` is `record#2`. */
+export type Halt = {
+  /** After a step was carried out; or as soon as a single change on the host or in libvirt was made. */
+  readonly at: 'step-done' | 'effect';
+  readonly name: string;
+  /** Default SIGKILL. */
+  readonly signal?: 'SIGKILL' | 'SIGSTOP';
+};
+
+/** The last line of `--json`, as far as tests look at it. */
+export type Result = {
+  readonly type: 'result';
+  readonly outcome: string;
+  readonly exitCode: number;
+  readonly runsOn: string | null;
+  readonly cutoverMs: number | null;
+  readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
+};
+
+/** A line of `--json`, or one of ours. */
+export type Line =
+  | Result
+  | { readonly type: 'step'; readonly step: string }
+  | { readonly type: 'progress'; readonly copied: number; readonly total: number }
+  | { readonly type: 'warning'; readonly code: string; readonly message: string }
+  | { readonly type: Halt['at']; readonly name: string }
+  | { readonly type: 'plan' | 'phase' };
+
+export type FerryOptions = {
+  readonly uri: string;
+  /** Where this machine keeps its notes of open moves. */
+  readonly stateDirectory: string;
+  readonly halt?: Halt;
+};
 
 const script = fileURLToPath(new URL('ferry-process.ts', import.meta.url));
-const conditions = '--conditions=blockferry-source';
 
 /** Nothing that a test waits for takes this long. */
 const PATIENCE_MS = 90_000;
 
-/** Starts blockferry. It dies with this process. */
-export function startFerry(order: FerryOrder): Ferry {
-  const text = JSON.stringify(order, (_, value: unknown) =>
-    typeof value === 'bigint' ? `${value}n` : value,
+/** Starts `blockferry VERB … --json`. It dies with this process. */
+export function startFerry(argv: readonly string[], { uri, stateDirectory, halt }: FerryOptions): Ferry {
+  const node = [process.execPath, '--conditions=blockferry-source', '--disable-warning=ExperimentalWarning'];
+  const point = halt === undefined ? '' : JSON.stringify(halt);
+  const child = spawn(
+    'setpriv',
+    ['--pdeathsig', 'KILL', ...node, script, point, '-c', uri, ...argv, '--json'],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, BLOCKFERRY_STATE_DIR: stateDirectory },
+    },
   );
-  const argv = ['--pdeathsig', 'KILL', process.execPath, conditions, '--disable-warning=ExperimentalWarning'];
-  return new Ferry(
-    spawn('setpriv', [...argv, script, text], { stdio: ['ignore', 'pipe', 'pipe'] }),
-    order.verb,
-  );
+  return new Ferry(child, argv.join(' '));
 }
 
 export class Ferry {
-  readonly reports: FerryReport[] = [];
-  readonly #verb: string;
+  readonly lines: Line[] = [];
+  readonly #command: string;
   readonly #child: ChildProcess;
-  readonly #closed: Promise<unknown>;
+  readonly #closed: Promise<void>;
   readonly #waiting = new Set<() => void>();
   #rest = '';
   #words = '';
   #over = false;
 
-  constructor(child: ChildProcess, verb: string) {
-    this.#verb = verb;
+  constructor(child: ChildProcess, command: string) {
+    this.#command = command;
     this.#child = child;
     this.#closed = once(child, 'close').then(() => {
       this.#over = true;
@@ -45,43 +81,49 @@ export class Ferry {
     });
   }
 
-  /** The first report, from the beginning, for which `wanted` is true. @throws Error when the process ends without it */
-  async report(what: string, wanted: (report: FerryReport) => boolean): Promise<FerryReport> {
+  /** What `look` finds in the first line, from the beginning, of which it finds anything. */
+  async find<T>(what: string, look: (line: Line) => T | undefined): Promise<T> {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
-      const found = this.reports.find(wanted);
-      if (found !== undefined) return found;
+      for (const line of this.lines) {
+        const found = look(line);
+        if (found !== undefined) return found;
+      }
       if (this.#over) throw this.#error(`ended without ${what}`);
       if (performance.now() > deadline) throw this.#error(`no ${what} within ${PATIENCE_MS} ms`);
-      await this.#change(deadline - performance.now());
+      await this.#news(deadline - performance.now());
     }
   }
 
-  /** Waits for a step to begin, or with `done` to be carried out; names are counted as in Halt. */
-  async step(step: string, type: 'step' | 'done' = 'step'): Promise<void> {
-    await this.report(`${type} ${step}`, (report) => report.type === type && report.step === step);
+  /** Waits until a step of this name begins. */
+  async step(step: string): Promise<void> {
+    await this.find(`step ${step}`, (line) => (line.type === 'step' && line.step === step) || undefined);
   }
 
+  /** Waits until it stands at the point where it was told to stop itself with SIGSTOP. */
+  async halted(name: string): Promise<void> {
+    await this.find(name, (line) => ('name' in line && line.name === name) || undefined);
+  }
+
+  /** Waits for a warning, and returns its message. */
   async warning(code: string): Promise<string> {
-    const found = await this.report(`warning ${code}`, (r) => r.type === 'warning' && r.code === code);
-    return found.type === 'warning' ? found.message : '';
+    return await this.find(`warning ${code}`, (line) => {
+      return line.type === 'warning' && line.code === code ? line.message : undefined;
+    });
   }
 
-  /** The copy runs: something, but not all of it was copied. */
+  /** Waits until something, but not all of it, was copied. */
   async copying(): Promise<void> {
-    await this.report('progress', (r) => r.type === 'progress' && r.copied < r.total && r.copied > 0n);
+    await this.find('progress', (line) => {
+      return (line.type === 'progress' && line.copied > 0 && line.copied < line.total) || undefined;
+    });
   }
 
-  /** How it ended by itself. @throws Error when it was killed or crashed */
-  async end(): Promise<FerryEnd> {
-    const found = await this.report('end', (report) => report.type === 'end');
+  /** Its last word. @throws Error when it was killed or crashed */
+  async result(): Promise<Result> {
+    const result = await this.find('result', (line) => (line.type === 'result' ? line : undefined));
     await this.#closed;
-    if (found.type !== 'end') throw this.#error('no end');
-    return found;
-  }
-
-  async ending(): Promise<FerryEnding> {
-    return (await this.end()).ending;
+    return result;
   }
 
   /** Waits until it is gone, by its own doing or killed. */
@@ -100,18 +142,15 @@ export class Ferry {
     this.#child.kill('SIGCONT');
   }
 
-  get steps(): readonly string[] {
-    return this.reports.flatMap((report) => (report.type === 'step' ? [report.step] : []));
-  }
-
-  get effects(): readonly string[] {
-    return this.reports.flatMap((report) => (report.type === 'effect' ? [report.effect] : []));
+  /** Names of the steps carried out, or of the single changes made, as `Halt` takes them. */
+  passed(at: Halt['at']): string[] {
+    return this.lines.flatMap((line) => (line.type === at && 'name' in line ? [line.name] : []));
   }
 
   #hear(text: string): void {
     const lines = (this.#rest + text).split('\n');
     this.#rest = lines.pop() ?? '';
-    for (const line of lines) this.reports.push(read(line));
+    for (const line of lines) this.lines.push(JSON.parse(line) as Line);
     this.#wake();
   }
 
@@ -119,7 +158,7 @@ export class Ferry {
     for (const wake of this.#waiting) wake();
   }
 
-  #change(atMostMs: number): Promise<void> {
+  #news(atMostMs: number): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {
         clearTimeout(timer);
@@ -132,17 +171,7 @@ export class Ferry {
   }
 
   #error(what: string): Error {
-    const last = this.reports.slice(-12).map((report) => JSON.stringify(report, showBigint));
-    return new Error(`blockferry ${this.#verb} ${what}\n${this.#words}\n${last.join('\n')}`);
+    const last = this.lines.slice(-12).map((line) => JSON.stringify(line));
+    return new Error(`blockferry ${this.#command} ${what}\n${this.#words}\n${last.join('\n')}`);
   }
-}
-
-function showBigint(_: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? `${value}n` : value;
-}
-
-function read(line: string): FerryReport {
-  return JSON.parse(line, (_, value: unknown) =>
-    typeof value === 'string' && /^\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value,
-  ) as FerryReport;
 }

@@ -193,7 +193,9 @@ export class Guest {
   async #read(): Promise<undefined>;
   async #read(disk: string): Promise<DiskReport>;
   async #read(disk?: string): Promise<DiskReport | undefined> {
-    for (const text of await this.#log.newLines()) {
+    for (const line of await this.#log.newLines()) {
+      // A machine that was killed in the middle of a line has the next one's first line on the same.
+      const text = line.slice(Math.max(0, line.lastIndexOf('@')));
       if (text === '@guest up') this.#ups++;
       for (const report of this.#reports.values()) report.read(text);
     }

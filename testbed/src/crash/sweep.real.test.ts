@@ -1,0 +1,51 @@
+// blockferry killed with SIGKILL after every step of a move: whatever way out is taken, the guest's disk is whole.
+import assert from 'node:assert/strict';
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import type { LibvirtHost } from '../libvirt-host/host.ts';
+import { type BerthOptions, makeBerth, startHarbour } from './berth.ts';
+import { courseOf, crashAndCarryOn, type WayOut } from './sweep.ts';
+
+type Scenario = {
+  readonly berth?: BerthOptions;
+  readonly options: readonly string[];
+  /** Some steps that the sweep must come across, lest it proves nothing. */
+  readonly steps: readonly string[];
+};
+
+const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  shallow: { options: [], steps: ['record', 'claim-destination', 'start-copy', 'record#2', 'pivot', 'close'] },
+  flatten: { options: ['--flatten'], steps: ['start-copy', 'pivot'] },
+  undefine: {
+    berth: { autostart: true },
+    options: ['--no-transient-job'],
+    steps: ['undefine', 'pivot', 'restore-definition'],
+  },
+  'delete-source': { options: ['--delete-source'], steps: ['pivot', 'delete-source'] },
+  transient: { berth: { persistent: false }, options: [], steps: ['start-copy', 'pivot'] },
+};
+
+let host: LibvirtHost;
+beforeAll(async () => {
+  host = await startHarbour();
+});
+afterAll(async () => {
+  await host.stop();
+});
+
+const WAYS: readonly WayOut[] = ['resume', 'abort'];
+
+describe.concurrent.each(Object.entries(SCENARIOS))('a killed move (%s)', (name, { berth, options, steps }) => {
+  it('ends moved by resume, and whole on one side by abort, whichever step it died after', async () => {
+    const at = await makeBerth(host, name, berth);
+    const passed = (await courseOf(at, options)).passed('step-done');
+    for (const step of steps) assert.ok(passed.includes(step), `${step} is among ${passed.join(' ')}`);
+    for (const way of WAYS) {
+      for (const step of passed) {
+        const halt = { at: 'step-done', name: step } as const;
+        await crashAndCarryOn(at, options, way, { what: `after ${step}`, halt });
+      }
+      const slowly = [...options, '--bandwidth', '4M'];
+      await crashAndCarryOn(at, slowly, way, { what: 'while copying', when: (ferry) => ferry.copying() });
+    }
+  }, 600_000);
+});
