@@ -10,8 +10,8 @@ groups=$(id -G "$1" 2>/dev/null | tr ' ' ,)
 uid=$1 gid=$2; shift 2
 exec setpriv --reuid "$uid" --regid "$gid" --groups "\${groups:-$gid}" sh -c '
   socket=$1; shift
-  for directory; do [ -x "$directory" ] || { printf %s "$directory"; exit 3; }; done
-  [ -z "$socket" ] || [ -w "$socket" ] || { printf %s "$socket"; exit 3; }' sh "$@"`;
+  for directory; do [ -x "$directory" ] || [ ! -e "$directory" ] || { printf %s "$directory"; exit 3; }; done
+  [ -w "$socket" ] || [ ! -e "$socket" ] || { printf %s "$socket"; exit 3; }' sh "$@"`;
 const REFUSED = 3;
 
 /**
