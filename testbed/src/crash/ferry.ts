@@ -60,6 +60,8 @@ export function startFerry(argv: readonly string[], { uri, stateDirectory, halt 
 
 export class Ferry {
   readonly lines: Line[] = [];
+  /** On performance.now's clock; 0 while it runs. */
+  endedAt = 0;
   readonly #command: string;
   readonly #child: ChildProcess;
   readonly #closed: Promise<void>;
@@ -73,6 +75,7 @@ export class Ferry {
     this.#child = child;
     this.#closed = once(child, 'close').then(() => {
       this.#over = true;
+      this.endedAt = performance.now();
       this.#wake();
     });
     child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#hear(text));
