@@ -43,6 +43,7 @@ export { type Image, withRawView } from './images/raw-view.ts';
 export { LibvirtHost, type LibvirtHostOptions, startLibvirtHost } from './libvirt-host/host.ts';
 export { agree, apartFrom, type DefinitionTexts, readTexts } from './move/definitions.ts';
 export { type Footprint, footprint } from './move/footprint.ts';
+export { type IdleSpec, idleXml, removeIdle, startIdle } from './move/idle-domain.ts';
 export { type Ask, type Moved, Mover, type MoverOptions } from './move/mover.ts';
 export {
   fileAt,

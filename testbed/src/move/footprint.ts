@@ -1,52 +1,53 @@
 // Everything of a host that a move can change, as text: two footprints are equal when nothing was touched.
-import type { LibvirtHost } from '../libvirt-host/host.ts';
+import { type Connection, type Domain, DomainXml, DomainXmlFlags } from '@blockferry/libvirt';
 import { run } from '../process/run.ts';
 
 export type Footprint = {
-  /** By domain and kind: definitions, state, block jobs, autostart, snapshots. */
-  readonly domains: Readonly<Record<string, string>>;
-  /** Type, mode, owner, size, inode and time of change of everything below the given directories. */
+  /** By domain: definitions with their secrets, state, block jobs, autostart, snapshots, checkpoints. */
+  readonly domains: Readonly<Record<string, unknown>>;
+  /** By pool: its volumes. */
+  readonly volumes: Readonly<Record<string, readonly string[]>>;
+  /** Type, mode, owner, size, inode and time of change of everything, directories too. */
   readonly files: readonly string[];
-  readonly volumes: Readonly<Record<string, string>>;
 };
 
 const LISTING = '%y %m %U:%G %s inode %i changed %T@ %p -> %l\\n';
 
-/** Looks at all domains, pools and files of a host. Guests that write make every look differ: let them pause. */
-export async function footprint(host: LibvirtHost, ...directories: readonly string[]): Promise<Footprint> {
-  const domains: Record<string, string> = {};
-  for (const domain of await names(host, 'list', '--all', '--name')) {
-    for (const [kind, ...command] of kinds(domain)) domains[`${domain} ${kind}`] = await said(host, command);
-    const disks = (await said(host, ['domblklist', '--details', domain])).matchAll(/ disk +(\S+) /g);
-    for (const [, disk = ''] of disks)
-      domains[`${domain} ${disk}`] = await said(host, ['blockjob', domain, disk, '--info', '--raw']);
+/**
+ * Looks at all domains and pools, and at all files below these directories. Guests that write make every look differ:
+ * use idle domains.
+ */
+export async function footprint(
+  connection: Connection,
+  ...directories: readonly string[]
+): Promise<Footprint> {
+  const domains: Record<string, unknown> = {};
+  for (const domain of await connection.listAllDomains()) domains[domain.name] = await stateOf(domain);
+  const volumes: Record<string, string[]> = {};
+  for (const pool of await connection.listAllStoragePools()) {
+    const active = await pool.isActive();
+    volumes[pool.name] = active ? (await pool.listAllVolumes()).map(({ name }) => name) : ['inactive'];
   }
-  const volumes: Record<string, string> = {};
-  for (const pool of await names(host, 'pool-list', '--name'))
-    volumes[pool] = await said(host, ['vol-list', pool]);
-  const { stdout } = await run(['find', host.imagesDir, ...directories, '-printf', LISTING]);
+  const { stdout } = await run(['find', ...directories, '-printf', LISTING]);
   return { domains, volumes, files: stdout.trimEnd().split('\n').sort() };
 }
 
-function kinds(domain: string): string[][] {
-  return [
-    ['live', 'dumpxml', '--security-info', domain],
-    ['persistent', 'dumpxml', '--security-info', '--inactive', domain],
-    ['info', 'dominfo', domain],
-    ['snapshots', 'snapshot-list', '--tree', domain],
-    ['checkpoints', 'checkpoint-list', '--tree', domain],
-  ];
-}
-
-async function names(host: LibvirtHost, ...command: readonly string[]): Promise<string[]> {
-  return (await host.virsh(...command))
-    .split('\n')
-    .map((name) => name.trim())
-    .filter((name) => name !== '');
-}
-
-/** What virsh answers; its error is an answer too. CPU time runs even in a paused machine. */
-async function said(host: LibvirtHost, command: readonly string[]): Promise<string> {
-  const { stdout, stderr } = await run(['virsh', '-c', host.uri, ...command], { accept: [0, 1] });
-  return `${stdout}${stderr}`.replace(/^CPU time:.*\n/m, '');
+async function stateOf(domain: Domain): Promise<unknown> {
+  const [active, persistent] = await Promise.all([domain.isActive(), domain.isPersistent()]);
+  const live = active ? await domain.getXmlDesc(DomainXmlFlags.SECURE) : undefined;
+  const jobs: Record<string, unknown> = {};
+  for (const { target, device } of live === undefined ? [] : DomainXml.parse(live).disks()) {
+    if (device === 'disk') jobs[target] = await domain.blockJobInfo(target);
+  }
+  return {
+    live,
+    persistent: persistent
+      ? await domain.getXmlDesc(DomainXmlFlags.INACTIVE | DomainXmlFlags.SECURE)
+      : undefined,
+    state: await domain.getState(),
+    autostart: persistent && (await domain.getAutostart()),
+    jobs,
+    snapshots: (await domain.listAllSnapshots()).map(({ name }) => name),
+    checkpoints: (await domain.listAllCheckpoints()).map(({ name }) => name),
+  };
 }

@@ -40,6 +40,7 @@ export async function preflight(context: Context, request: MoveRequest): Promise
   checkOptions(request, situation.libVersion);
   checkSource(situation, request.scope);
   const resolved = await resolveDestination(situation, request);
+  destinationXml(situation, request, resolved); // what XML cannot write is refused before anything is tried
   const destination = await checkDestination(situation, request, resolved);
   const move = await recordOf(situation, request, destination);
   return {
