@@ -91,6 +91,22 @@ export function commandsFor({
   };
 }
 
+/** What a command does with a move that is open already. */
+export function continuingWords(move: MoveRecord): string {
+  const whose = `the move of ${move.domain.name} ${move.disk} to ${describeSource(move.destination.source)}`;
+  switch (move.goal) {
+    case 'pivot':
+    case 'hold':
+      return `continuing ${whose}`;
+    case 'abort':
+      return `undoing ${whose}`;
+    case 'keep':
+      return `ending ${whose}, its copy kept`;
+    default:
+      return unreachable(move.goal);
+  }
+}
+
 export type Ending = Ended['ending'];
 
 /** Outcome and exit code of an ending; `asked`: what the command was meant to bring about. Pure. */
@@ -139,7 +155,7 @@ export function errorOf(
     case 'stopped':
       return {
         code: 'stopped',
-        message: 'stopped; the copy itself goes on in QEMU',
+        message: 'stopped by the operator; a copy that has begun goes on in QEMU',
         hint: `go on: ${resume}\nundo: ${undo}`,
       };
     case 'interrupted':

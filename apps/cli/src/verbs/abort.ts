@@ -44,6 +44,7 @@ function runAbort(
   return moveCommand(invocation, names, async ({ session, context, view, signal, unlessStopped, end }) => {
     const open = await unlessStopped(openMoveOf(context, domain, disk));
     const changed = await changeGoal(context, open, { goal: keep ? 'keep' : 'abort' });
+    view.continuing(changed);
     const asked = keep ? 'move' : 'abort';
     return end(await runToResult(session, changed, view, { asked, recorded: true, signal, afterStep }));
   });

@@ -23,28 +23,49 @@ export async function runToResult(
   options: RunToResult,
 ): Promise<Result> {
   let recorded = options.recorded;
-  let bytes: bigint | undefined;
+  const copied = new CopiedBytes(options.recorded);
   const run: RunOptions = {
     signal: options.signal,
     report: (report) => {
       if (report.type === 'step') recorded = true;
-      if (report.type === 'progress' && report.total > 0n) bytes = report.copied;
+      if (report.type === 'progress') copied.note(report);
       view.report(report);
     },
     ...(options.afterStep && { afterStep: options.afterStep }),
   };
   try {
     const ended = await runMove(context, move, run);
-    return await resultOf(context, ended, { ...options, recorded, bytes });
+    return await resultOf(context, ended, { ...options, recorded, bytes: copied.bytes });
   } catch (error) {
     const { outcome, exitCode, error: words } = explain(error, recorded);
     const hint = recorded ? resumeHint(move, words.hint) : words.hint;
     return bareResult(outcome, exitCode, {
       ...namesOf(move),
       runsOn: await imageInUse(context, move),
-      bytes,
+      bytes: copied.bytes,
       error: { ...words, hint },
     });
+  }
+}
+
+/** Adds up what a run copies, over copies that begin anew; what was copied before it does not count. */
+class CopiedBytes {
+  /** Undefined until the job has said how much there is. */
+  bytes: bigint | undefined;
+  #last: bigint | undefined;
+
+  /** @param resumed a copy may be under way already */
+  constructor(resumed: boolean) {
+    this.#last = resumed ? undefined : 0n;
+  }
+
+  note({ copied, total }: { readonly copied: bigint; readonly total: bigint }): void {
+    if (total <= 0n) return;
+    const before = this.#last ?? copied;
+    // Less than before: the job was started again, from zero.
+    const more = copied >= before ? copied - before : copied;
+    this.bytes = (this.bytes ?? 0n) + more;
+    this.#last = copied;
   }
 }
 

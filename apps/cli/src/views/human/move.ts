@@ -6,8 +6,7 @@ import {
   type Report,
   unreachable,
 } from '@blockferry/engine';
-import { describeSource } from '@blockferry/libvirt';
-import type { Result } from '../../outcome/result.ts';
+import { continuingWords, type Result } from '../../outcome/result.ts';
 import type { Io } from '../../terminal/io.ts';
 import type { MoveView } from '../move-view.ts';
 import { planBlock } from './plan.ts';
@@ -37,10 +36,9 @@ export class HumanMoveView implements MoveView {
   }
 
   continuing(move: MoveRecord): void {
-    this.#phase = move.phase;
+    this.#phase = move.goal === 'abort' || move.goal === 'keep' ? 'undoing' : move.phase;
     this.#progress = undefined;
-    const { name } = move.domain;
-    this.#line(`continuing the move of ${name} ${move.disk} to ${describeSource(move.destination.source)}`);
+    this.#line(continuingWords(move));
   }
 
   report(report: Report): void {

@@ -1,7 +1,7 @@
 // A move as JSON lines: plan, phase, step, progress, warning, result.
 import { type MoveRecord, type Plan, type Report, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
-import { namesOf, type Result } from '../../outcome/result.ts';
+import { continuingWords, namesOf, type Result } from '../../outcome/result.ts';
 import { addressed } from '../addressed.ts';
 import { percentOf } from '../format.ts';
 import type { MoveView } from '../move-view.ts';
@@ -28,8 +28,7 @@ export class JsonMoveView implements MoveView {
 
   continuing(move: MoveRecord): void {
     this.#of(move);
-    const message = `continuing the move to ${describeSource(move.destination.source)}`;
-    this.#say('warning', { code: 'continuing', message });
+    this.#say('warning', { code: 'continuing', message: continuingWords(move) });
   }
 
   report(report: Report): void {
