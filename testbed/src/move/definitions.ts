@@ -10,14 +10,24 @@ export type DefinitionTexts = {
   readonly autostart: boolean;
 };
 
+/**
+ * Both definitions of a domain. libvirt leaves an empty <metadata/> where an element was removed from it, and only a
+ * new definition would take that away: it says nothing, and is not counted.
+ */
 export async function readTexts(host: LibvirtHost, domain: string): Promise<DefinitionTexts> {
   const info = await host.virsh('dominfo', domain);
   const persistent = /^Persistent: +yes$/m.test(info);
   return {
-    live: await host.virsh('dumpxml', '--security-info', domain),
-    persistent: persistent ? await host.virsh('dumpxml', '--security-info', '--inactive', domain) : undefined,
+    live: withoutEmpty(await host.virsh('dumpxml', '--security-info', domain)),
+    persistent: persistent
+      ? withoutEmpty(await host.virsh('dumpxml', '--security-info', '--inactive', domain))
+      : undefined,
     autostart: /^Autostart: +enable$/m.test(info),
   };
+}
+
+function withoutEmpty(text: string): string {
+  return text.replace(/\n *<metadata\/>/, '');
 }
 
 /** The same with the place of one disk cut out: its source, its chain, and the format that belongs to it. */

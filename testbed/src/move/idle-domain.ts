@@ -11,6 +11,8 @@ export type IdleSpec = {
   /** More elements of <domain> and of its <devices>. */
   readonly extraXml?: string;
   readonly extraDevices?: string;
+  /** A flash of firmware and its variables, which libvirt makes of the code. */
+  readonly firmware?: { readonly code: string; readonly nvram: string };
   /** Default `persistent`; `off`: defined and not started. */
   readonly as?: 'persistent' | 'transient' | 'off';
 };
@@ -35,12 +37,18 @@ export async function removeIdle(host: LibvirtHost, name: string): Promise<void>
     .catch(() => undefined);
 }
 
-export function idleXml({ name, disks, extraXml, extraDevices }: IdleSpec): string {
+export function idleXml({ name, disks, extraXml, extraDevices, firmware }: IdleSpec): string {
+  const loader =
+    firmware === undefined
+      ? ''
+      : `<loader readonly='yes' type='pflash'>${escapeXml(firmware.code)}</loader>
+    <nvram template='${escapeXml(firmware.code)}'>${escapeXml(firmware.nvram)}</nvram>`;
   return `<domain type='qemu'>
   <name>${escapeXml(name)}</name>
   <memory unit='MiB'>32</memory>
   <vcpu>1</vcpu>
-  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+  <os><type arch='x86_64' machine='q35'>hvm</type>${loader}</os>
+  <features><acpi/></features>
   ${extraXml ?? ''}
   <devices>
     ${disks.map((disk) => (typeof disk === 'string' ? disk : diskXml(disk))).join('\n    ')}
