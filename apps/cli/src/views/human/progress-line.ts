@@ -11,29 +11,45 @@ export interface ProgressLine {
 
 /** Without the bar: for logs and files. */
 export function plainProgress({ phase, progress }: ProgressLine): string {
-  return [phase, ...parts(progress)].join('  ');
+  return join({ ...partsOf(progress), phase, bar: undefined });
 }
 
 /** With the bar, cut to `columns` so that redrawing never wraps: the least important parts go first. */
-export function drawnProgress(line: ProgressLine, columns: number): string {
-  const bar =
-    line.progress === undefined ? '' : drawBar(percentOf(line.progress.copied, line.progress.total));
-  const all = [line.phase, bar, ...parts(line.progress)].filter((part) => part !== '');
+export function drawnProgress({ phase, progress }: ProgressLine, columns: number): string {
+  const parts: Parts = { ...partsOf(progress), phase };
   // The last column stays free: some terminals wrap when it is written to.
-  while (all.length > 1 && all.join('  ').length > columns - 1) all.pop();
-  return all.join('  ').slice(0, Math.max(0, columns - 1));
+  for (const name of DISPENSABLE) {
+    if (join(parts).length < columns) break;
+    parts[name] = undefined;
+  }
+  return join(parts).slice(0, Math.max(0, columns - 1));
 }
 
-function parts(progress: ProgressReport | undefined): string[] {
-  if (progress === undefined) return [];
+/** In the order in which they are shown. */
+const SHOWN = ['phase', 'bar', 'percent', 'amount', 'rate', 'left', 'guest'] as const;
+/** In the order in which they are given up on a narrow terminal. */
+const DISPENSABLE = ['amount', 'bar', 'guest', 'left', 'rate', 'percent'] as const;
+
+type Parts = Partial<Record<(typeof SHOWN)[number], string | undefined>>;
+
+function join(parts: Parts): string {
+  return SHOWN.map((name) => parts[name])
+    .filter((part) => part !== undefined)
+    .join('  ');
+}
+
+function partsOf(progress: ProgressReport | undefined): Parts {
+  if (progress === undefined) return {};
   const { copied, total, rate, etaMs, guestWriteRate } = progress;
-  return [
-    `${percentOf(copied, total)} %`,
-    `${formatBytes(copied)} of ${formatBytes(total)}`,
-    ...(rate === undefined ? [] : [formatRate(rate)]),
-    ...(etaMs === undefined ? [] : [`${formatDuration(etaMs)} left`]),
-    ...(guestWriteRate === undefined ? [] : [`guest writes ${formatRate(guestWriteRate)}`]),
-  ];
+  const percent = percentOf(copied, total);
+  return {
+    bar: drawBar(percent),
+    percent: `${percent} %`,
+    amount: `${formatBytes(copied)} of ${formatBytes(total)}`,
+    rate: rate === undefined ? undefined : formatRate(rate),
+    left: etaMs === undefined ? undefined : `${formatDuration(etaMs)} left`,
+    guest: guestWriteRate === undefined ? undefined : `guest writes ${formatRate(guestWriteRate)}`,
+  };
 }
 
 function drawBar(percent: number): string {

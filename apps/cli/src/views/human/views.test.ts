@@ -64,6 +64,11 @@ describe('progress', () => {
     }
   });
 
+  it('keeps rate, time to go and the guest on 80 columns', () => {
+    const line = drawnProgress({ phase: 'copying (hold)', progress }, 80);
+    expect(line).toMatch(/50 % {2}100 MiB\/s {2}5\.1 s left {2}guest writes 8\.0 MiB\/s$/);
+  });
+
   it('leaves out what is not known yet', () => {
     const unknown = { ...progress, rate: undefined, etaMs: undefined, guestWriteRate: undefined };
     expect(plainProgress({ phase: 'copying', progress: unknown })).toBe('copying  50 %  512 MiB of 1.0 GiB');
