@@ -178,7 +178,8 @@ describe('a move that is held', () => {
 
   it('is given up by abort, which removes the copy and is exit code 0', async () => {
     const said = await inProcess(where, 'abort', 'testvm', '--json');
-    expect(lastLine(said)).toMatchObject({ outcome: 'back', exitCode: 0, runsOn: active, error: null });
+    const back = { outcome: 'back', exitCode: 0, runsOn: active, leftovers: [], error: null };
+    expect(lastLine(said)).toMatchObject(back);
     expect(await readdir(host.imagesDir)).not.toContain('held.qcow2');
   });
 

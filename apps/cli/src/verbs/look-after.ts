@@ -1,5 +1,5 @@
 // What can be seen once a move has ended: which image the guest runs on, and which sources are still there.
-import { type Context, type MoveRecord, readDefinitions } from '@blockferry/engine';
+import { type Context, journalPathFor, type MoveRecord, readDefinitions } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { formatBytes } from '../views/format.ts';
 
@@ -28,6 +28,15 @@ export async function remainingSources(context: Context, move: MoveRecord): Prom
     if (!deleted) names.push(describeSource(source));
   }
   return names;
+}
+
+/** Files of ours that are there although the move has gone back: each was kept for a reason that was told. */
+export async function leftoversOf({ host }: Context, move: MoveRecord): Promise<string[]> {
+  const { source } = move.destination;
+  if (host === undefined || source.kind !== 'file' || move.ownership.kind !== 'created') return [];
+  const paths = [source.path, journalPathFor(source.path)];
+  const stats = await Promise.all(paths.map((path) => host.stat(path).catch(() => null)));
+  return paths.filter((_, index) => stats[index] !== null);
 }
 
 /** What can be seen of the two images between which a person must decide. */

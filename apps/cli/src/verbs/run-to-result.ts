@@ -5,7 +5,7 @@ import { bareResult, commandsFor, errorOf, judge, namesOf, type Result } from '.
 import type { Session } from '../session.ts';
 import { Interrupted } from '../terminal/interrupt.ts';
 import type { MoveView } from '../views/move-view.ts';
-import { imageInUse, remainingSources, sideFacts } from './look-after.ts';
+import { imageInUse, leftoversOf, remainingSources, sideFacts } from './look-after.ts';
 
 export interface RunToResult {
   readonly asked: 'move' | 'abort';
@@ -87,6 +87,7 @@ async function resultOf(
     cutoverMs,
     durationMs,
     bytes,
+    leftovers: ending.kind === 'back' ? await leftoversOf(context, move) : [],
     sourcesKept: ending.kind === 'moved' ? await remainingSources(context, move) : [],
     error: errorOf(ending, move, asked, ending.kind === 'ask' ? await sideFacts(context, move) : []),
   });
