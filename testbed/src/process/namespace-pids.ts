@@ -18,10 +18,14 @@ export async function outerPid(initPid: number, innerPid: number): Promise<numbe
   return undefined;
 }
 
-/** Is there a process with this pid that still runs (a zombie does not)? */
+/**
+ * Is there a process with this pid that still runs (a zombie does not)? One that was killed becomes a zombie when its
+ * first thread has ended; its files are open and locked until the last one has.
+ */
 export async function isRunning(pid: number): Promise<boolean> {
   try {
-    return !/^State:\s+[ZX]/m.test(await readFile(`/proc/${pid}/status`, 'latin1'));
+    const status = await readFile(`/proc/${pid}/status`, 'latin1');
+    return !/^State:\s+[ZX]/m.test(status) || !/^Threads:\s+[01]$/m.test(status);
   } catch {
     return false;
   }
