@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // The entry of the command line: sets up the compile cache, then hands over. Everything else is loaded after it.
 import { realpathSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
