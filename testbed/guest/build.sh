@@ -23,16 +23,23 @@ gcc -static -O2 -fno-strict-aliasing -Wall -Werror -pthread -o "$root/writer" "$
 install -m 755 "$here/init" "$root/init"
 
 modules=/lib/modules/$version
-for name in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk; do
-  file=$(find "$modules" -name "$name.ko*" | head -n 1)
-  case $file in
-    *.ko) cp "$file" "$root/modules/" ;;
-    *.ko.xz) xz -dc "$file" >"$root/modules/$name.ko" ;;
-    *.ko.zst) zstd -qdc "$file" >"$root/modules/$name.ko" ;;
-    *) continue ;; # built in
-  esac
-  echo "$name" >>"$root/modules/order"
-done
+# provide LIST NAME…: these modules, in this order, to be loaded as the list says.
+provide() {
+  list=$1
+  shift
+  for name; do
+    file=$(find "$modules" -name "$name.ko*" | head -n 1)
+    case $file in
+      *.ko) cp "$file" "$root/modules/" ;;
+      *.ko.xz) xz -dc "$file" >"$root/modules/$name.ko" ;;
+      *.ko.zst) zstd -qdc "$file" >"$root/modules/$name.ko" ;;
+      *) continue ;; # built in
+    esac
+    echo "$name" >>"$root/modules/$list"
+  done
+}
+provide order virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk
+provide order-scsi scsi_common scsi_mod sd_mod virtio_scsi
 
 pack() { (cd "$root" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 | gzip -n) >"$work/$1" && mv "$work/$1" "$out/$1"; }
 pack initrd.gz

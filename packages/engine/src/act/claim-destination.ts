@@ -1,6 +1,6 @@
 // Takes the destination's name before QEMU sees it, so that whose file it is never is a question.
 import { volumeXml } from '@blockferry/libvirt';
-import { FileError } from '@blockferry/qemu';
+import { FileError, type Host } from '@blockferry/qemu';
 import { StepFailed } from '../model/errors.ts';
 import { writeJournal } from '../record/journal.ts';
 import { journalPlace } from '../run/context.ts';
@@ -16,14 +16,16 @@ export async function claimDestination(scene: Scene): Promise<void> {
   const { host } = context;
   const { source } = move.destination;
   if (host === undefined || source.kind !== 'file') return;
+  const like = await likeSource(scene, host);
   try {
-    await host.createExclusive(source.path, { mode: await modeOfSource(scene) });
+    await host.createExclusive(source.path, { mode: like.mode });
   } catch (error) {
     if (!(error instanceof FileError) || error.code !== 'EEXIST') throw error;
     throw new StepFailed('claim-destination', `${source.path} appeared meanwhile and is not ours`, {
       cause: error,
     });
   }
+  if (like.owner !== undefined) await giveTo(host, source.path, like.owner);
   const stat = await host.stat(source.path);
   if (stat === null)
     throw new StepFailed('claim-destination', `${source.path} vanished as soon as it was made`);
@@ -35,11 +37,47 @@ export async function claimDestination(scene: Scene): Promise<void> {
   });
 }
 
-/** The copy gets the source's mode; its owner is libvirt's to set while a domain uses it. */
-async function modeOfSource({ context, move }: Scene): Promise<number> {
+interface FileLook {
+  readonly mode: number;
+  /** Undefined: whoever makes it owns it. */
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+}
+
+/** The copy gets the source's mode, and the owner that the source has while no domain uses it. */
+async function likeSource({ move }: Scene, host: Host): Promise<FileLook> {
   const { source } = move.origin;
-  const stat = source.kind === 'file' ? await context.host?.stat(source.path) : undefined;
-  return (stat?.mode ?? 0o600) & 0o777;
+  if (source.kind !== 'file') return { mode: 0o600, owner: undefined };
+  const [stat, remembered, user] = await Promise.all([
+    host.stat(source.path),
+    rememberedOwner(host, source.path),
+    host.run(['id', '-u']),
+  ]);
+  if (stat === null) return { mode: 0o600, owner: undefined };
+  // Only root can give files away, and whoever is not root makes the copy as who they are.
+  return { mode: stat.mode & 0o777, owner: user.stdout.trim() === '0' ? (remembered ?? stat) : undefined };
+}
+
+/** Storage that knows no owners, or gives root no say (NFS), leaves it to libvirt. */
+async function giveTo(host: Host, path: string, owner: NonNullable<FileLook['owner']>): Promise<void> {
+  try {
+    await host.chown(path, owner.uid, owner.gid);
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+  }
+}
+
+/**
+ * While a domain uses a file libvirt owns it, and remembers the owner before in an attribute (remember_owner in
+ * qemu.conf). Where there is none, libvirt leaves owners alone (dynamic_ownership), or the file system has no
+ * attributes: then the owner of now is the best answer, for QEMU can open that file.
+ */
+async function rememberedOwner(host: Host, path: string): Promise<FileLook['owner']> {
+  const attribute = ['--only-values', '-n', 'trusted.libvirt.security.dac'];
+  const { stdout } = await host
+    .run(['getfattr', '--absolute-names', ...attribute, '--', path])
+    .catch(() => ({ stdout: '' })); // a host without that tool
+  const [, uid, gid] = /^\+(\d+):\+(\d+)/.exec(stdout) ?? [];
+  return uid === undefined || gid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) };
 }
 
 async function claimVolume(scene: Scene): Promise<void> {
