@@ -1,5 +1,5 @@
 // blockferry bandwidth: changes the limit of a copy while it runs.
-import { Refusal } from '@blockferry/engine';
+import { changeGoal, Refusal } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { parseRate } from '../arguments/size.ts';
 import { ExitCode } from '../exit-code.ts';
@@ -59,6 +59,7 @@ function runBandwidth(
       );
     }
     await handle.blockJobSetSpeed(move.disk, rate);
+    await changeGoal(context, move, { bandwidth: rate });
     const { name } = move.domain;
     show({ type: 'bandwidth', domain: name, disk: move.disk, bandwidth: rate }, () => {
       const limit = rate === 0n ? 'not limited' : `limited to ${formatRate(rate)}`;

@@ -23,7 +23,7 @@ export async function startCopy(scene: Scene, synchronousWrites: boolean): Promi
   memory.diverging = false;
   memory.freshVolume = false;
   const limits = {
-    ...(bandwidth !== undefined && { bandwidth }),
+    ...(bandwidth !== undefined && bandwidth > 0n && { bandwidth }),
     ...(granularity !== undefined && { granularity }),
     ...(bufSize !== undefined && { bufSize }),
   };

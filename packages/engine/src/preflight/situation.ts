@@ -72,6 +72,15 @@ export async function gather(
     );
   }
   const disk = findDisk(live, request.disk);
+  // libvirt has no block information on an empty drive.
+  if (disk.source === undefined) {
+    const facts = { disk: disk.target };
+    throw new Refusal(
+      'not-a-disk',
+      `${disk.target} of ${live.name} has no medium: only disks are moved`,
+      facts,
+    );
+  }
   const { domain } = definitions;
   const chain = host === undefined || disk.source === undefined ? undefined : await chainOf(host, disk);
   const [info, blockInfo, usage, backupRuns, checkpoints, snapshots, libVersion] = await Promise.all([

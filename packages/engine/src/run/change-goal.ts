@@ -2,6 +2,7 @@
 import { record } from '../act/record.ts';
 import { Refusal } from '../model/errors.ts';
 import type { Goal, MoveRecord } from '../model/record.ts';
+import type { BytesPerSecond } from '../model/units.ts';
 import { newMemory } from '../observe/memory.ts';
 import { observe } from '../observe/observe.ts';
 import type { Context } from './context.ts';
@@ -10,6 +11,8 @@ export interface Change {
   readonly goal?: Goal;
   /** Which image is the truth, where only a person can tell. */
   readonly use?: 'source' | 'destination';
+  /** Bytes a second, 0 for no limit: a copy that has to start again keeps to it. */
+  readonly bandwidth?: BytesPerSecond;
 }
 
 /**
@@ -31,7 +34,10 @@ export async function changeGoal(context: Context, move: MoveRecord, change: Cha
       `wait until blockferry status ${move.domain.name} says ready`,
     );
   }
-  const changed = { ...(observation.stored ?? move), ...change };
+  const { bandwidth, ...intent } = change;
+  const before = observation.stored ?? move;
+  const options = bandwidth === undefined ? before.options : { ...before.options, bandwidth };
+  const changed = { ...before, ...intent, options };
   await record({ context, observation, move: changed, memory, warn: () => {} });
   return changed;
 }

@@ -4,8 +4,9 @@ import { Refusal } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import { findDomain } from '../preflight/situation.ts';
-import { journalPathFor, readJournal } from '../record/journal.ts';
+import { type Journal, type JournalPlace, journalPathFor, readJournal } from '../record/journal.ts';
 import { readMetadata } from '../record/metadata.ts';
+import { RecordUnreadable } from '../record/serialise.ts';
 import type { Context } from './context.ts';
 
 /**
@@ -32,7 +33,7 @@ export async function findMoves(context: Context, name: string): Promise<MoveRec
     typeof uuid === 'string' ? uuid : name,
     context.host,
   )) {
-    note((await readJournal(place))?.record);
+    note((await readable(place))?.record);
   }
   if (uuid instanceof Refusal && found.size === 0) throw uuid;
   return [...found.values()];
@@ -51,10 +52,20 @@ async function inDomain(context: Context, connection: Connection, uuid: string):
     if (stored !== undefined) records.push(stored.record);
     const mirror = definitions?.live?.disk(disk)?.mirror?.source;
     if (stored !== undefined || mirror?.kind !== 'file' || context.host === undefined) continue;
-    const journal = await readJournal({ host: context.host, path: journalPathFor(mirror.path) });
+    const journal = await readable({ host: context.host, path: journalPathFor(mirror.path) });
     if (journal !== undefined) records.push(journal.record);
   }
   return records;
+}
+
+/** A journal of another version, or spoilt by a hand, hides no other move; `cleanup` says what is wrong with it. */
+async function readable(place: JournalPlace): Promise<Journal | undefined> {
+  try {
+    return await readJournal(place);
+  } catch (error) {
+    if (error instanceof RecordUnreadable) return undefined;
+    throw error;
+  }
 }
 
 /** The open moves of every domain of the connection, and of those that are gone. */
@@ -65,7 +76,7 @@ export async function findAllMoves(context: Context): Promise<MoveRecord[]> {
     for (const record of await inDomain(context, connection, domain.uuid)) found.set(record.id, record);
   }
   for (const place of await context.openMoves.journals(undefined, context.host)) {
-    const record = (await readJournal(place))?.record;
+    const record = (await readable(place))?.record;
     if (record !== undefined && !found.has(record.id)) found.set(record.id, record);
   }
   return [...found.values()];

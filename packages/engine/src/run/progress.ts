@@ -30,13 +30,13 @@ export class Progress {
     const written = stats.wr_bytes;
     if (typeof written === 'bigint')
       this.#guest = [...this.#guest.filter((s) => at - s.at <= RATE_WINDOW_MS), { at, written }];
-    const rate = rateOf(
-      this.#samples.filter((s) => at - s.at <= RATE_WINDOW_MS).map((s) => ({ at: s.at, value: s.cur })),
-    );
+    const window = this.#samples.filter((s) => at - s.at <= RATE_WINDOW_MS);
+    const rate = rateOf(window.map((s) => ({ at: s.at, value: s.cur })));
     const guestWriteRate = rateOf(this.#guest.map((s) => ({ at: s.at, value: s.written })));
+    // By how fast the rest shrinks: what the guest writes meanwhile has to be copied too, in whole clusters.
+    const shrinks = rateOf(window.map((s) => ({ at: s.at, value: s.cur - s.end })));
     const remaining = job.end - job.cur;
-    const net = rate === undefined ? undefined : rate - (guestWriteRate ?? 0n);
-    const etaMs = net !== undefined && net > 0n ? Number((remaining * 1000n) / net) : undefined;
+    const etaMs = shrinks !== undefined && shrinks > 0n ? Number((remaining * 1000n) / shrinks) : undefined;
     return { type: 'progress', copied: job.cur, total: job.end, rate, etaMs, guestWriteRate };
   }
 

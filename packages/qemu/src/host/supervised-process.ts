@@ -111,6 +111,7 @@ export class SupervisedProcess {
   }
 
   #finishSoon(): void {
+    if (this.#state === 'ended') return;
     this.#drain ??= setTimeout(() => this.#finish(), DRAIN_MS);
   }
 
