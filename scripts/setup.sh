@@ -94,8 +94,16 @@ npm_packages() {
   printf '%s\n' "$wanted" >"$stamp"
 }
 
+# bin/blockferry starts faster from a bundle, as long as it is newer than the sources.
+command_line() {
+  bundle=.cache/cli/dist/main.js
+  [ -f "$bundle" ] && [ -z "$(find packages apps/cli -name node_modules -prune -o -name '*.ts' -newer "$bundle" -print -quit)" ] && return 0
+  quietly scripts/node scripts/bundle-cli.ts
+}
+
 guest=yes
 debian_packages
 node_24
 npm_packages
+command_line
 [ "$guest" = no ] || sh testbed/guest/build.sh .cache/guest
