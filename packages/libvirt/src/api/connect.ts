@@ -5,6 +5,7 @@ import { EventRouter } from '../events/router.ts';
 import { connection as connectionProcedures } from '../procedures/connect.ts';
 import type { RpcConnection } from '../rpc/connection.ts';
 import { DEFAULT_TIMEOUT_MS, Deadline, withDeadline } from '../rpc/deadline.ts';
+import { JobLocks } from '../rpc/job-locks.ts';
 import { DEFAULT_KEEPALIVE, type KeepaliveOptions } from '../rpc/keepalive.ts';
 import { Lanes } from '../rpc/lanes.ts';
 import { openRpc } from '../rpc/opening.ts';
@@ -46,6 +47,7 @@ export async function connectOver(
   options: ConnectOptions = {},
 ): Promise<Connection> {
   const router = new EventRouter();
+  const jobLocks = new JobLocks();
   const keepalive = options.keepalive === false ? null : (options.keepalive ?? DEFAULT_KEEPALIVE);
   const readonly = options.readonly ?? false;
   const { name } = target;
@@ -55,7 +57,7 @@ export async function connectOver(
     extra: Partial<Parameters<typeof openRpc>[1]>,
   ): Promise<RpcConnection> => {
     const transport = await openTransport(open, deadline);
-    return await openRpc(transport, { name, readonly, keepalive, deadline, ...extra });
+    return await openRpc(transport, { name, readonly, keepalive, deadline, jobLocks, ...extra });
   };
   const first = await openLane(new Deadline(options, DEFAULT_TIMEOUT_MS), {
     onEvent: (frame) => router.receive(frame),

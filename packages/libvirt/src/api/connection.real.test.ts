@@ -154,7 +154,9 @@ describe('a domain whose QEMU is stuck', () => {
     process.kill(pid, 'SIGSTOP');
     try {
       // Four more than a server works on at once, on one domain that does not answer.
-      const stuck = Array.from({ length: 9 }, () => domain.blockStats('vda', { timeoutMs: null }));
+      const stuck = Promise.allSettled(
+        Array.from({ length: 9 }, () => domain.blockStats('vda', { timeoutMs: null })),
+      );
       expect(await connection.type()).toBe('QEMU');
       expect(await other.getXmlDesc()).toContain('<name>other</name>');
       expect(await other.blockJobInfo('vda')).toBeNull();
@@ -163,11 +165,49 @@ describe('a domain whose QEMU is stuck', () => {
       const late = domain.suspend({ timeoutMs: 50 });
       await expect(late).rejects.toMatchObject({ name: 'CallTimeout' });
       process.kill(pid, 'SIGCONT');
-      for (const stats of await Promise.all(stuck)) expect(stats).toHaveProperty('rd_bytes');
+      for (const outcome of await stuck) expect(outcome).toHaveProperty('value.rd_bytes');
     } finally {
       process.kill(pid, 'SIGCONT');
     }
     for (const each of [domain, other]) {
+      await each.destroy();
+      await each.undefine();
+    }
+  });
+});
+
+describe('many domains whose QEMUs are stuck', () => {
+  it('keep neither us nor virsh from the others, though we ask about all of them at once', async () => {
+    const other = (await makeDomain(host, connection, 'healthy')).domain;
+    const domains = [];
+    for (let i = 0; i < 6; i++) domains.push((await makeDomain(host, connection, `stuck${i}`)).domain);
+    const pids = await Promise.all(domains.map(({ name }) => host.qemuPid(name)));
+    const signal = (name: NodeJS.Signals) => {
+      for (const pid of pids) if (pid !== undefined) process.kill(pid, name);
+    };
+    signal('SIGSTOP');
+    const asked = Promise.allSettled(
+      domains.flatMap((domain) => [
+        domain.blockStats('vda', { timeoutMs: null }),
+        domain.blockInfo('vda', { timeoutMs: null }),
+        domain.blockJobInfo('vda', { timeoutMs: null }),
+        domain.blockJobAbort('vda'),
+      ]),
+    );
+    try {
+      // Until the calls have taken all the places there are.
+      await delay(500);
+      expect(await connection.type()).toBe('QEMU');
+      expect(await other.getXmlDesc()).toContain('healthy');
+      expect(await host.virsh('domblkinfo', 'healthy', 'vda')).toContain('Capacity');
+    } finally {
+      signal('SIGCONT');
+    }
+    const refused = (await asked).filter(({ status }) => status === 'rejected');
+    // No disk has a job to abort; all else was answered.
+    expect(refused).toHaveLength(domains.length);
+    expect(await other.blockStats('vda')).toHaveProperty('rd_bytes');
+    for (const each of [...domains, other]) {
       await each.destroy();
       await each.undefine();
     }

@@ -5,7 +5,7 @@ import { array, int32, intBool, optional, string, struct, uhyper, uint32 } from 
 import { domainRef, nothing, typedParams } from './types.ts';
 
 // Opening a destination that does not answer blocks these as long as it is silent.
-const long = { pace: 'long' } as const;
+const long = { pace: 'long', takesJob: true } as const;
 const dom = domainRef;
 const flags = uint32();
 /** A target dev ("vda"), a chain element ("vda[3]", where the call takes one) or the source's path. */

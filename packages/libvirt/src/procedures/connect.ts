@@ -1,7 +1,7 @@
 // Procedures of the connection itself: authentication, opening, what the host is and can.
 
 import { procedure } from '../rpc/procedure.ts';
-import { array, int32, intBool, optional, string, uhyper, uint32 } from '../xdr/schema.ts';
+import { array, int32, intBool, opaque, optional, string, uhyper, uint32 } from '../xdr/schema.ts';
 import { charArray } from '../xdr/special.ts';
 import { nothing } from './types.ts';
 
@@ -62,6 +62,14 @@ export const host = {
       cores: int32(),
       threads: int32(),
     },
+    instant,
+  ),
+  // Of ordinary priority, and never waits: whether it is answered shows whether the daemon has a worker to spare.
+  cpuMap: procedure(
+    'NODE_GET_CPU_MAP',
+    293,
+    { needMap: int32(), needOnline: int32(), flags: uint32() },
+    { map: opaque(2_048), online: uint32(), cpus: int32() },
     instant,
   ),
   freeMemory: procedure('NODE_GET_FREE_MEMORY', 102, nothing, { bytes: uhyper() }, instant),

@@ -6,7 +6,10 @@ import { uuid } from '../xdr/special.ts';
 import { domainRef, MAX_DOMAINS, MAX_STATS_PER_DOMAIN, nothing, typedParams } from './types.ts';
 
 const instant = { pace: 'instant' } as const;
+/** Looks at a domain, or stops its job, whoever holds the job lock. */
+const noJob = { takesJob: false } as const;
 const long = { pace: 'long' } as const;
+const longJob = { pace: 'long', takesJob: true } as const;
 /** May rightly take as long as the guest's memory takes to write. */
 const unbounded = { pace: 'long', hasDeadline: false } as const;
 const dom = domainRef;
@@ -29,7 +32,7 @@ export const definition = {
   define: procedure('DOMAIN_DEFINE_XML_FLAGS', 350, { xml: string(), flags }, { dom }),
   undefine: procedure('DOMAIN_UNDEFINE_FLAGS', 231, { dom, flags }, nothing),
   // Waits for a query job since libvirt 11.0; earlier it never waits.
-  xml: procedure('DOMAIN_GET_XML_DESC', 14, { dom, flags }, { xml: string() }),
+  xml: procedure('DOMAIN_GET_XML_DESC', 14, { dom, flags }, { xml: string() }, noJob),
   isPersistent: procedure('DOMAIN_IS_PERSISTENT', 151, { dom }, { persistent: intBool() }, instant),
   isUpdated: procedure('DOMAIN_IS_UPDATED', 202, { dom }, { updated: intBool() }, instant),
   autostart: procedure('DOMAIN_GET_AUTOSTART', 15, { dom }, { autostart: intBool() }, instant),
@@ -53,6 +56,7 @@ export const definition = {
     265,
     { dom, type: int32(), uri: optional(string()), flags },
     { metadata: string() },
+    noJob,
   ),
 };
 
@@ -87,9 +91,9 @@ export const run = {
 };
 
 export const devices = {
-  attach: procedure('DOMAIN_ATTACH_DEVICE_FLAGS', 160, { dom, xml: string(), flags }, nothing, long),
-  detach: procedure('DOMAIN_DETACH_DEVICE_FLAGS', 161, { dom, xml: string(), flags }, nothing, long),
-  update: procedure('DOMAIN_UPDATE_DEVICE_FLAGS', 174, { dom, xml: string(), flags }, nothing, long),
+  attach: procedure('DOMAIN_ATTACH_DEVICE_FLAGS', 160, { dom, xml: string(), flags }, nothing, longJob),
+  detach: procedure('DOMAIN_DETACH_DEVICE_FLAGS', 161, { dom, xml: string(), flags }, nothing, longJob),
+  update: procedure('DOMAIN_UPDATE_DEVICE_FLAGS', 174, { dom, xml: string(), flags }, nothing, longJob),
 };
 
 const statsRecord = struct({ dom: domainRef, params: typedParams(MAX_STATS_PER_DOMAIN) });
@@ -103,8 +107,8 @@ export const stats = {
     { records: array(statsRecord, MAX_DOMAINS) },
   ),
   job: procedure('DOMAIN_GET_JOB_STATS', 298, { dom, flags }, { type: int32(), params: typedParams(64) }),
-  abortJob: procedure('DOMAIN_ABORT_JOB', 164, { dom }, nothing),
-  abortJobFlags: procedure('DOMAIN_ABORT_JOB_FLAGS', 442, { dom, flags }, nothing),
+  abortJob: procedure('DOMAIN_ABORT_JOB', 164, { dom }, nothing, noJob),
+  abortJobFlags: procedure('DOMAIN_ABORT_JOB_FLAGS', 442, { dom, flags }, nothing, noJob),
 };
 
 const mountpoints = array(string(), 256);

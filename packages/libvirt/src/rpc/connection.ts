@@ -7,7 +7,9 @@ import type { Transport } from '../transport/transport.ts';
 import { XdrReader } from '../xdr/reader.ts';
 import { callSite, withCallSite } from './call-site.ts';
 import { type CallOptions, DEFAULT_TIMEOUT_MS, Deadline } from './deadline.ts';
+import { domainOf } from './domain-of.ts';
 import { encodeFrame, type Frame, FrameDecoder, FrameError, MessageStatus, MessageType } from './frame.ts';
+import { JobLocks } from './job-locks.ts';
 import { Keepalive, type KeepaliveOptions, KeepaliveProcedure } from './keepalive.ts';
 import { PendingCall } from './pending.ts';
 import { Places } from './places.ts';
@@ -23,8 +25,10 @@ const MAX_UNREAD_BYTES = 1_048_576;
 export interface RpcOptions {
   /** Takes an event frame; throws XdrError for a malformed one, which ends the connection. */
   readonly onEvent?: (frame: Frame) => void;
-  /** Keeps the last place for instant calls. Default true. */
+  /** Keeps places for quick calls, see places.ts. Default true. */
   readonly reserve?: boolean;
+  /** Shared by all connections to one daemon. */
+  readonly jobLocks?: JobLocks;
 }
 
 export interface RpcCallOptions extends CallOptions {
@@ -54,7 +58,7 @@ export class RpcConnection {
     this.#resolveClosed = resolve;
     this.#transport = transport;
     this.#onEvent = options.onEvent ?? (() => {});
-    this.#places = new Places(options.reserve ?? true);
+    this.#places = new Places(options.reserve ?? true, options.jobLocks ?? new JobLocks());
     transport.stream.on('data', (chunk: Buffer) => this.#receive(chunk));
     transport.stream.on('error', () => this.#finish('lost', ''));
     transport.stream.on('end', () => this.#finish('lost', ''));
@@ -73,6 +77,11 @@ export class RpcConnection {
   /** Calls in flight (given-up ones whose reply is still owed included) and in line. */
   get load(): number {
     return this.#places.load;
+  }
+
+  /** Calls in flight, given-up ones included. */
+  get inFlight(): number {
+    return this.#places.taken;
   }
 
   /**
@@ -146,7 +155,8 @@ export class RpcConnection {
         pace,
         deadline: options.deadline ?? new Deadline(options, hasDeadline ? DEFAULT_TIMEOUT_MS : null),
         leaveLineAfterMs: options.leaveLineAfterMs,
-        progress: () => this.#places.turns,
+        locks: procedure.takesJob ? domainOf(args) : undefined,
+        places: this.#places,
         send: () => void this.#transport.stream.write(bytes),
         deliver: (frame) => {
           try {
@@ -257,6 +267,7 @@ export class RpcConnection {
   #over(error: ConnectionClosed): void {
     this.#keepalive?.stop();
     this.#transport.close();
+    this.#places.abandon([...this.#pending.values()].filter((call) => call.isInFlight));
     for (const call of this.#pending.values()) call.fail(error);
     this.#pending.clear();
     for (const stream of this.#streams.values()) stream.fail(error);

@@ -3,7 +3,7 @@
 import { CallTimeout } from '../errors/connection.ts';
 import type { Deadline } from './deadline.ts';
 import type { Frame } from './frame.ts';
-import type { Candidate } from './places.ts';
+import type { Candidate, Places } from './places.ts';
 import type { Pace } from './procedure.ts';
 
 /** A call left a line that did not move for `leaveLineAfterMs`; it was not sent. Never leaves the RPC layer. */
@@ -17,8 +17,8 @@ interface PendingCallParts {
   readonly deadline: Deadline;
   /** Leave the line when nobody in it has moved on for so long. */
   readonly leaveLineAfterMs: number | undefined;
-  /** Counts the calls that have left their place to the next in line. */
-  readonly progress: () => number;
+  readonly locks: string | undefined;
+  readonly places: Places;
   /** Writes the call's frame to the transport. */
   readonly send: () => void;
   /** Handles the reply: resolves or rejects the caller. Throws when the reply is malformed. */
@@ -30,13 +30,16 @@ interface PendingCallParts {
 
 export class PendingCall implements Candidate {
   readonly pace: Pace;
+  readonly locks: string | undefined;
   readonly #parts: PendingCallParts;
   #state: 'in line' | 'sent' | 'settled' = 'in line';
+  #wasSent = false;
   #stopWatching: () => void = () => {};
   #lineTimer: NodeJS.Timeout | undefined;
 
   constructor(parts: PendingCallParts) {
     this.pace = parts.pace;
+    this.locks = parts.locks;
     this.#parts = parts;
   }
 
@@ -55,16 +58,23 @@ export class PendingCall implements Candidate {
 
   /** A line that moves is worth waiting in, however long; one that stands still is not. */
   #watchLine(afterMs: number): void {
-    const before = this.#parts.progress();
+    const { places } = this.#parts;
+    const before = places.turns;
     this.#lineTimer = setTimeout(() => {
-      if (this.#parts.progress() === before) this.#giveUp(new StillInLine());
+      if (places.turns === before && !places.isHeldByLock(this)) this.#giveUp(new StillInLine());
       else this.#watchLine(afterMs);
     }, afterMs);
+  }
+
+  /** Whether it takes a place: sent, and its reply still to come. */
+  get isInFlight(): boolean {
+    return this.#wasSent;
   }
 
   start(): void {
     clearTimeout(this.#lineTimer);
     this.#state = 'sent';
+    this.#wasSent = true;
     this.#parts.send();
   }
 

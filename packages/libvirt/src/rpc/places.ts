@@ -1,5 +1,6 @@
 // Who may use which of the few places a server gives a connection. No I/O and no clock in here.
 
+import type { JobLocks } from './job-locks.ts';
 import type { Pace } from './procedure.ts';
 
 /**
@@ -7,27 +8,36 @@ import type { Pace } from './procedure.ts';
  * a sixth call, and even our keepalive, would wait unread. Four leaves the server always reading.
  */
 export const PLACES = 4;
-/** One place is kept for calls that never wait, so that a stuck domain cannot keep us from looking. */
+/** One place is kept for calls that never wait, so that stuck domains cannot keep us from looking. */
 export const PLACES_FOR_WAITING = 3;
+/** And of those one for calls that look at a domain without its job lock. */
+export const PLACES_FOR_JOBS = 2;
 
 export interface Candidate {
   readonly pace: Pace;
+  /** The domain whose job lock the call waits for, if it does. */
+  readonly locks: string | undefined;
   /** Called once, synchronously, when the candidate gets a place. */
   start(): void;
 }
 
-/** First come, first served, within what the pace allows. */
+/** First come, first served, within what the pace and the job locks allow. */
 export class Places {
   readonly #reserve: boolean;
-  #instantQueue: Candidate[] = [];
-  #waitingQueue: Candidate[] = [];
+  readonly #jobLocks: JobLocks;
+  readonly #instantQueue: Candidate[] = [];
+  readonly #waitingQueue: Candidate[] = [];
+  readonly #close: () => void;
   #taken = 0;
   #takenByWaiting = 0;
+  #takenByJobs = 0;
   #turns = 0;
 
-  /** `reserve` keeps the last place for instant calls; a connection that carries only long calls needs none. */
-  constructor(reserve: boolean) {
+  /** `reserve` keeps places as the constants say; a connection that carries only slow calls needs none. */
+  constructor(reserve: boolean, jobLocks: JobLocks) {
     this.#reserve = reserve;
+    this.#jobLocks = jobLocks;
+    this.#close = jobLocks.onGivenBack(() => this.#admit());
   }
 
   /** Places in use plus calls in line. */
@@ -35,9 +45,19 @@ export class Places {
     return this.#taken + this.#instantQueue.length + this.#waitingQueue.length;
   }
 
+  /** Places in use. */
+  get taken(): number {
+    return this.#taken;
+  }
+
   /** How many calls that may wait have given their place back: whether the line of those moves. */
   get turns(): number {
     return this.#turns;
+  }
+
+  /** Whether it is its domain's job lock that keeps the candidate in line: another lane would not help it. */
+  isHeldByLock({ locks }: Candidate): boolean {
+    return locks !== undefined && this.#jobLocks.isFull(locks);
   }
 
   enter(candidate: Candidate): void {
@@ -55,29 +75,45 @@ export class Places {
   }
 
   /** Gives back the place of a candidate that had started. */
-  release(candidate: Candidate): void {
+  release({ pace, locks }: Candidate): void {
     this.#taken--;
-    if (candidate.pace !== 'instant') {
+    if (pace !== 'instant') {
       this.#takenByWaiting--;
       this.#turns++;
+    }
+    if (locks !== undefined) {
+      this.#takenByJobs--;
+      this.#jobLocks.giveBack(locks);
     }
     this.#admit();
   }
 
+  /** The connection is over: nobody starts any more. The locks of what was in flight are free. */
+  abandon(inFlight: Iterable<Candidate>): void {
+    this.#close();
+    for (const { locks } of inFlight) if (locks !== undefined) this.#jobLocks.giveBack(locks);
+  }
+
   #admit(): void {
     while (this.#taken < PLACES) {
-      const next = this.#nextInLine();
+      const next = this.#instantQueue.shift() ?? this.#nextWaiting();
       if (next === undefined) return;
       this.#taken++;
       if (next.pace !== 'instant') this.#takenByWaiting++;
+      if (next.locks !== undefined) {
+        this.#takenByJobs++;
+        this.#jobLocks.take(next.locks);
+      }
       next.start();
     }
   }
 
-  #nextInLine(): Candidate | undefined {
-    const allowed = this.#reserve ? PLACES_FOR_WAITING : PLACES;
-    return (
-      this.#instantQueue.shift() ?? (this.#takenByWaiting < allowed ? this.#waitingQueue.shift() : undefined)
+  #nextWaiting(): Candidate | undefined {
+    if (this.#reserve && this.#takenByWaiting >= PLACES_FOR_WAITING) return undefined;
+    const jobs = !this.#reserve || this.#takenByJobs < PLACES_FOR_JOBS;
+    const at = this.#waitingQueue.findIndex(
+      (each) => each.locks === undefined || (jobs && !this.isHeldByLock(each)),
     );
+    return at === -1 ? undefined : this.#waitingQueue.splice(at, 1)[0];
   }
 }

@@ -24,6 +24,8 @@ export interface Procedure<A, R> {
   readonly pace: Pace;
   /** False for calls that may rightly take hours: they get no default deadline. */
   readonly hasDeadline: boolean;
+  /** Whether it waits for the job lock of the domain it is about (job-locks.ts). */
+  readonly takesJob: boolean;
 }
 
 type Fields = Readonly<Record<string, { read(reader: XdrReader): unknown }>>;
@@ -33,6 +35,7 @@ export interface ProcedureTraits {
   readonly program?: number;
   readonly pace?: Pace;
   readonly hasDeadline?: boolean;
+  readonly takesJob?: boolean;
 }
 
 /** Declares a procedure. `procedure('DOMAIN_GET_STATE', 212, { dom, flags: uint32() }, { state: int32(), … })` */
@@ -43,6 +46,11 @@ export function procedure<const A extends Fields, const R extends Fields>(
   result: R,
   traits: ProcedureTraits = {},
 ): Procedure<Value<A>, Value<R>> {
-  const { program = Program.REMOTE, pace = 'waits', hasDeadline = true } = traits;
-  return { program, number, name, args: struct(args), result: struct(result), pace, hasDeadline };
+  const {
+    program = Program.REMOTE,
+    pace = 'waits',
+    hasDeadline = true,
+    takesJob = pace === 'waits',
+  } = traits;
+  return { program, number, name, args: struct(args), result: struct(result), pace, hasDeadline, takesJob };
 }
