@@ -1,7 +1,7 @@
 // An sshd to throw away, inside a testbed host, so that who logs in finds that host's libvirtd.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { freePort } from '../faults/nbd-server.ts';
@@ -15,6 +15,10 @@ export type Sshd = {
   readonly keyfile: string;
   /** A key it does not know. */
   readonly strangeKeyfile: string;
+  /** An ssh that takes its host key and remembers nothing of it. */
+  readonly command: string;
+  /** Kills every session that is open now, and says how many; it takes new ones. */
+  readonly dropSessions: () => Promise<number>;
   readonly stop: () => Promise<void>;
 };
 
@@ -26,6 +30,16 @@ export async function startSshd(host: LibvirtHost): Promise<Sshd> {
   for (const name of ['host', 'client', 'strange']) {
     await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', file(name)]);
   }
+  const command = file('ssh');
+  const trusting = [
+    '-o',
+    'UserKnownHostsFile=/dev/null',
+    '-o',
+    'StrictHostKeyChecking=no',
+    '-o',
+    'LogLevel=ERROR',
+  ];
+  await writeFile(command, `#!/bin/sh\nexec ssh ${trusting.join(' ')} "$@"\n`, { mode: 0o755 });
   const port = await freePort();
   await writeFile(file('config'), configuration(port, file));
   await host.inNamespace(['mkdir', '-p', '/run/sshd']);
@@ -43,7 +57,14 @@ export async function startSshd(host: LibvirtHost): Promise<Sshd> {
     if (sshd.exitCode !== null) throw new Error(`sshd ended: ${said()}`);
     return answers(port);
   });
-  return { port, keyfile: file('client'), strangeKeyfile: file('strange'), stop: () => stop(sshd) };
+  return {
+    port,
+    keyfile: file('client'),
+    strangeKeyfile: file('strange'),
+    command,
+    dropSessions: () => killChildren(sshd),
+    stop: () => stop(sshd),
+  };
 }
 
 function configuration(port: number, file: (name: string) => string): string {
@@ -79,6 +100,22 @@ function answers(port: number): Promise<true | undefined> {
       resolve(true);
     });
   });
+}
+
+/** nsenter, which is what we started, has the listening sshd as its child, and that one a process for each session. */
+async function killChildren(sshd: ChildProcess): Promise<number> {
+  const listeners = await childrenOf(sshd.pid ?? 0);
+  const sessions = (await Promise.all(listeners.map(childrenOf))).flat();
+  for (const session of sessions) process.kill(session, 'SIGKILL');
+  return sessions.length;
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return children
+    .split(' ')
+    .filter((child) => child !== '')
+    .map(Number);
 }
 
 async function stop(sshd: ChildProcess): Promise<void> {

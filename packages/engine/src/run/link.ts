@@ -7,6 +7,7 @@ import {
   type Domain,
   TransportFailed,
 } from '@blockferry/libvirt';
+import { HostError } from '@blockferry/qemu';
 import type { Millis } from '../model/units.ts';
 
 const FIRST_PAUSE_MS = 100;
@@ -54,6 +55,11 @@ export class Link {
   async close(): Promise<void> {
     await this.#connection?.close();
   }
+}
+
+/** Is it the way to the machine that failed, under a tool or a file operation? Then nothing is known of that: look again. */
+export function isHostLost(error: unknown): boolean {
+  return error instanceof HostError && error.code === 'unreachable';
 }
 
 /** Is it the connection that failed, and not the call? Then nothing is known of the call: look again. */

@@ -11,15 +11,15 @@ import { type Observation, observe } from '../observe/observe.ts';
 import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
 import { diagnoseFailure } from './diagnose.ts';
-import { isLinkLost } from './link.ts';
+import { isHostLost, isLinkLost } from './link.ts';
 import { Progress, progressAt } from './progress.ts';
 import type { Report } from './report.ts';
 import { Watch } from './watch.ts';
 
 /** The slow poll that catches what events missed, and the pace of progress reports. */
 const POLL_MS = 500;
-/** How long a daemon may be away before the move stops waiting for it; it stays resumable. */
-const DAEMON_PATIENCE_MS = 60_000;
+/** How long a daemon, or the way to its machine, may be away before the move stops waiting; it stays resumable. */
+const AWAY_PATIENCE_MS = 60_000;
 
 export interface RunOptions {
   readonly signal: AbortSignal;
@@ -64,6 +64,7 @@ class Run {
   #pivotOrderedAt: number | undefined;
   #cutoverMs: Millis | undefined;
   #shown = '';
+  #hostAwaySince: number | undefined;
 
   constructor(context: Context, move: MoveRecord, options: RunOptions) {
     this.#context = context;
@@ -77,6 +78,7 @@ class Run {
       if (this.#options.signal.aborted) return this.#ended({ kind: 'stopped' });
       try {
         const ended = await this.#turn();
+        this.#hostAwaySince = undefined;
         if (ended !== undefined) return this.#ended(ended);
       } catch (error) {
         await this.#overcome(error);
@@ -202,7 +204,14 @@ class Run {
         code: 'daemon-away',
         message: `${messageOf(error)}; waiting for libvirtd`,
       });
-      await this.#context.link.reconnect(DAEMON_PATIENCE_MS, signal);
+      await this.#context.link.reconnect(AWAY_PATIENCE_MS, signal);
+      return;
+    }
+    if (isHostLost(error)) {
+      this.#hostAwaySince ??= performance.now();
+      if (performance.now() - this.#hostAwaySince > AWAY_PATIENCE_MS) throw error;
+      this.#warn('host-away', `${messageOf(error)}; trying again`);
+      await this.#bell.wait(POLL_MS, signal);
       return;
     }
     if (meansLookAgain(error)) {
@@ -233,6 +242,9 @@ class Run {
 /** Nothing is known of what was asked for, or libvirt was busy: only another look can tell. */
 function meansLookAgain(error: unknown): boolean {
   return (
-    isLinkLost(error) || isLibvirtError(error, ErrorCode.OPERATION_TIMEOUT) || error instanceof CallTimeout
+    isLinkLost(error) ||
+    isHostLost(error) ||
+    isLibvirtError(error, ErrorCode.OPERATION_TIMEOUT) ||
+    error instanceof CallTimeout
   );
 }
