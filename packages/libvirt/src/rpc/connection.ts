@@ -4,18 +4,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ClosedWhy, ConnectionClosed } from '../errors/connection.ts';
 import { LibvirtError } from '../errors/libvirt-error.ts';
 import type { Transport } from '../transport/transport.ts';
-import { XdrReader } from '../xdr/reader.ts';
 import { callSite, withCallSite } from './call-site.ts';
 import { type CallOptions, DEFAULT_TIMEOUT_MS, Deadline } from './deadline.ts';
 import { domainOf } from './domain-of.ts';
-import { encodeFrame, type Frame, FrameDecoder, FrameError, MessageStatus, MessageType } from './frame.ts';
+import { encodeFrame, type Frame, FrameDecoder, FrameError, MessageType } from './frame.ts';
 import { JobLocks } from './job-locks.ts';
 import { Keepalive, type KeepaliveOptions, KeepaliveProcedure } from './keepalive.ts';
 import { PendingCall } from './pending.ts';
 import { Places } from './places.ts';
 import { type Procedure, Program } from './procedure.ts';
+import { encodeCall, readReply } from './reply.ts';
 import { RpcStream } from './stream.ts';
-import { wireError } from './wire-error.ts';
 
 /** How long a lost connection waits for its transport's own words (ssh's stderr) before it is reported. */
 const LAST_WORDS_MS = 1_000;
@@ -147,28 +146,20 @@ export class RpcConnection {
     return new Promise((resolve, reject) => {
       const fail = (error: unknown) => reject(withCallSite(error, made));
       const serial = this.#nextSerial();
-      const { program, number, name, pace, hasDeadline } = procedure;
-      const header = { program, version: 1, procedure: number, type: MessageType.CALL, serial, status: 0 };
-      const bytes = encodeFrame(header, (writer) => procedure.args.write(writer, args));
+      const bytes = encodeCall(procedure, args, serial);
       const call = new PendingCall({
-        name,
-        pace,
-        deadline: options.deadline ?? new Deadline(options, hasDeadline ? DEFAULT_TIMEOUT_MS : null),
+        name: procedure.name,
+        pace: procedure.pace,
+        deadline:
+          options.deadline ?? new Deadline(options, procedure.hasDeadline ? DEFAULT_TIMEOUT_MS : null),
         leaveLineAfterMs: options.leaveLineAfterMs,
         locks: procedure.takesJob ? domainOf(args) : undefined,
         places: this.#places,
         send: () => void this.#transport.stream.write(bytes),
         deliver: (frame) => {
-          try {
-            resolve(onReply(readReply(procedure, frame), serial));
-          } catch (error) {
-            if (error instanceof LibvirtError) fail(error);
-            else {
-              // A malformed reply ends the connection, and this call with it, like every other.
-              void this.closed.then(reject);
-              throw error;
-            }
-          }
+          const reply = readReply(procedure, frame);
+          if (reply instanceof LibvirtError) fail(reply);
+          else resolve(onReply(reply.result, serial));
         },
         reject: fail,
         abandoned: (abandoned, sent) => {
@@ -232,9 +223,10 @@ export class RpcConnection {
   #reply(frame: Frame): void {
     const call = this.#pending.get(frame.serial);
     if (call === undefined) throw new FrameError(`a reply to serial ${frame.serial}, which nobody asked`);
+    // A malformed reply throws before the call is forgotten: it ends with the connection, like every other.
+    call.reply(frame);
     this.#pending.delete(frame.serial);
     this.#places.release(call);
-    call.reply(frame);
   }
 
   #keepaliveFrame(frame: Frame): void {
@@ -274,20 +266,4 @@ export class RpcConnection {
     this.#streams.clear();
     this.#resolveClosed(error);
   }
-}
-
-function readReply<A, R>(procedure: Procedure<A, R>, frame: Frame): R {
-  if (frame.program !== procedure.program || frame.procedure !== procedure.number) {
-    throw new FrameError(`${procedure.name} was answered by procedure ${frame.procedure}`);
-  }
-  const reader = new XdrReader(frame.payload);
-  if (frame.status === MessageStatus.ERROR) {
-    const facts = wireError.read(reader);
-    reader.end();
-    throw new LibvirtError(procedure.name, facts);
-  }
-  if (frame.status !== MessageStatus.OK) throw new FrameError(`a reply with status ${frame.status}`);
-  const result = procedure.result.read(reader);
-  reader.end();
-  return result;
 }

@@ -81,8 +81,8 @@ export class PendingCall implements Candidate {
   /** The reply came. One that nobody waits for any more is dropped unread. */
   reply(frame: Frame): void {
     if (this.#state === 'settled') return;
-    this.#settle();
     this.#parts.deliver(frame);
+    this.#settle();
   }
 
   /** The connection is over. */
