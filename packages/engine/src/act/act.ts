@@ -44,6 +44,9 @@ export async function act(
 /** What a step changes in the record itself. */
 function afterStep(move: MoveRecord, step: Step): MoveRecord {
   if (step.name === 'record' && step.reason !== undefined) return { ...move, reason: step.reason };
+  if (step.name === 'claim-destination' && move.ownership.kind === 'volume') {
+    return { ...move, ownership: { ...move.ownership, claimed: true } };
+  }
   if (step.name === 'restart-synchronously') {
     return { ...move, options: { ...move.options, synchronousWrites: true } };
   }

@@ -1,10 +1,12 @@
 // Takes the destination's name before QEMU sees it, so that whose file it is never is a question.
-import { volumeXml } from '@blockferry/libvirt';
+import { LibvirtError, volumeXml } from '@blockferry/libvirt';
 import { FileError, type Host } from '@blockferry/qemu';
-import { StepFailed } from '../model/errors.ts';
+import { messageOf, StepFailed } from '../model/errors.ts';
+import type { Ownership } from '../model/record.ts';
 import { writeJournal } from '../record/journal.ts';
 import { journalPlace } from '../run/context.ts';
 import type { Scene } from './act.ts';
+import { record } from './record.ts';
 
 /**
  * Makes an empty file (libvirt accepts one, and fills the same inode) and notes its identity in the journal; or
@@ -12,7 +14,7 @@ import type { Scene } from './act.ts';
  */
 export async function claimDestination(scene: Scene): Promise<void> {
   const { context, move, observation, memory } = scene;
-  if (move.ownership.kind === 'volume') return claimVolume(scene);
+  if (move.ownership.kind === 'volume') return claimVolume(scene, move.ownership);
   const { host } = context;
   const { source } = move.destination;
   if (host === undefined || source.kind !== 'file') return;
@@ -80,14 +82,23 @@ async function rememberedOwner(host: Host, path: string): Promise<FileLook['owne
   return uid === undefined || gid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) };
 }
 
-async function claimVolume(scene: Scene): Promise<void> {
+/** The claim stands in the record before the volume is made, and is taken back if somebody else made it first. */
+async function claimVolume(scene: Scene, ownership: Ownership & { kind: 'volume' }): Promise<void> {
   const { context, move, memory } = scene;
-  if (move.ownership.kind !== 'volume') return;
+  const { pool: poolName, volume, capacity, backing } = ownership;
   const connection = await context.link.connection();
-  const pool = await connection.lookupStoragePoolByName(move.ownership.pool);
-  const { volume, capacity, backing } = move.ownership;
+  const pool = await connection.lookupStoragePoolByName(poolName);
   const { source, format } = move.destination;
   const sparse = source.kind === 'file';
-  await pool.createVolumeXml(volumeXml({ name: volume, capacity, format, backing, sparse }));
+  await record(scene);
+  try {
+    await pool.createVolumeXml(volumeXml({ name: volume, capacity, format, backing, sparse }));
+  } catch (error) {
+    if (!(error instanceof LibvirtError)) throw error;
+    const { claimed: _, ...unclaimed } = ownership;
+    await record({ ...scene, move: { ...move, ownership: unclaimed } });
+    const why = `the volume ${volume} cannot be made in the pool ${poolName}: ${messageOf(error)}`;
+    throw new StepFailed('claim-destination', why, { cause: error });
+  }
   memory.freshVolume = true;
 }

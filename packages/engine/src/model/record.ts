@@ -47,6 +47,8 @@ export type Ownership =
       readonly volume: string;
       readonly capacity: Bytes;
       readonly backing?: { readonly path: string; readonly format: string };
+      /** Written just before we make it, where there was none: without it, a volume of that name is not ours. */
+      readonly claimed?: true;
     }
   /** Existed before (block device, NBD export, --reuse-external): never removed. */
   | { readonly kind: 'reused' };

@@ -1,6 +1,6 @@
 // Looks at the destination itself: is it there, is it the one we made, does it answer?
 import { type Connection, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
-import { probeDestination } from '@blockferry/qemu';
+import { type FileStat, probeDestination } from '@blockferry/qemu';
 import type { MoveRecord } from '../model/record.ts';
 import type { Job, World } from '../model/world.ts';
 import type { Journal } from '../record/journal.ts';
@@ -22,16 +22,9 @@ export async function lookAtDestination(
 ): Promise<World['destination']> {
   // While it copies, QEMU has it open and nothing is decided by its name.
   if (job.kind === 'ours' && job.state !== 'ready') return 'unknown';
-  if (move.ownership.kind === 'volume') return lookAtVolume(connection, move, memory);
-  const { source } = move.destination;
-  if (source.kind !== 'file' || context.host === undefined) return 'unknown';
-  const stat = await context.host
-    .stat(source.path, { timeoutMs: ANSWER_WITHIN_MS })
-    .catch((error: unknown) => {
-      if (isHang(error)) return 'hangs' as const;
-      throw error;
-    });
-  if (stat === 'hangs') return 'unknown';
+  if (move.ownership.kind === 'volume') return lookAtVolume(context, connection, move, memory);
+  const stat = await fileOf(context, move);
+  if (stat === 'unknown') return 'unknown';
   if (stat === null) return 'absent';
   const claimed = journal?.claimed;
   if (claimed === undefined) {
@@ -43,7 +36,18 @@ export async function lookAtDestination(
   return stat.size === 0n ? 'claimed' : 'ours';
 }
 
+/** What stands at the destination's path; `unknown` where it is no file, or cannot be looked at. */
+async function fileOf({ host }: Context, { destination }: MoveRecord): Promise<FileStat | null | 'unknown'> {
+  const { source } = destination;
+  if (source.kind !== 'file' || host === undefined) return 'unknown';
+  return host.stat(source.path, { timeoutMs: ANSWER_WITHIN_MS }).catch((error: unknown) => {
+    if (isHang(error)) return 'unknown' as const;
+    throw error;
+  });
+}
+
 async function lookAtVolume(
+  context: Context,
   connection: Connection,
   move: MoveRecord,
   memory: Memory,
@@ -52,6 +56,9 @@ async function lookAtVolume(
   try {
     const pool = await connection.lookupStoragePoolByName(move.ownership.pool);
     await pool.lookupVolumeByName(move.ownership.volume);
+    if (move.ownership.claimed === undefined) return 'foreign';
+    // libvirt does not notice when the file of a volume is deleted.
+    if ((await fileOf(context, move)) === null) return 'absent';
     return memory.freshVolume ? 'claimed' : 'ours';
   } catch (error) {
     if (isLibvirtError(error, ErrorCode.NO_STORAGE_VOL)) return 'absent';

@@ -1,5 +1,5 @@
 // Volumes of libvirt pools as destinations, and destinations that exist already: reused images and disk XML.
-import { stat, writeFile } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileAt, type MovingGuest, run, startLibvirtHost, startMovingGuest } from '@blockferry/testbed';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -62,6 +62,26 @@ describe('a volume of a pool', () => {
     expect((await vm.mover.change(vm.name, { goal: 'abort' })).ending).toMatchObject({ kind: 'back' });
     expect(await volumeNames()).not.toContain('undone.qcow2');
     await vm.move(ask, fileAt(join(volumes, 'undone.qcow2')));
+  });
+
+  test('a volume that somebody else makes in the meantime is not touched, and abort leaves it', async () => {
+    const name = 'contended.qcow2';
+    const ask = { domain: vm.name, disk: 'vda', destination: `pool:pool/${name}` };
+    const { move } = await vm.mover.plan(ask);
+    await vm.host.virsh('vol-create-as', 'pool', name, '1M', '--format', 'raw');
+    const { ino, mtimeMs } = await stat(join(volumes, name));
+    expect((await vm.mover.run(move)).ending).toEqual({ kind: 'interrupted', why: 'destination-taken' });
+    expect((await vm.mover.change(vm.name, { goal: 'abort' })).ending.kind).toBe('back');
+    expect(await stat(join(volumes, name))).toMatchObject({ ino, mtimeMs });
+  });
+
+  test('a volume whose file was deleted behind libvirt’s back is not pivoted onto', async () => {
+    const ask = { domain: vm.name, disk: 'vda', destination: 'pool:pool/deleted.qcow2' };
+    expect((await vm.mover.move({ ...ask, hold: true })).ending).toEqual({ kind: 'ready' });
+    await rm(join(volumes, 'deleted.qcow2'));
+    const { ending } = await vm.mover.change(vm.name, { goal: 'pivot' });
+    expect(ending).toEqual({ kind: 'back', why: expect.stringContaining('deleted') });
+    await vm.host.virsh('pool-refresh', 'pool');
   });
 
   test('a volume that is there is refused, a file libvirt has not seen, and a pool that does not run', async () => {
