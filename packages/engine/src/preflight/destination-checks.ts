@@ -8,7 +8,7 @@ import { usesOf } from '../observe/usage.ts';
 import { journalPathFor } from '../record/journal.ts';
 import { toOpenableImage } from '../storage/tls-credentials.ts';
 import type { Destination } from './destination.ts';
-import { ANSWER_WITHIN_MS, answered, lookAt, mustServe, silent } from './look.ts';
+import { ANSWER_WITHIN_MS, answered, lookAt, mustKnowDirectIo, mustServe, silent } from './look.ts';
 import { mustBeReachable } from './reach.ts';
 import type { MoveRequest } from './request.ts';
 import { checkReused, mustNotBeBlind } from './reused-checks.ts';
@@ -38,12 +38,12 @@ export async function checkDestination(
   await mustBeReachable(host, situation.live, destination.image.source);
   if (destination.ownership.kind !== 'reused') {
     await checkSpace(host, situation, request, destination);
-    await checkAnswers(host, destination, name);
+    await checkAnswers(host, situation, destination, name);
     return destination;
   }
   if (destination.image.source.kind === 'block') await mustBeIdle(host, destination.image.source.path);
   const fitting = await checkReused(host, situation, request, destination, name);
-  await checkAnswers(host, destination, name);
+  await checkAnswers(host, situation, destination, name);
   return fitting;
 }
 
@@ -162,8 +162,10 @@ async function checkSpace(
   if (image.source.kind !== 'file') return;
   const need = bytesToCopy(situation, scope);
   const directory = dirname(image.source.path);
-  const { available } = await answered(directory, host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS }));
-  if (need <= available) return;
+  const space = await answered(directory, host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS }));
+  const { available, total } = space;
+  // Some file systems do not tell (ramfs).
+  if (need <= available || total === 0n) return;
   throw new Refusal(
     'destination-too-small',
     `the copy needs ${need} bytes, and ${directory} has ${available} free`,
@@ -173,11 +175,20 @@ async function checkSpace(
 }
 
 /** Does it not only show itself, but serve? */
-async function checkAnswers(host: Host, { image, ownership }: Destination, name: string): Promise<void> {
+async function checkAnswers(
+  host: Host,
+  { disk }: Situation,
+  { image, ownership }: Destination,
+  name: string,
+): Promise<void> {
   const path = pathOf(image.source);
+  const { cache } = disk.driver;
   // A device that libvirt has yet to make is not there to be asked.
   if (path !== undefined && !(ownership.kind === 'volume' && image.source.kind === 'block')) {
-    return mustServe(host, path);
+    await mustServe(host, path);
+    const direct = cache === 'none' || cache === 'directsync';
+    if (direct && image.source.kind === 'file') await mustKnowDirectIo(host, path, cache);
+    return;
   }
   if (ownership.kind !== 'reused') return;
   const probe = await probeDestination(host, await toOpenableImage(host, image), ANSWER_WITHIN_MS);

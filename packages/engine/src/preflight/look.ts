@@ -1,5 +1,6 @@
 // Looks at storage from preflight: with a deadline, and storage that misses it is refused, for QEMU would wait too.
-import { dirname } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { dirname, join } from 'node:path';
 import type { FileStat, Host } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../model/errors.ts';
 import { isHang } from '../observe/hang.ts';
@@ -45,6 +46,28 @@ export async function mustServe(host: Host, path: string): Promise<void> {
   if (probe.ok) return;
   if (probe.why === 'hang') throw silent(path, probe.detail);
   throw new Refusal('destination-unusable', `${path} cannot be used: ${probe.detail}`, { path });
+}
+
+// The file has no name any more when it is opened again: nothing is left, whatever happens.
+const OPEN_DIRECTLY = `
+exec 3> "$1" && rm -f -- "$1" && dd if=/dev/zero of=/dev/fd/3 oflag=direct bs=4096 count=1 status=none`;
+
+/**
+ * The copy is opened with the source's cache mode, which libvirt keeps; `none` and `directsync` need direct I/O.
+ *
+ * @throws Refusal `no-direct-io`
+ */
+export async function mustKnowDirectIo(host: Host, path: string, cache: string): Promise<void> {
+  const probe = join(dirname(path), `.blockferry-${randomBytes(8).toString('hex')}.probe`);
+  const argv = ['sh', '-c', OPEN_DIRECTLY, 'sh', probe];
+  const { code, stderr } = await answered(path, host.run(argv, { timeoutMs: ANSWER_WITHIN_MS }));
+  if (code === 0 || !/Invalid argument/.test(stderr)) return;
+  throw new Refusal(
+    'no-direct-io',
+    `the disk has cache mode ${cache}, and the storage of ${path} knows no direct I/O`,
+    { cache },
+    'choose other storage, or change the mode: virsh edit, and a restart of the domain',
+  );
 }
 
 export function silent(name: string, detail: string): Refusal {

@@ -1,6 +1,6 @@
 // What preflight refuses, with everything left exactly as it was: definitions, jobs, files, the times of directories.
 // The command line's test of refusals has those that can be asked for with a few words; here are the others.
-import { access, copyFile, link, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { access, copyFile, link, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import {
@@ -49,7 +49,8 @@ async function create(name: string, ...more: readonly string[]): Promise<void> {
 const over = (base: string, format = 'qcow2') => ['-u', '-b', at(base), '-F', format];
 
 async function makeImages(): Promise<void> {
-  for (const name of ['base', 'single', 'passing', 'off-base', 'volume']) await create(`${name}.qcow2`);
+  for (const name of ['base', 'single', 'passing', 'off-base', 'volume', 'direct'])
+    await create(`${name}.qcow2`);
   await create('top.qcow2', ...over('base.qcow2'));
   await create('off.qcow2', ...over('off-base.qcow2'));
   const secret = ['--object', 'secret,id=key,data=open sesame'];
@@ -81,12 +82,15 @@ async function makeDomains(): Promise<void> {
       qcow2('vdd', 'plain-over-locked.qcow2', below),
       qcow2('vde', 'passing.qcow2', '<transient/>'),
       { target: 'vdf', format: 'qcow2', type: 'volume', xml: volume },
+      { ...qcow2('vdg', 'direct.qcow2'), driver: { cache: 'none' } },
     ],
   });
   await startIdle(host, { name: 'off', disks: [qcow2('vda', 'off.qcow2')], as: 'off' });
 }
 
 async function makeDestinations(): Promise<void> {
+  await mkdir(at('ram'));
+  await run(['mount', '-t', 'ramfs', 'ramfs', at('ram')]);
   // Nodes of our own; libvirt would unlink the one and hang on another.
   await run(['mknod', at('character'), 'c', '1', '3']);
   await new Promise<void>((resolve) => server.listen(at('socket'), resolve));
@@ -273,4 +277,10 @@ test.each<[string, string, () => Partial<Ask>]>([
   expect(refusal).toMatchObject({ code });
   expect(await footprint(connection, host.imagesDir)).toEqual(before);
   for (const { stateDirectory } of [mover, blind]) await expect(access(stateDirectory)).rejects.toThrow();
+});
+
+test('no-direct-io: storage that cannot do what the cache mode asks for; the try leaves no file', async () => {
+  const refusal = await mover.refusal({ domain: 'vm', disk: 'vdg', destination: at('ram/x.qcow2') });
+  expect(refusal).toMatchObject({ code: 'no-direct-io' });
+  expect(await readdir(at('ram'))).toEqual([]);
 });
