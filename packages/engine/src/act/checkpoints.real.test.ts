@@ -76,6 +76,21 @@ test.each(['shallow', 'flatten'] as const)('%s', async (scope) => {
   await removeIdle(host, 'vm');
 });
 
+test('bitmaps of other programs: their loss in a raw image is spoken of', async () => {
+  await create('marked.qcow2');
+  await run(['qemu-img', 'bitmap', '--add', at('marked.qcow2'), 'theirs']);
+  await startIdle(host, {
+    name: 'vm',
+    disks: [{ target: 'vda', path: at('marked.qcow2'), format: 'qcow2' }],
+  });
+  const ask = { domain: 'vm', disk: 'vda', destination: at('unmarked') };
+  const codes = async (format: string) =>
+    (await mover.plan({ ...ask, format })).warnings.map(({ code }) => code);
+  expect(await codes('raw')).toEqual(['bitmaps-lost']);
+  expect(await codes('qcow2')).toEqual([]);
+  await removeIdle(host, 'vm');
+});
+
 test('at the next boot too', async () => {
   await create('boot.qcow2');
   await startIdle(host, { name: 'vm', disks: [{ target: 'vda', path: at('boot.qcow2'), format: 'qcow2' }] });

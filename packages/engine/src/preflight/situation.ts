@@ -82,8 +82,8 @@ export async function gather(
     );
   }
   const { domain } = definitions;
-  const chain = host === undefined || disk.source === undefined ? undefined : await chainOf(host, disk);
-  const [info, blockInfo, usage, backupRuns, checkpoints, snapshots, libVersion] = await Promise.all([
+  const [chain, info, blockInfo, usage, backupRuns, checkpoints, snapshots, libVersion] = await Promise.all([
+    host && chainOf(host, disk),
     domain.blockJobInfo(disk.target),
     domain.blockInfo(disk.target),
     readUsage(connection, host),
