@@ -57,8 +57,16 @@ export async function makeDomain(
   const image = await makeImage(host, `${name}.qcow2`, options.size ?? 16_777_216n);
   const xml = xmlOf(name, image, options.extraDevices);
   const defined = await connection.defineDomainXml(xml);
-  const domain = options.started === false ? defined : await defined.create();
+  const domain = options.started === false ? defined : await startAndHear(connection, defined);
   return { domain, xml, image };
+}
+
+/** Returns when the start has been told too: the daemon may do that after its answer, to later subscribers as well. */
+async function startAndHear(connection: Connection, defined: Domain): Promise<Domain> {
+  await using changes = await connection.subscribe('lifecycle', { domain: defined });
+  const domain = await defined.create();
+  for await (const { event } of changes) if (event === 'started') break;
+  return domain;
 }
 
 /** A destination for a block copy: a qcow2 file that libvirt is to create. */

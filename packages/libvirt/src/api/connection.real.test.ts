@@ -218,8 +218,7 @@ describe('the end of the daemon', () => {
   it('fails what is pending and ends event streams; a new connection finds the domain as it was', async () => {
     const doomed = await connect(host.uri);
     const { domain } = await makeDomain(host, doomed, 'survivor');
-    // Not lifecycle: the daemon may tell of the start after it has answered, to whoever has subscribed meanwhile.
-    const events = await doomed.subscribe('blockJob2');
+    const events = await doomed.subscribe('lifecycle');
     const pid = await host.qemuPid('survivor');
     if (pid === undefined) expect.unreachable('no QEMU');
     process.kill(pid, 'SIGSTOP');

@@ -41,7 +41,7 @@ export class Connection extends Inventory implements AsyncDisposable {
 
   /**
    * Subscribes to a domain event, of one domain or of all. Resolves when the daemon has confirmed it; from then
-   * on none is missed. There is no replay: after a new connection subscribe first, then read the state.
+   * on none is missed; one that happened just before may still come. There is no replay: after a new connection subscribe first, then read the state.
    *
    * @throws LibvirtError when the daemon does not know the event (INVALID_ARG or INTERNAL_ERROR by version).
    */
