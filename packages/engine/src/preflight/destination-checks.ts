@@ -4,7 +4,7 @@ import { describeSource } from '@blockferry/libvirt';
 import { type Host, probeDestination } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { fileKeyOf, pathOf } from '../observe/file-key.ts';
-import { usesOf } from '../observe/usage.ts';
+import { type Use, usesOf } from '../observe/usage.ts';
 import { journalPathFor } from '../record/journal.ts';
 import { toOpenableImage } from '../storage/tls-credentials.ts';
 import type { Destination } from './destination.ts';
@@ -69,7 +69,8 @@ function checkKind({ stat, image }: Destination, name: string): void {
 function checkUse({ usage, live, disk }: Situation, { image, stat }: Destination, name: string): void {
   const key = stat ? fileKeyOf(stat) : undefined;
   const uses = usesOf(usage, image.source, key);
-  const own = uses.find((use) => use.uuid === live.uuid && use.disk === disk.target);
+  const isOwn = (use: Use) => use.uuid === live.uuid && use.disk === disk.target && use.definition === 'live';
+  const own = uses.find(isOwn);
   if (own !== undefined) {
     throw new Refusal(
       'destination-is-source',
