@@ -1,7 +1,7 @@
 // Volumes of libvirt pools as destinations, and destinations that exist already: reused images and disk XML.
 import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileAt, type MovingGuest, run, startLibvirtHost, startMovingGuest } from '@blockferry/testbed';
+import { fileAt, Mover, MovingGuest, run, startLibvirtHost, startMovingGuest } from '@blockferry/testbed';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 let vm: MovingGuest;
@@ -38,6 +38,21 @@ describe('a volume of a pool', () => {
     const [, shared] = JSON.parse(await chainOf(path));
     expect(shared.filename).toBe(join(images, 'snap1.qcow2'));
     expect(await volumeNames()).toEqual(['named.qcow2']);
+  });
+
+  test('over a connection that gives no tools on the host: shared, and removed again through libvirt', async () => {
+    await using blind = new Mover(vm.host, { tools: 'none' });
+    const far = new MovingGuest(vm.host, vm.guest, vm.chain, blind);
+    const ask = { domain: vm.name, disk: 'vda', destination: 'pool:pool/blind.qcow2' };
+    expect((await blind.move({ ...ask, hold: true })).ending).toEqual({ kind: 'ready' });
+    expect((await blind.change(vm.name, { goal: 'abort' })).ending.kind).toBe('back');
+    expect(await volumeNames()).not.toContain('blind.qcow2');
+    const { warnings } = await far.move(ask, fileAt(join(volumes, 'blind.qcow2')));
+    expect(warnings.map(({ code }) => code)).toEqual(['no-host']);
+    const [, shared] = JSON.parse(await chainOf(join(volumes, 'blind.qcow2')));
+    expect(shared.filename).toBe(join(images, 'snap1.qcow2'));
+    const { warnings: ofFile } = await blind.plan({ ...ask, destination: join(images, 'x.qcow2') });
+    expect(ofFile.map(({ code }) => code)).toContain('copy-not-removable');
   });
 
   test('made into one image, raw and sparse', async () => {
@@ -120,12 +135,7 @@ describe('an image made beforehand', () => {
     const top = join(images, 'over-shared.qcow2');
     await vm.move({ destination: await make(top), reuseExternal: true }, fileAt(top));
     const source = join(images, 'chained.qcow2');
-    await vm.host.virsh(
-      'snapshot-create-as',
-      vm.name,
-      ...['--disk-only', '--no-metadata', '--diskspec'],
-      `vda,file=${source}`,
-    );
+    await overlay(source);
     await run(['ln', '-s', images, join(images, 'link')]);
     const ready = join(images, 'ready.qcow2');
     await run([
@@ -155,6 +165,12 @@ describe('an image made beforehand', () => {
     await vm.proveWritesKept({ path: join(images, 'by-xml.qcow2'), format: 'qcow2' });
   });
 });
+
+/** The guest goes on on a new, empty image upon the one it is on. */
+async function overlay(path: string): Promise<void> {
+  const how = ['--disk-only', '--no-metadata', '--diskspec', `vda,file=${path}`];
+  await vm.host.virsh('snapshot-create-as', vm.name, ...how);
+}
 
 async function chainOf(path: string): Promise<string> {
   return (await run(['qemu-img', 'info', '-U', '--backing-chain', '--output=json', path])).stdout;

@@ -174,6 +174,12 @@ function warningsFor(situation: Situation, move: MoveRecord): Warning[] {
       'this connection gives no way to run tools on the host: chains, free space and the destination could not be checked',
     );
   }
+  if (situation.host === undefined && move.ownership.kind === 'created') {
+    say(
+      'copy-not-removable',
+      'if the move goes back, the unfinished copy stays: it must be removed by hand. A volume (pool:NAME) would be removed through libvirt',
+    );
+  }
   if (definitions.persistent && sideOf(definitions.config, move) !== 'origin') {
     say(
       'definition-differs',
