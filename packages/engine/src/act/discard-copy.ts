@@ -2,9 +2,8 @@
 import { ErrorCode, isLibvirtError } from '@blockferry/libvirt';
 import { StepFailed } from '../model/errors.ts';
 import { readUsage, usesOf } from '../observe/usage.ts';
-import { writeJournal } from '../record/journal.ts';
-import { journalPlace } from '../run/context.ts';
 import type { Scene } from './act.ts';
+import { updateJournal } from './update-journal.ts';
 
 /** @throws StepFailed when any definition refers to it: then it is not removed. */
 export async function discardCopy(scene: Scene): Promise<void> {
@@ -27,7 +26,7 @@ export async function discardCopy(scene: Scene): Promise<void> {
   delete memory.claimed;
   if (observation.journal) {
     const { claimed: _, ...rest } = observation.journal;
-    await writeJournal(journalPlace(context, move), { ...rest, record: move });
+    await updateJournal(scene, rest);
   }
 }
 

@@ -87,5 +87,6 @@ export async function askDestination(
     memory.everAnswered = true;
     return 'yes';
   }
-  return memory.everAnswered || probe.kind === 'error' ? 'silent' : 'yes';
+  // A copy that stands still as well says the same: that server does not just serve one client at a time.
+  return memory.everAnswered || memory.standsStill || probe.kind === 'error' ? 'silent' : 'yes';
 }
