@@ -98,7 +98,7 @@ npm_packages() {
 command_line() {
   bundle=.cache/cli/dist/main.js
   [ -f "$bundle" ] && [ -z "$(find packages apps/cli -name node_modules -prune -o -name '*.ts' -newer "$bundle" -print -quit)" ] && return 0
-  quietly scripts/node scripts/bundle-cli.ts
+  scripts/node scripts/bundle-cli.ts >/dev/null 2>&1 || say "The bundle cannot be made of these sources; bin/blockferry runs them as they are."
 }
 
 guest=yes
