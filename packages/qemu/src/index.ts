@@ -53,6 +53,7 @@ export {
   parseExactJson,
 } from './json/exact-json.ts';
 export { type DestinationProbe, probeDestination } from './probe/destination.ts';
+export { hasWriter, type Writer } from './probe/writer.ts';
 export { type ChainImage, type ReadChainOptions, readChain } from './qemu-img/chain.ts';
 export { type CheckResult, check } from './qemu-img/check.ts';
 export { type Comparison, chainName, compare } from './qemu-img/compare.ts';

@@ -36,9 +36,15 @@ export async function act(
   decision: Decision & { readonly kind: 'act' },
 ): Promise<MoveRecord> {
   const { step, phase, goal } = decision;
-  const move = afterStep({ ...before, phase, goal }, step);
+  const move = afterStep({ ...withoutAnswer(before, phase), phase, goal }, step);
   await perform({ ...scene, move }, step);
   return move;
+}
+
+/** A person's answer is for one question: the next pivot that is lost is another. */
+function withoutAnswer(move: MoveRecord, next: MoveRecord['phase']): MoveRecord {
+  const { use: _, ...unanswered } = move;
+  return next === move.phase ? move : unanswered;
 }
 
 /** What a step changes in the record itself. */

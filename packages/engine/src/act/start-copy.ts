@@ -28,10 +28,28 @@ export async function startCopy(scene: Scene, synchronousWrites: boolean): Promi
     ...(bufSize !== undefined && { bufSize }),
   };
   try {
-    await domain.blockCopy(move.disk, move.destinationXml, limits, flags);
+    await pastLeftovers(() => domain.blockCopy(move.disk, move.destinationXml, limits, flags));
   } catch (error) {
     if (!(error instanceof LibvirtError)) throw error;
     memory.witnessed = 'failed';
     memory.failure = `libvirt refused the copy: ${messageOf(error)}`;
+  }
+}
+
+const NAME_TAKEN = /Duplicate nodes with node-name/;
+const MOST_LEFTOVERS = 8;
+
+/**
+ * A libvirtd that dies while it begins a copy leaves block nodes in QEMU. The next one does not know of them, counts
+ * from where the last had saved, and is refused each name that is taken; asked again, it is one further.
+ */
+async function pastLeftovers(start: () => Promise<void>): Promise<void> {
+  for (let taken = 0; ; taken += 1) {
+    try {
+      return await start();
+    } catch (error) {
+      const again = error instanceof LibvirtError && NAME_TAKEN.test(error.message);
+      if (!again || taken === MOST_LEFTOVERS) throw error;
+    }
   }
 }

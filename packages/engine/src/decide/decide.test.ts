@@ -36,6 +36,7 @@ const copying: World = {
   sameInstance: true,
   destination: 'ours',
   answers: 'not-asked',
+  qemuWrites: 'not-asked',
   savedDefinition: false,
   sourceRemains: true,
   sides: 'not-asked',

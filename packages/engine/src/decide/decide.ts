@@ -1,9 +1,11 @@
 // The one place that decides what a move does next. Pure: the same world and record always give the same
 // answer, whether the move runs for the first time or is picked up after a crash.
 import type { Decision, Interruption, Outcome, Step } from '../model/decision.ts';
-import type { Goal, MoveRecord, Phase } from '../model/record.ts';
+import { type MoveRecord, mayHavePivoted } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
-import type { Stamp, World } from '../model/world.ts';
+import type { JobState, World } from '../model/world.ts';
+import { switched, unknownToLibvirt, withPhantom } from './beyond-libvirt.ts';
+import { act, definitionOn, recorded, recordPhase } from './intent.ts';
 
 /** After this many starts by one process without the end of the job being seen, the move gives up and goes back. */
 export const MAX_STARTS = 3;
@@ -36,7 +38,9 @@ function whenRunning(world: World, move: MoveRecord): Decision {
       return onOrigin(world, move);
     case 'elsewhere':
     case 'none':
-      // Somebody put another image under the guest (a snapshot, a hot-plug): nothing of ours can go on.
+      // Somebody put another image under the guest (a snapshot, a hot-plug): nothing of ours can go on. After the
+      // order to pivot it may stand on the destination, which then is not ours to remove.
+      if (mayHavePivoted(move) && move.use !== 'source') return interrupted(world, move, 'disk-changed');
       return wantsBack(move) ? undo(world, move, whyBack(move)) : interrupted(world, move, 'disk-changed');
     default:
       return unreachable(world.live);
@@ -48,7 +52,8 @@ function onOrigin(world: World, move: MoveRecord): Decision {
     case 'ours':
       return withJob(world, move, world.job.state);
     case 'foreign':
-      return wantsBack(move) ? undo(world, move, whyBack(move)) : interrupted(world, move, 'foreign-job');
+      if (!wantsBack(move)) return interrupted(world, move, 'foreign-job');
+      return lostPivot(world, move) ?? undo(world, move, whyBack(move));
     case 'none':
       return withoutJob(world, move);
     default:
@@ -56,11 +61,8 @@ function onOrigin(world: World, move: MoveRecord): Decision {
   }
 }
 
-function withJob(
-  world: World,
-  move: MoveRecord,
-  state: 'running' | 'ready' | 'pivoting' | 'aborting',
-): Decision {
+function withJob(world: World, move: MoveRecord, state: JobState): Decision {
+  if (state === 'missing') return withPhantom(world, move);
   if (state === 'pivoting' || state === 'aborting') return { kind: 'wait', wait: { for: 'job-end' } };
   if (move.goal === 'abort') return act(world, move, 'undoing', { name: 'cancel-job' });
   if (state === 'running') {
@@ -96,13 +98,24 @@ function pivotWhenSafe(world: World, move: MoveRecord): Decision {
   return act(world, move, 'pivoting', { name: 'pivot' });
 }
 
-function withoutJob(world: World, move: MoveRecord): Decision {
-  const mayHavePivoted = move.phase === 'pivoting' || move.phase === 'settling';
-  if (mayHavePivoted && !world.sameInstance && move.use !== 'source') {
-    // QEMU was started again from the source, though the pivot may have happened before it died: the
-    // destination may hold writes that the source lacks. Nothing may be thrown away unasked.
-    return { kind: 'ask', question: 'which-side' };
+/**
+ * The guest is on the source without our mirror, though the pivot was ordered: it may have happened, and the
+ * destination may hold writes that the source lacks. Nothing may be thrown away unasked.
+ */
+function lostPivot(world: World, move: MoveRecord): Decision | undefined {
+  if (!mayHavePivoted(move) || move.use === 'source') return undefined;
+  // libvirt's live definition is behind: its daemon died before it had seen the pivot.
+  if (world.qemuWrites === 'destination') {
+    return switched(world, move) ?? { kind: 'ask', question: 'phantom-mirror' };
   }
+  // QEMU was started again from the source; `settling`: the guest was seen on the destination.
+  const doubtful = !world.sameInstance || move.phase === 'settling';
+  return doubtful ? { kind: 'ask', question: 'which-side' } : undefined;
+}
+
+function withoutJob(world: World, move: MoveRecord): Decision {
+  const lost = lostPivot(world, move);
+  if (lost !== undefined) return lost;
   switch (move.goal) {
     case 'abort':
       return undo(world, move, whyBack(move));
@@ -167,22 +180,9 @@ function settle(world: World, move: MoveRecord): Decision {
   return { kind: 'act', phase: move.phase, goal: move.goal, step: close({ kind: 'moved' }) };
 }
 
-/** The step that makes the persistent definition agree with `side`, if one is needed. */
-function definitionOn(
-  world: World,
-  move: MoveRecord,
-  phase: Phase,
-  side: 'origin' | 'destination',
-): Decision | undefined {
-  if (move.jobMode === 'undefine' && !world.persistent && world.savedDefinition) {
-    return act(world, move, phase, { name: 'restore-definition', on: side });
-  }
-  const other = side === 'origin' ? 'destination' : 'origin';
-  if (world.config === other) return act(world, move, phase, { name: 'fix-definition', on: side });
-  return undefined;
-}
-
 function whenOff(world: World, move: MoveRecord): Decision {
+  const unknown = unknownToLibvirt(world, move);
+  if (unknown !== undefined) return unknown;
   if (move.phase === 'settling') return settle(world, move);
   if (move.phase === 'pivoting') {
     // libvirt changes the persistent definition only when it has seen the pivot succeed.
@@ -195,6 +195,8 @@ function whenOff(world: World, move: MoveRecord): Decision {
 }
 
 function whenGone(world: World, move: MoveRecord): Decision {
+  const unknown = unknownToLibvirt(world, move);
+  if (unknown !== undefined) return unknown;
   if (move.jobMode === 'undefine' && world.savedDefinition) {
     if (move.phase === 'pivoting') {
       return afterLostPivot(world, move) ?? { kind: 'ask', question: 'which-side' };
@@ -249,24 +251,4 @@ function close(outcome: Outcome): Step {
 
 function giveUp(reason: string): Decision {
   return { kind: 'act', phase: 'undoing', goal: 'abort', step: { name: 'record', reason } };
-}
-
-function recordPhase(move: MoveRecord, phase: Phase): Decision {
-  return { kind: 'act', phase, goal: move.goal, step: { name: 'record' } };
-}
-
-/** Intent before act: the step, or first the write of the record that it belongs to. */
-function act(world: World, move: MoveRecord, phase: Phase, step: Step): Decision {
-  return recorded(world, move, phase) ?? { kind: 'act', phase, goal: move.goal, step };
-}
-
-/** The write that the record needs before anything of `phase` may happen, if it needs one. */
-function recorded(world: World, move: MoveRecord, phase: Phase): Decision | undefined {
-  const places = [world.recorded.live, world.recorded.config, world.recorded.journal];
-  const current = places.every((place) => place === 'unavailable' || shows(place, phase, move.goal));
-  return current ? undefined : { kind: 'act', phase, goal: move.goal, step: { name: 'record' } };
-}
-
-function shows(stamp: Stamp | undefined, phase: Phase, goal: Goal): boolean {
-  return stamp !== undefined && stamp.phase === phase && stamp.goal === goal;
 }

@@ -46,7 +46,11 @@ export type Question =
   /** QEMU died between the order to pivot and its end: either image may be the newer. */
   | 'which-side'
   /** A transient domain ended in the same place: both images are kept. */
-  | 'domain-gone-while-pivoting';
+  | 'domain-gone-while-pivoting'
+  /** libvirt says that the domain does not run, and its QEMU does. */
+  | 'unknown-to-libvirt'
+  /** libvirt shows a mirror that QEMU has no more; only a new start of the domain rids it of that. */
+  | 'phantom-mirror';
 
 export type Wait =
   | { readonly for: 'ready' }

@@ -89,3 +89,16 @@ export interface MoveRecord {
   /** The operator's answer to "which side is the truth?" (see decide). */
   readonly use?: 'source' | 'destination';
 }
+
+/**
+ * May the record be marked as one of the QEMU that runs now? Until the order to pivot always; from then on only if it
+ * was: another QEMU was started from the source, and must not be taken for the one that was told to pivot.
+ */
+export function mayMark(stored: Pick<MoveRecord, 'phase'>, sameInstance: boolean): boolean {
+  return sameInstance || !mayHavePivoted(stored);
+}
+
+/** Phases in which the guest may be on the destination, or proved to be. */
+export function mayHavePivoted({ phase }: Pick<MoveRecord, 'phase'>): boolean {
+  return phase === 'pivoting' || phase === 'settling';
+}

@@ -5,12 +5,20 @@ import type { Bytes } from './units.ts';
 /** Which of the move's two images a definition names. `none`: no such definition or no such disk in it. */
 export type Side = 'origin' | 'destination' | 'elsewhere' | 'none';
 
+export type JobState =
+  | 'running'
+  | 'ready'
+  | 'pivoting'
+  | 'aborting'
+  /** libvirt's live definition shows the mirror, and libvirt knows of no such job. Normal for a moment. */
+  | 'missing';
+
 export type Job =
   | { readonly kind: 'none' }
   /** A copy whose mirror element names our destination. */
   | {
       readonly kind: 'ours';
-      readonly state: 'running' | 'ready' | 'pivoting' | 'aborting';
+      readonly state: JobState;
       readonly cur: Bytes;
       readonly end: Bytes;
     }
@@ -46,6 +54,11 @@ export interface World {
   readonly destination: 'absent' | 'claimed' | 'ours' | 'foreign' | 'unknown';
   /** Does the destination answer? Looked at before the pivot and when the copy stands still. */
   readonly answers: 'yes' | 'silent' | 'not-asked';
+  /**
+   * Which image QEMU itself has open for writing, by its locks. Asked when libvirt says that the domain does not run, or
+   * contradicts itself; `unclear`: somebody has, and it cannot be told who or which.
+   */
+  readonly qemuWrites: 'not-asked' | 'nobody' | 'origin' | 'destination' | 'both' | 'unclear';
   /** The definition kept aside by job mode `undefine` is at hand. */
   readonly savedDefinition: boolean;
   /** Sources still there that --delete-source wants removed. */

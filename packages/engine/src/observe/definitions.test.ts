@@ -42,12 +42,17 @@ test('cur equal to end is not ready until the live definition says so', () => {
 test('the word of the live definition is not enough while much remains to be copied', () => {
   expect(jobOf(mirror("ready='yes'"), info(0n, 100n * MiB), move)).toMatchObject({ state: 'running' });
   expect(jobOf(mirror("ready='yes'"), info(99n * MiB, 100n * MiB), move)).toMatchObject({ state: 'ready' });
-  expect(jobOf(mirror("ready='yes'"), null, move)).toMatchObject({ state: 'running' });
+});
+
+test('a mirror of which libvirt knows no job is missing, whatever the live definition says of it', () => {
+  for (const ready of ['', "ready='yes'", "ready='pivot'", "ready='abort'"]) {
+    expect(jobOf(mirror(ready), null, move)).toMatchObject({ kind: 'ours', state: 'missing' });
+  }
 });
 
 test('a job that is ending is neither', () => {
-  expect(jobOf(mirror("ready='pivot'"), null, move)).toMatchObject({ state: 'pivoting' });
-  expect(jobOf(mirror("ready='abort'"), null, move)).toMatchObject({ state: 'aborting' });
+  expect(jobOf(mirror("ready='pivot'"), info(9n, 9n), move)).toMatchObject({ state: 'pivoting' });
+  expect(jobOf(mirror("ready='abort'"), info(9n, 9n), move)).toMatchObject({ state: 'aborting' });
 });
 
 test('a copy to another place, and another job, are not ours', () => {

@@ -76,10 +76,10 @@ export function jobOf(live: DomainXml | undefined, info: JobInfo | null, move: M
   if (mirror === undefined) return info === null ? { kind: 'none' } : { kind: 'foreign', what: info.type };
   const ours = mirror.source !== undefined && sameSource(mirror.source, move.destination.source);
   if (!ours || mirror.job !== 'copy') return { kind: 'foreign', what: mirror.job };
-  const cur = info?.cur ?? 0n;
-  const end = info?.end ?? 0n;
+  if (info === null) return { kind: 'ours', state: 'missing', cur: 0n, end: 0n };
+  const { cur, end } = info;
   if (mirror.ready === 'pivot') return { kind: 'ours', state: 'pivoting', cur, end };
   if (mirror.ready === 'abort') return { kind: 'ours', state: 'aborting', cur, end };
-  const ready = mirror.ready === 'yes' && info !== null && end - cur <= READY_REMAINING;
+  const ready = mirror.ready === 'yes' && end - cur <= READY_REMAINING;
   return { kind: 'ours', state: ready ? 'ready' : 'running', cur, end };
 }

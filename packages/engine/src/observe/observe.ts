@@ -1,7 +1,7 @@
 // Looks at the host: everything `decide` needs, nothing remembered but what `Memory` says.
 import { ErrorCode, isLibvirtError } from '@blockferry/libvirt';
-import type { MoveRecord } from '../model/record.ts';
-import type { Job, Stamp, World } from '../model/world.ts';
+import { type MoveRecord, mayHavePivoted } from '../model/record.ts';
+import type { Job, Side, Stamp, World } from '../model/world.ts';
 import { type Journal, readJournal, type SavedDefinition } from '../record/journal.ts';
 import { readMetadata, type StoredRecord } from '../record/metadata.ts';
 import { type Context, journalPlace } from '../run/context.ts';
@@ -9,6 +9,10 @@ import { type Definitions, jobOf, readDefinitions, sideOf } from './definitions.
 import { askDestination, lookAtDestination } from './destination.ts';
 import { isHang } from './hang.ts';
 import type { Memory } from './memory.ts';
+import { whereQemuWrites } from './qemu-writes.ts';
+
+/** For so long libvirt may show a mirror and no job: between the two answers, the job may have ended. */
+const MISSING_FOR_MS = 3_000;
 
 export interface Observation {
   readonly world: World;
@@ -39,8 +43,11 @@ export async function observe(context: Context, move: MoveRecord, memory: Memory
   const stored = own(inLive)?.record ?? own(inConfig)?.record ?? ownJournal?.record;
   const liveSide = sideOf(live, move);
   const saved = ownJournal?.definition ?? (await context.openMoves.definition(move));
-  const [destination, answers, sourceRemains] = await Promise.all([
+  const [destination, qemuWrites, answers, sourceRemains] = await Promise.all([
     lookAtDestination(context, connection, move, ownJournal, job, memory),
+    libvirtMayErr(definitions, job, liveSide, stored ?? move, memory)
+      ? whereQemuWrites(context, move, definitions?.running ?? false)
+      : ('not-asked' as const),
     shouldAsk(job, stored ?? move, memory) ? askDestination(context, move, memory) : ('not-asked' as const),
     liveSide === 'destination' && move.options.deleteSource && !memory.sourcesSeenTo
       ? sourcesRemain(context, move)
@@ -60,6 +67,7 @@ export async function observe(context: Context, move: MoveRecord, memory: Memory
     sameInstance: own(inLive)?.mark === true,
     destination,
     answers,
+    qemuWrites,
     savedDefinition: saved !== undefined,
     sourceRemains,
     sides: memory.sides,
@@ -93,6 +101,23 @@ function stampOf(record: MoveRecord | undefined): Stamp | undefined {
 function shouldAsk(job: Job, move: MoveRecord, memory: Memory): boolean {
   if (job.kind !== 'ours') return false;
   return (job.state === 'ready' && move.goal === 'pivot') || memory.standsStill;
+}
+
+/** When libvirt's word on the domain is not enough: it was seen to lose running domains and finished pivots. */
+function libvirtMayErr(
+  definitions: Definitions | undefined,
+  job: Job,
+  live: Side,
+  move: MoveRecord,
+  memory: Memory,
+): boolean {
+  if (!definitions?.running) return true;
+  if (job.kind !== 'ours' || job.state !== 'missing') {
+    delete memory.jobMissingSince;
+    return job.kind === 'none' && live === 'origin' && mayHavePivoted(move);
+  }
+  memory.jobMissingSince ??= performance.now();
+  return performance.now() - memory.jobMissingSince > MISSING_FOR_MS;
 }
 
 async function sourcesRemain(context: Context, move: MoveRecord): Promise<boolean> {

@@ -25,16 +25,18 @@ export interface StoredRecord {
 }
 
 /**
- * Writes the record to the live definition (with the mark) and to the persistent one, where they exist.
+ * Writes the record to the live definition (with `mark`, see StoredRecord) and to the persistent one, where they exist.
  * May be repeated. libvirt keeps both on disk before it answers (virDomainSetMetadata).
  */
 export async function writeMetadata(
   domain: Domain,
   record: MoveRecord,
-  places: { readonly live: boolean; readonly config: boolean },
+  places: { readonly live: boolean; readonly config: boolean; readonly mark: boolean },
 ): Promise<void> {
   const writes: Promise<void>[] = [];
-  if (places.live) writes.push(set(domain, record.disk, element(record, true), DomainAffectFlags.LIVE));
+  if (places.live) {
+    writes.push(set(domain, record.disk, element(record, places.mark), DomainAffectFlags.LIVE));
+  }
   if (places.config) writes.push(set(domain, record.disk, element(record, false), DomainAffectFlags.CONFIG));
   await Promise.all(writes);
 }

@@ -1,5 +1,6 @@
 // What can happen around a move: to the guest, the daemons, the storage, and by other people's hands.
-import { findRecord, finishPivot, libvirtSeesPivot, type Model } from './model.ts';
+import type { Goal } from '../model/record.ts';
+import { changeRecord, findRecord, finishPivot, libvirtSeesPivot, type Model } from './model.ts';
 
 type Event = (model: Model) => void;
 
@@ -34,11 +35,18 @@ function qemuDies(model: Model): void {
   model.qemu.job = undefined;
   model.qemu.foreignJob = false;
   model.live = undefined;
+  model.daemon.blind = undefined;
 }
 
 function domainStarts(model: Model): void {
-  if (model.qemu.running || !model.persistent) return;
-  if (model.config === 'elsewhere') return;
+  const { running, on } = model.qemu;
+  if (!model.persistent || model.config === 'elsewhere') return;
+  if (running) {
+    // A second QEMU for a domain that libvirt has lost: the lock of the first keeps it from the image it is on.
+    if (model.daemon.blind !== 'domain' || model.config === on) return;
+    model.meddled.staleStart = true;
+    qemuDies(model);
+  }
   const image = model.config === 'origin' ? model.origin : model.destination;
   if (image.state === 'absent') return;
   if ((image.writes & model.acknowledged) !== model.acknowledged) model.meddled.staleStart = true;
@@ -53,6 +61,18 @@ function daemonStops(model: Model): void {
 function daemonStarts(model: Model): void {
   model.daemon.up = true;
   if (model.qemu.running) libvirtSeesPivot(model);
+}
+
+/** It had ordered the pivot, QEMU did it, and libvirtd died before it had cleaned up: seen with libvirt 9.0. */
+function daemonDiesInPivot(blind: 'domain' | 'mirror'): Event {
+  return function daemonDiesInPivot(model) {
+    if (model.qemu.job?.state !== 'pivoting' || !model.daemon.up || model.silent) return;
+    daemonStops(model);
+    finishPivot(model);
+    model.daemon.up = true;
+    model.daemon.blind = blind;
+    if (blind === 'domain') model.live = undefined;
+  };
 }
 
 function otherAborts(model: Model): void {
@@ -92,7 +112,8 @@ function otherWipesMetadata(model: Model): void {
 }
 
 function otherStartsJob(model: Model): void {
-  if (model.qemu.running && model.qemu.job === undefined) model.qemu.foreignJob = true;
+  const { running, job } = model.qemu;
+  if (running && job === undefined && model.daemon.blind === undefined) model.qemu.foreignJob = true;
 }
 
 function foreignJobEnds(model: Model): void {
@@ -123,13 +144,24 @@ function operatorPivots(model: Model): void {
   if (findRecord(model)?.goal === 'hold') setGoal(model, 'pivot');
 }
 
-/** The verbs change the goal where the record stands; a running blockferry reads it from there. */
-function setGoal(model: Model, goal: 'abort' | 'keep' | 'pivot'): void {
-  for (const place of [model.live, model.inConfig, model.journal]) if (place) place.goal = goal;
+/** The verbs write the changed intent to every place of the record; a running blockferry reads it there. */
+function setGoal(model: Model, goal: Goal): void {
+  changeRecord(model, { goal });
+}
+
+/** Asked which side is the truth, the operator says so: what only the other one holds is given up. */
+function operatorAnswers(use: 'source' | 'destination'): Event {
+  return function operatorAnswers(model) {
+    if (findRecord(model)?.phase !== 'pivoting' || model.qemu.on === 'destination') return;
+    if (model.qemu.running && model.live?.mark === true) return;
+    changeRecord(model, { use });
+    const chosen = use === 'source' ? model.origin : model.destination;
+    model.acknowledged &= chosen.writes;
+  };
 }
 
 /** The rarest and worst: QEMU pivots while libvirtd is away, the guest writes on, and QEMU dies unseen. */
-function pivotsUnseenAndDies(model: Model): void {
+export function pivotsUnseenAndDies(model: Model): void {
   if (model.qemu.job?.state !== 'pivoting') return;
   daemonStops(model);
   finishPivot(model);
@@ -156,6 +188,10 @@ export const EVENTS: readonly Event[] = [
   daemonStops,
   daemonStarts,
   daemonStarts,
+  daemonDiesInPivot('domain'),
+  daemonDiesInPivot('mirror'),
+  operatorAnswers('source'),
+  operatorAnswers('destination'),
   pivotsUnseenAndDies,
   pivotsUnseenAndDies,
   otherAborts,

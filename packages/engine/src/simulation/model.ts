@@ -1,7 +1,7 @@
 // A model of libvirt, QEMU, the files and blockferry's own process, small enough to run 100,000 times.
 // Only tests use it. What it claims about the real ones is checked by the *.real.test.ts files.
 import type { Decision, Step } from '../model/decision.ts';
-import type { Goal, JobMode, MoveRecord, Phase } from '../model/record.ts';
+import { type Goal, type JobMode, type MoveRecord, mayMark, type Phase } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
 import type { Side, Stamp, World } from '../model/world.ts';
 
@@ -26,6 +26,9 @@ interface Image {
 
 type JobState = 'running' | 'ready' | 'pivoting';
 
+/** libvirtd died in the middle of a pivot, and came back without the domain, or with a mirror that is none. */
+type Blindness = 'domain' | 'mirror';
+
 export interface Model {
   jobMode: JobMode;
   /** The destination existed before and is not ours to remove. */
@@ -41,7 +44,7 @@ export interface Model {
     job: { state: JobState; synchronous: boolean } | undefined;
     foreignJob: boolean;
   };
-  daemon: { up: boolean; sawPivot: boolean };
+  daemon: { up: boolean; blind: Blindness | undefined };
   persistent: boolean;
   config: Side;
   origin: Image;
@@ -70,7 +73,7 @@ export function newModel(jobMode: JobMode, reused: boolean, leavesDefinition: bo
     acknowledged: 0,
     writes: 0,
     qemu: { running: true, on: 'origin', job: undefined, foreignJob: false },
-    daemon: { up: true, sawPivot: false },
+    daemon: { up: true, blind: undefined },
     persistent,
     config: persistent ? 'origin' : 'none',
     origin: { state: 'data', writes: 0, foreign: false },
@@ -85,15 +88,20 @@ export function newModel(jobMode: JobMode, reused: boolean, leavesDefinition: bo
   };
 }
 
+/** Does libvirt know that QEMU runs? */
+export function libvirtSees(model: Model): boolean {
+  return model.qemu.running && model.daemon.blind !== 'domain';
+}
+
 export function observe(model: Model, move: MoveRecord): World {
-  const running = model.qemu.running;
+  const running = libvirtSees(model);
   const gone = !running && !model.persistent;
   const stamp = (stored: Stored | undefined): Stamp | undefined =>
     stored && { phase: stored.phase, goal: stored.goal };
   return {
     domain: running ? 'running' : gone ? 'gone' : 'off',
     persistent: model.persistent,
-    live: running ? model.qemu.on : 'none',
+    live: running ? liveDefinition(model) : 'none',
     config: model.persistent ? model.config : 'none',
     job: observedJob(model),
     recorded: {
@@ -104,8 +112,9 @@ export function observe(model: Model, move: MoveRecord): World {
     sameInstance: model.live?.mark === true,
     destination: observedDestination(model),
     answers: model.qemu.job?.state === 'ready' ? (model.silent ? 'silent' : 'yes') : 'not-asked',
+    qemuWrites: qemuWrites(model),
     savedDefinition: model.saved !== undefined,
-    sourceRemains: model.origin.state !== 'absent',
+    sourceRemains: running && liveDefinition(model) === 'destination' && model.origin.state !== 'absent',
     sides: model.process.sides,
     witnessed: model.process.witnessed,
     diverging: model.qemu.job?.state === 'running' && !model.qemu.job.synchronous && move.options.converge,
@@ -113,9 +122,21 @@ export function observe(model: Model, move: MoveRecord): World {
   };
 }
 
+/** A blind libvirtd has not seen that QEMU has pivoted. */
+function liveDefinition(model: Model): Side {
+  return model.daemon.blind === 'mirror' ? 'origin' : model.qemu.on;
+}
+
+function qemuWrites({ qemu, daemon }: Model): World['qemuWrites'] {
+  if (qemu.running && daemon.blind === undefined) return 'not-asked';
+  if (!qemu.running) return 'nobody';
+  return qemu.on === 'origin' || qemu.on === 'destination' ? qemu.on : 'unclear';
+}
+
 function observedJob(model: Model): World['job'] {
-  const { job, foreignJob, running } = model.qemu;
-  if (!running) return { kind: 'none' };
+  const { job, foreignJob } = model.qemu;
+  if (!libvirtSees(model)) return { kind: 'none' };
+  if (model.daemon.blind === 'mirror') return { kind: 'ours', state: 'missing', cur: 0n, end: 0n };
   if (job) return { kind: 'ours', state: job.state, cur: 0n, end: 0n };
   return foreignJob ? { kind: 'foreign', what: 'commit' } : { kind: 'none' };
 }
@@ -200,16 +221,34 @@ export function act(model: Model, move: MoveRecord, decision: Decision & { kind:
 
 function writeRecord(model: Model, move: MoveRecord, phase: Phase, goal: Goal): void {
   const stored: Stored = { phase, goal, synchronousWrites: move.options.synchronousWrites };
-  if (move.use !== undefined) stored.use = move.use;
-  if (model.qemu.running) model.live = { ...stored, mark: true };
+  // An answer is for one question; see act.ts.
+  if (move.use !== undefined && move.phase === phase) stored.use = move.use;
+  const mark = mayMark(findRecord(model) ?? move, model.live?.mark === true);
+  if (libvirtSees(model)) model.live = { ...stored, mark };
   if (model.persistent) model.inConfig = { ...stored };
   model.journal = { ...stored, claimed: model.journal?.claimed ?? false };
-  model.process.move = { ...move, phase, goal };
+  const { use: _, ...rest } = move;
+  model.process.move = { ...rest, phase, goal, ...(stored.use && { use: stored.use }) };
+}
+
+/** What `changeGoal` does: the record as it stands, with the change, to every place. */
+export function changeRecord(model: Model, change: Partial<Pick<Stored, 'goal' | 'use'>>): void {
+  const stored = findRecord(model);
+  if (stored === undefined || !model.daemon.up) return;
+  const mark = mayMark(stored, model.live?.mark === true);
+  const changed = { ...stored, ...change };
+  if (libvirtSees(model)) model.live = { ...changed, mark };
+  if (model.persistent) model.inConfig = { ...changed };
+  model.journal = { ...changed, claimed: model.journal?.claimed ?? false };
 }
 
 function startCopy(model: Model, synchronous: boolean): void {
   const refused =
-    !model.qemu.running || model.qemu.job || model.qemu.foreignJob || model.qemu.on !== 'origin';
+    !libvirtSees(model) ||
+    model.daemon.blind !== undefined ||
+    model.qemu.job ||
+    model.qemu.foreignJob ||
+    model.qemu.on !== 'origin';
   if (refused) return;
   if (model.jobMode === 'undefine' && model.persistent) return;
   if (model.destination.state === 'data' && !model.reused)
@@ -261,6 +300,8 @@ function discardCopy(model: Model): void {
   if (inUse) throw new Error('discarded an image in use');
   if (model.persistent && model.config === 'destination')
     throw new Error('discarded an image that a definition names');
+  const onlyThere = model.acknowledged & model.destination.writes & ~model.origin.writes;
+  if (onlyThere !== 0) throw new Error('threw away acknowledged writes unasked');
   if (model.destination.foreign || model.reused) throw new Error("discarded somebody else's file");
   model.destination = { state: 'absent', writes: 0, foreign: false };
   if (model.journal) model.journal.claimed = false;

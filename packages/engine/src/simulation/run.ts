@@ -2,8 +2,8 @@
 import type { Decision, Outcome, Question } from '../model/decision.ts';
 import type { Goal, JobMode, MoveRecord } from '../model/record.ts';
 import type { World } from '../model/world.ts';
-import { EVENTS } from './events.ts';
-import { act, findRecord, finishPivot, type Model, newModel, observe } from './model.ts';
+import { EVENTS, pivotsUnseenAndDies } from './events.ts';
+import { act, changeRecord, findRecord, finishPivot, type Model, newModel, observe } from './model.ts';
 
 export type Decide = (world: World, move: MoveRecord) => Decision;
 
@@ -14,6 +14,8 @@ export interface Scenario {
   readonly converge: boolean;
   readonly reused: boolean;
   readonly leavesDefinition: boolean;
+  /** What came before the schedule. The worst is too rare to wait for: QEMU pivoted unseen, wrote on, and died. */
+  readonly opening: 'nothing' | 'lost-pivot';
 }
 
 export type Ending =
@@ -24,18 +26,18 @@ export type Ending =
 export interface Played {
   readonly model: Model;
   readonly ending: Ending;
-  readonly trace: readonly string[];
 }
 
 /** More steps than any settled world needs: beyond it, the run counts as stuck. */
 const SETTLE_STEPS = 60;
 
-export function play(decide: Decide, scenario: Scenario, schedule: Uint8Array): Played {
+/** @param trace what happened, as far as it came: good to have also when the model throws */
+export function play(decide: Decide, scenario: Scenario, schedule: Uint8Array, trace: string[] = []): Played {
   const model = newModel(scenario.jobMode, scenario.reused, scenario.leavesDefinition);
-  const trace: string[] = [];
   const fresh = newMove(scenario);
   model.process.move = fresh;
   let ended: Ending | undefined;
+  if (scenario.opening === 'lost-pivot') losePivot(decide, model, fresh, trace);
   for (const byte of schedule) {
     // Half of all bytes let blockferry take a step; the others are what happens around it.
     if (byte < 128) ended = oneStep(decide, model, fresh, trace);
@@ -45,10 +47,20 @@ export function play(decide: Decide, scenario: Scenario, schedule: Uint8Array): 
       trace.push(event?.name ?? '');
     }
     if (ended?.kind === 'moved' || ended?.kind === 'back' || ended?.kind === 'kept') {
-      return { model, ending: ended, trace };
+      return { model, ending: ended };
     }
   }
-  return { model, ending: settle(decide, model, fresh, trace), trace };
+  return { model, ending: settle(decide, model, fresh, trace) };
+}
+
+function losePivot(decide: Decide, model: Model, fresh: MoveRecord, trace: string[]): void {
+  for (let step = 0; step < SETTLE_STEPS && model.qemu.job?.state !== 'pivoting'; step += 1) {
+    const ended = oneStep(decide, model, fresh, trace);
+    if (ended?.kind === 'ready') changeRecord(model, { goal: 'pivot' });
+    if (model.qemu.job?.state === 'running') model.qemu.job.state = 'ready';
+  }
+  pivotsUnseenAndDies(model);
+  trace.push('— the pivot was lost');
 }
 
 /** Everything comes back up, storage answers, and `resume` is run until it ends. */
