@@ -89,6 +89,13 @@ describe('decide', () => {
     });
   });
 
+  it('does not cancel a mirror whose destination hangs, which would stop the guest', () => {
+    const aborted = { ...copying, answers: 'silent' as const, recorded: recordedAs('undoing', 'abort') };
+    const undoing = { ...move, phase: 'undoing' as const, goal: 'abort' as const };
+    expect(decide(aborted, undoing)).toEqual({ kind: 'wait', wait: { for: 'destination' } });
+    expect(decide({ ...aborted, answers: 'yes' }, undoing)).toMatchObject({ step: { name: 'cancel-job' } });
+  });
+
   it('asks a person when QEMU died while pivoting and the images differ', () => {
     const off = {
       ...noJob,

@@ -64,17 +64,18 @@ function onOrigin(world: World, move: MoveRecord): Decision {
 function withJob(world: World, move: MoveRecord, state: JobState): Decision {
   if (state === 'missing') return withPhantom(world, move);
   if (state === 'pivoting' || state === 'aborting') return { kind: 'wait', wait: { for: 'job-end' } };
-  if (move.goal === 'abort') return act(world, move, 'undoing', { name: 'cancel-job' });
+  if (move.goal === 'abort') return cancelWhenSafe(world, move);
   if (state === 'running') {
     const canForce = move.options.converge && !(move.options.synchronousWrites && world.starts > 0);
-    if (world.diverging && canForce) return act(world, move, 'copying', { name: 'restart-synchronously' });
+    if (world.diverging && canForce && world.answers !== 'silent')
+      return act(world, move, 'copying', { name: 'restart-synchronously' });
     return recorded(world, move, 'copying') ?? { kind: 'wait', wait: { for: 'ready' } };
   }
   const spoiled = spoiledDestination(world);
   if (spoiled !== undefined) return giveUp(spoiled);
   switch (move.goal) {
     case 'keep':
-      return act(world, move, 'undoing', { name: 'cancel-job' });
+      return cancelWhenSafe(world, move);
     case 'hold':
       return recorded(world, move, 'copying') ?? { kind: 'end', outcome: { kind: 'ready' } };
     case 'pivot':
@@ -89,6 +90,17 @@ function spoiledDestination(world: World): string | undefined {
   if (world.destination === 'absent') return 'the destination was deleted during the copy';
   if (world.destination === 'foreign') return 'the destination was replaced during the copy';
   return undefined;
+}
+
+/**
+ * Ends the mirror, but not while its destination hangs: QEMU drains the disk first, and the guest's writes would wait
+ * for what the destination has not answered (measured). It ends by itself as soon as the destination is gone for good.
+ */
+function cancelWhenSafe(world: World, move: MoveRecord): Decision {
+  if (world.answers === 'silent') {
+    return recorded(world, move, 'undoing') ?? { kind: 'wait', wait: { for: 'destination' } };
+  }
+  return act(world, move, 'undoing', { name: 'cancel-job' });
 }
 
 /** The mirror is ready and the switch is wanted: only onto a destination that is there and answers. */

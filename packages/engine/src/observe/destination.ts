@@ -78,15 +78,16 @@ export async function askDestination(
   const { host } = context;
   if (host === undefined) return 'yes';
   const { source } = move.destination;
+  const goesBack = move.goal === 'abort' || move.goal === 'keep';
   if (source.kind === 'file' || source.kind === 'block') {
     const probe = await host.probeStorage(source.path, ANSWER_WITHIN_MS);
-    return probe.ok ? 'yes' : 'silent';
+    // One that fails at once holds nothing up: it is only no place to switch to.
+    return probe.ok || (goesBack && probe.why === 'error') ? 'yes' : 'silent';
   }
   const probe = await probeDestination(host, await toOpenableImage(host, move.destination), ANSWER_WITHIN_MS);
-  if (probe.kind === 'answers') {
-    memory.everAnswered = true;
-    return 'yes';
-  }
+  if (probe.kind === 'answers') memory.everAnswered = true;
+  if (probe.kind === 'answers' || (goesBack && probe.kind === 'error')) return 'yes';
   // A copy that stands still as well says the same: that server does not just serve one client at a time.
-  return memory.everAnswered || memory.standsStill || probe.kind === 'error' ? 'silent' : 'yes';
+  const known = memory.everAnswered || memory.standsStill || probe.kind === 'error';
+  return known || (goesBack && !memory.flows) ? 'silent' : 'yes';
 }

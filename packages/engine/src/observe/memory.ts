@@ -22,6 +22,8 @@ export interface Memory {
   journalStuck: boolean;
   /** Since when libvirt has shown a mirror without a job; on performance.now's clock. */
   jobMissingSince?: number;
+  /** Bytes were seen to be copied, or nothing remains to be. */
+  flows: boolean;
   /** Look whether the destination answers although the copy is not ready: it stands still. */
   standsStill: boolean;
 }
@@ -37,5 +39,6 @@ export function newMemory(): Memory {
     freshVolume: false,
     standsStill: false,
     journalStuck: false,
+    flows: false,
   };
 }

@@ -46,7 +46,7 @@ export async function observe(context: Context, move: MoveRecord, memory: Memory
   const [destination, qemuWrites, answers, sourceRemains] = await Promise.all([
     lookAtDestination(context, connection, move, ownJournal, job, memory),
     libvirtMayErr(definitions, job, liveSide, stored ?? move, memory)
-      ? whereQemuWrites(context, move, definitions?.running ?? false)
+      ? whereQemuWrites(context, move, definitions)
       : ('not-asked' as const),
     shouldAsk(job, stored ?? move, memory) ? askDestination(context, move, memory) : ('not-asked' as const),
     liveSide === 'destination' && move.options.deleteSource && !memory.sourcesSeenTo
@@ -100,6 +100,7 @@ function stampOf(record: MoveRecord | undefined): Stamp | undefined {
 
 function shouldAsk(job: Job, move: MoveRecord, memory: Memory): boolean {
   if (job.kind !== 'ours') return false;
+  if (move.goal === 'abort' || move.goal === 'keep') return job.state === 'running' || job.state === 'ready';
   return (job.state === 'ready' && move.goal === 'pivot') || memory.standsStill;
 }
 

@@ -1,29 +1,61 @@
-// Asks around libvirt which image the domain's QEMU has open for writing. libvirt may not know: a libvirtd that dies in
-// the middle of a pivot can come back without the domain, or with a mirror that QEMU has finished long ago.
+// Asks around libvirt which image the domain's QEMU is on. libvirt may not know: a libvirtd that dies in the middle of
+// a pivot can come back without the domain, or with a mirror that QEMU has finished long ago.
+import { isLibvirtError, MonitorError } from '@blockferry/libvirt';
 import { type Host, hasWriter, type Writer } from '@blockferry/qemu';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
 import type { World } from '../model/world.ts';
 import type { Context } from '../run/context.ts';
 import { toLocation } from '../storage/to-image.ts';
+import type { Definitions } from './definitions.ts';
+
+type Writes = World['qemuWrites'];
 
 const WITHIN_MS = 5_000;
 
 /** The command line of a QEMU that libvirt starts has the words -uuid and the domain's UUID. */
 const FIND = `for f in $(grep -lszxF -f - /proc/[0-9]*/cmdline); do grep -qszxF -e -uuid "$f" && echo "$f"; done; :`;
 
-/** @param known libvirt says that the domain runs */
+/** From QEMU itself where libvirt still talks to it, else from the locks that it holds. */
 export async function whereQemuWrites(
   { host }: Context,
   move: MoveRecord,
-  known: boolean,
-): Promise<World['qemuWrites']> {
-  if (host === undefined) return known ? 'unclear' : 'not-asked';
+  definitions: Definitions | undefined,
+): Promise<Writes> {
+  const running = definitions?.running ?? false;
+  const told = running && definitions ? await toldByQemu(definitions, move) : undefined;
+  if (told !== undefined) return told;
+  if (host === undefined) return running ? 'unclear' : 'not-asked';
   const [alive, origin, destination] = await Promise.all([
-    known || qemuRuns(host, move.domain.uuid),
+    running || qemuRuns(host, move.domain.uuid),
     writerOf(host, move.origin),
     writerOf(host, move.destination),
   ]);
-  return verdict(alive, origin, destination);
+  return byLocks(alive, origin, destination);
+}
+
+interface BlockBackend {
+  readonly qdev?: string;
+  readonly inserted?: { readonly 'node-name'?: string; readonly file?: string };
+}
+
+/** query-block (qapi/block-core.json): the node below the guest's device. libvirt names nodes after its indexes. */
+async function toldByQemu({ domain, live }: Definitions, move: MoveRecord): Promise<Writes | undefined> {
+  const disk = live?.disk(move.disk);
+  const alias = disk?.alias;
+  if (disk === undefined || alias === undefined) return undefined;
+  try {
+    const backends = (await domain.monitorCommand({ execute: 'query-block' })) as readonly BlockBackend[];
+    const inserted = backends.find(({ qdev }) => qdev?.split('/').includes(alias))?.inserted;
+    const isOn = (index: string | undefined, { source }: ImageRef) =>
+      (index !== undefined && inserted?.['node-name'] === `libvirt-${index}-format`) ||
+      ('path' in source && inserted?.file === source.path);
+    if (isOn(disk.mirror?.chain[0]?.index, move.destination)) return 'destination';
+    return isOn(disk.chain[0]?.index, move.origin) ? 'origin' : undefined;
+  } catch (error) {
+    // Not allowed to us, or not known to this libvirt.
+    if (error instanceof MonitorError || isLibvirtError(error)) return undefined;
+    throw error;
+  }
 }
 
 function writerOf(host: Host, { source }: ImageRef): Promise<Writer> | 'unknown' {
@@ -32,7 +64,8 @@ function writerOf(host: Host, { source }: ImageRef): Promise<Writer> | 'unknown'
   return hasWriter(host, toLocation(source), WITHIN_MS);
 }
 
-function verdict(alive: boolean, origin: Writer, destination: Writer): World['qemuWrites'] {
+/** QEMU holds the lock of a source that it has left until libvirt removes it: with both, it cannot be told. */
+function byLocks(alive: boolean, origin: Writer, destination: Writer): Writes {
   // A writer that is not this domain's QEMU: somebody looks at the images, or another machine has them.
   if (!alive) return origin === 'yes' || destination === 'yes' ? 'unclear' : 'nobody';
   if (origin === 'unknown') return 'unclear';

@@ -40,6 +40,13 @@ export class Progress {
     return { type: 'progress', copied: job.cur, total: job.end, rate, etaMs, guestWriteRate };
   }
 
+  /** Was anything copied since the first sample kept, or is nothing left to copy? */
+  flows(): boolean {
+    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
+    if (first === undefined || last === undefined) return false;
+    return last.cur >= last.end || last.cur > first.cur;
+  }
+
   pace(): Pace {
     return paceOf(this.#samples);
   }

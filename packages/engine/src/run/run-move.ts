@@ -168,6 +168,7 @@ class Run {
 
   #judgePace(seen: Observation): void {
     const pace = this.#progress.pace();
+    this.#memory.flows = this.#progress.flows();
     this.#memory.standsStill = pace.kind === 'still';
     this.#memory.diverging = pace.kind === 'diverging';
     const { synchronousWrites, converge } = this.#move.options;
@@ -183,10 +184,14 @@ class Run {
   }
 
   #warnSilent(): void {
+    const { domain, disk, goal } = this.#move;
+    const now = 'the destination does not answer. The guest runs on the source and is not held up.';
+    const whenForward = `Make it answer again and the move goes on; or undo it with: blockferry abort ${domain.name} ${disk}`;
+    const whenBack =
+      'Ending the copy now would hold it up until the destination answers. Make it answer again, or end it for good (kill its server): then the copy ends by itself';
     this.#warn(
       'destination-silent',
-      'the destination does not answer. The guest runs on the source and is not held up. Make it answer again and the move goes on; or undo it with: blockferry abort ' +
-        `${this.#move.domain.name} ${this.#move.disk}`,
+      `${now} ${goal === 'pivot' || goal === 'hold' ? whenForward : whenBack}`,
     );
   }
 

@@ -111,7 +111,7 @@ export function observe(model: Model, move: MoveRecord): World {
     },
     sameInstance: model.live?.mark === true,
     destination: observedDestination(model),
-    answers: model.qemu.job?.state === 'ready' ? (model.silent ? 'silent' : 'yes') : 'not-asked',
+    answers: model.qemu.job ? (model.silent ? 'silent' : 'yes') : 'not-asked',
     qemuWrites: qemuWrites(model),
     savedDefinition: model.saved !== undefined,
     sourceRemains: running && liveDefinition(model) === 'destination' && model.origin.state !== 'absent',
@@ -287,6 +287,7 @@ export function libvirtSeesPivot(model: Model): void {
 function cancelJob(model: Model): void {
   const job = model.qemu.job;
   if (job === undefined || job.state === 'pivoting') return;
+  if (model.silent) throw new Error('canceled a mirror whose destination hangs: the guest waits with it');
   if (job.state === 'ready') {
     model.destination.writes = model.origin.writes;
     model.destination.pointInTime = true;
