@@ -15,7 +15,11 @@ export function watchEffects(note: (effect: string) => void): void {
       const owner = ownerOf(object, name);
       const original: unknown = Reflect.get(owner, name);
       if (typeof original !== 'function') throw new Error(`there is no ${label}.${name}`);
-      Reflect.set(owner, name, noting(original as Call, () => note(`${label}.${name}`)));
+      Reflect.set(
+        owner,
+        name,
+        noting(original as Call, () => note(`${label}.${name}`)),
+      );
     }
   };
   watch(localHost(), HOST, 'host');

@@ -23,19 +23,23 @@ afterAll(async () => {
 
 // Two guests, each for half of the kills: one waits for the other's disk and processor often enough.
 describe.concurrent.each([1, 2])(`a move killed at a random moment (seed ${seed}, guest %i)`, (lane) => {
-  it(`ends moved ${kills / 2} times out of ${kills / 2}`, async () => {
-    const random = seeded(seed + lane);
-    const berth = await makeBerth(host, `random${lane}`);
-    const began = performance.now();
-    const course = await courseOf(berth, []);
-    const spanMs = course.endedAt - began;
-    for (let count = 1; count <= kills / 2; count += 1) {
-      const options = KINDS[Math.floor(random() * KINDS.length)] ?? [];
-      const afterMs = Math.round(random() * spanMs);
-      const way = random() < 0.3 ? 'move' : 'resume';
-      const what = `kill ${count} of guest ${lane}, seed ${seed}: ${options.join(' ')} after ${afterMs} ms`;
-      const restart = count === kills / 2;
-      await crashAndCarryOn(berth, options, way, { what, when: () => sleep(afterMs), restart });
-    }
-  }, 120_000 + kills * 30_000);
+  it(
+    `ends moved ${kills / 2} times out of ${kills / 2}`,
+    async () => {
+      const random = seeded(seed + lane);
+      const berth = await makeBerth(host, `random${lane}`);
+      const began = performance.now();
+      const course = await courseOf(berth, []);
+      const spanMs = course.endedAt - began;
+      for (let count = 1; count <= kills / 2; count += 1) {
+        const options = KINDS[Math.floor(random() * KINDS.length)] ?? [];
+        const afterMs = Math.round(random() * spanMs);
+        const way = random() < 0.3 ? 'move' : 'resume';
+        const what = `kill ${count} of guest ${lane}, seed ${seed}: ${options.join(' ')} after ${afterMs} ms`;
+        const restart = count === kills / 2;
+        await crashAndCarryOn(berth, options, way, { what, when: () => sleep(afterMs), restart });
+      }
+    },
+    120_000 + kills * 30_000,
+  );
 });

@@ -13,7 +13,10 @@ type Scenario = {
 };
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
-  shallow: { options: [], steps: ['record', 'claim-destination', 'start-copy', 'record#2', 'pivot', 'close'] },
+  shallow: {
+    options: [],
+    steps: ['record', 'claim-destination', 'start-copy', 'record#2', 'pivot', 'close'],
+  },
   flatten: { options: ['--flatten'], steps: ['start-copy', 'pivot'] },
   undefine: {
     berth: { autostart: true },
@@ -34,26 +37,29 @@ afterAll(async () => {
 
 const WAYS: readonly WayOut[] = ['resume', 'abort'];
 
-describe.concurrent.each(Object.entries(SCENARIOS))('a killed move (%s)', (name, { berth, options, steps }) => {
-  it('ends moved by resume, and whole on one side by abort, whichever step it died after', async () => {
-    const at = await makeBerth(host, name, berth);
-    const passed = (await courseOf(at, options)).passed('step-done');
-    for (const step of steps) assert.ok(passed.includes(step), `${step} is among ${passed.join(' ')}`);
-    for (const way of WAYS) {
-      // To start again takes the guest seconds: once a step is enough.
-      const restart = way === 'resume';
-      for (const step of passed) {
-        const halt = { at: 'step-done', name: step } as const;
-        await crashAndCarryOn(at, options, way, { what: `after ${step}`, halt, restart });
+describe.concurrent.each(Object.entries(SCENARIOS))(
+  'a killed move (%s)',
+  (name, { berth, options, steps }) => {
+    it('ends moved by resume, and whole on one side by abort, whichever step it died after', async () => {
+      const at = await makeBerth(host, name, berth);
+      const passed = (await courseOf(at, options)).passed('step-done');
+      for (const step of steps) assert.ok(passed.includes(step), `${step} is among ${passed.join(' ')}`);
+      for (const way of WAYS) {
+        // To start again takes the guest seconds: once a step is enough.
+        const restart = way === 'resume';
+        for (const step of passed) {
+          const halt = { at: 'step-done', name: step } as const;
+          await crashAndCarryOn(at, options, way, { what: `after ${step}`, halt, restart });
+        }
+        await crashAndCarryOn(at, [...options, '--bandwidth', '4M'], way, {
+          what: 'while copying',
+          when: async (ferry) => {
+            await ferry.copying();
+            await ferry.kill();
+            await at.virsh('blockjob', 'vda', '--bandwidth', '0');
+          },
+        });
       }
-      await crashAndCarryOn(at, [...options, '--bandwidth', '4M'], way, {
-        what: 'while copying',
-        when: async (ferry) => {
-          await ferry.copying();
-          await ferry.kill();
-          await at.virsh('blockjob', 'vda', '--bandwidth', '0');
-        },
-      });
-    }
-  }, 600_000);
-});
+    }, 600_000);
+  },
+);

@@ -93,7 +93,11 @@ async function expectMoved(
   restart: boolean | undefined,
 ): Promise<void> {
   const after = await chainOf(destination);
-  assert.deepEqual(after.slice(1), options.includes('--flatten') ? [] : before.slice(1), `${what}: its chain`);
+  assert.deepEqual(
+    after.slice(1),
+    options.includes('--flatten') ? [] : before.slice(1),
+    `${what}: its chain`,
+  );
   const left = before.filter((path) => !after.includes(path));
   const besides = options.includes('--delete-source') ? [] : left;
   await expectWhole(berth, what, { on: destination, besides, restart });
