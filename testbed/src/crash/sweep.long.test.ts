@@ -60,6 +60,6 @@ describe.concurrent.each(Object.entries(SCENARIOS))(
           },
         });
       }
-    }, 600_000);
+    }, 2_400_000);
   },
 );
