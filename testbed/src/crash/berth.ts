@@ -64,6 +64,11 @@ export class Berth {
   readonly autostart: boolean;
   /** The active image, as far as the last check proved it. */
   disk: string;
+  /**
+   * A libvirtd died under a block job of this QEMU, and may have left block nodes in it that nothing uses and nobody
+   * knows of; they go with the next start.
+   */
+  debris = false;
   #moves = 0;
 
   constructor(

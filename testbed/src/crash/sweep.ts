@@ -84,7 +84,7 @@ function movedBy(way: WayOut, what: string, { outcome, error }: Result, pivoted:
   return expected === 'moved';
 }
 
-async function expectMoved(
+export async function expectMoved(
   berth: Berth,
   what: string,
   before: readonly string[],
