@@ -229,7 +229,7 @@ function questionWords(question: Question, name: string, source: string, destina
     case 'unknown-to-libvirt':
       return `libvirt says that ${name} does not run, and something has ${source} or ${destination} open for writing: its QEMU still runs, and libvirtd lost it when it ended in the middle of the switch. Nothing was removed; the definition names the image it is on, as far as that can be told`;
     case 'phantom-mirror':
-      return `libvirtd ended in the middle of the switch of ${name} and shows a copy from ${source} to ${destination} that QEMU does not have any more. The guest runs on, and the definition names the image it is on`;
+      return `libvirtd ended in the middle of the switch of ${name} from ${source} to ${destination}, and what it shows of the disk is from before: QEMU has finished that copy. The guest runs on, and the definition names the image it is on`;
     default:
       return unreachable(question);
   }

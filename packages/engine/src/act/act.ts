@@ -36,7 +36,8 @@ export async function act(
   decision: Decision & { readonly kind: 'act' },
 ): Promise<MoveRecord> {
   const { step, phase, goal } = decision;
-  const move = afterStep({ ...withoutAnswer(before, phase), phase, goal }, step);
+  const revision = (before.revision ?? 0) + 1;
+  const move = afterStep({ ...withoutAnswer(before, phase), phase, goal, revision }, step);
   await perform({ ...scene, move }, step);
   return move;
 }

@@ -7,8 +7,11 @@ import type { Scene } from './act.ts';
 /** May be repeated. A crash on the way leaves the journal, whose phase leads here again. */
 export async function close(scene: Scene): Promise<void> {
   const { context, move, observation } = scene;
-  const { definitions } = observation;
+  const { definitions, saved } = observation;
   if (definitions !== undefined) {
+    // libvirt 9.0 writes the definition of an undefined domain to disk again when its block job changes, and has it back
+    // after a restart of its daemon: then it was not restored by us.
+    if (saved?.autostart && definitions.persistent) await definitions.domain.setAutostart(true);
     await removeMetadata(definitions.domain, move.disk, {
       live: definitions.running,
       config: definitions.persistent,

@@ -13,7 +13,8 @@ export async function undefine(scene: Scene): Promise<void> {
   const { context, move, observation } = scene;
   const { domain } = definitionsOf(scene);
   const xml = await domain.getXmlDesc(DomainXmlFlags.INACTIVE | DomainXmlFlags.SECURE);
-  const autostart = await domain.getAutostart();
+  // Undefined before, and come back by itself: see close.ts.
+  const autostart = observation.saved?.autostart || (await domain.getAutostart());
   const definition = { xml, autostart };
   const place = journalPlace(context, move);
   const beside = place.host === context.host ? place.path : undefined;

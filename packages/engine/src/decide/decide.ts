@@ -120,8 +120,8 @@ function lostPivot(world: World, move: MoveRecord): Decision | undefined {
   if (world.qemuWrites === 'destination') {
     return switched(world, move) ?? { kind: 'ask', question: 'phantom-mirror' };
   }
-  // QEMU was started again from the source; `settling`: the guest was seen on the destination.
-  const doubtful = !world.sameInstance || move.phase === 'settling';
+  // Another QEMU was started from the source; or `settling`: the guest was seen on the destination.
+  const doubtful = !world.sameInstance || move.phase === 'settling' || world.qemuWrites !== 'origin';
   return doubtful ? { kind: 'ask', question: 'which-side' } : undefined;
 }
 

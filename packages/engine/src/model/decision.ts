@@ -49,7 +49,7 @@ export type Question =
   | 'domain-gone-while-pivoting'
   /** libvirt says that the domain does not run, and its QEMU does. */
   | 'unknown-to-libvirt'
-  /** libvirt shows a mirror that QEMU has no more; only a new start of the domain rids it of that. */
+  /** libvirt's live definition is behind QEMU, which has pivoted; only a new start of the domain rids it of that. */
   | 'phantom-mirror';
 
 export type Wait =

@@ -84,10 +84,22 @@ export interface MoveRecord {
   readonly destinationXml: string;
   readonly phase: Phase;
   readonly goal: Goal;
+  /** Grows with each write: where the places of the record disagree, the highest is what was intended last. */
+  readonly revision?: number;
   /** Why `goal` became `abort`, when it was not the operator's wish. */
   readonly reason?: string;
   /** The operator's answer to "which side is the truth?" (see decide). */
   readonly use?: 'source' | 'destination';
+}
+
+/** The record that was written last: a place may have been behind, or have come back from before. */
+export function newest(found: readonly (MoveRecord | undefined)[]): MoveRecord | undefined {
+  const revisionOf = (record: MoveRecord | undefined) => record?.revision ?? 0;
+  const records = found.filter((record) => record !== undefined);
+  return records.reduce<MoveRecord | undefined>(
+    (best, record) => (best === undefined || revisionOf(record) > revisionOf(best) ? record : best),
+    undefined,
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 // Looks at the host: everything `decide` needs, nothing remembered but what `Memory` says.
 import { ErrorCode, isLibvirtError } from '@blockferry/libvirt';
-import { type MoveRecord, mayHavePivoted } from '../model/record.ts';
+import { type MoveRecord, mayHavePivoted, newest } from '../model/record.ts';
 import type { Job, Side, Stamp, World } from '../model/world.ts';
 import { type Journal, readJournal, type SavedDefinition } from '../record/journal.ts';
 import { readMetadata, type StoredRecord } from '../record/metadata.ts';
@@ -40,7 +40,7 @@ export async function observe(context: Context, move: MoveRecord, memory: Memory
   const inConfig = definitions?.config && readMetadata(definitions.config, move.disk);
   const own = (found: StoredRecord | undefined) => (found?.record.id === move.id ? found : undefined);
   const ownJournal = journal?.record.id === move.id ? journal : undefined;
-  const stored = own(inLive)?.record ?? own(inConfig)?.record ?? ownJournal?.record;
+  const stored = newest([own(inLive)?.record, own(inConfig)?.record, ownJournal?.record]);
   const liveSide = sideOf(live, move);
   const saved = ownJournal?.definition ?? (await context.openMoves.definition(move));
   const [destination, qemuWrites, answers, sourceRemains] = await Promise.all([

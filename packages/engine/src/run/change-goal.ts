@@ -1,8 +1,10 @@
 // The verbs `pivot`, `abort` and `resume --use` change what is wanted of an open move; the loop does the rest.
 import { record } from '../act/record.ts';
+import { decide } from '../decide/decide.ts';
 import { Refusal } from '../model/errors.ts';
 import type { Goal, MoveRecord } from '../model/record.ts';
 import type { BytesPerSecond } from '../model/units.ts';
+import type { World } from '../model/world.ts';
 import { newMemory } from '../observe/memory.ts';
 import { observe } from '../observe/observe.ts';
 import type { Context } from './context.ts';
@@ -15,11 +17,28 @@ export interface Change {
   readonly bandwidth?: BytesPerSecond;
 }
 
+/** An answer that is given before the question would be taken for one to whatever is asked later. */
+function mustBeAsked(world: World, move: MoveRecord): void {
+  const decision = decide(world, move);
+  const isAsked =
+    decision.kind === 'ask'
+      ? decision.question === 'which-side' || decision.question === 'domain-gone-while-pivoting'
+      : decision.kind === 'act' && decision.step.name === 'compare-sides';
+  if (isAsked) return;
+  throw new Refusal(
+    'not-asked',
+    `nobody asked which image of ${move.disk} is the truth`,
+    {},
+    `see how it stands: blockferry status ${move.domain.name}`,
+  );
+}
+
 /**
  * Writes the changed intent to every place of the record; a blockferry that runs this move reads it there at its
  * next look. May be repeated.
  *
- * @throws Refusal `not-ready` for `keep` before the mirror is ready: the copy would not be complete
+ * @throws Refusal `not-ready` for `keep` before the mirror is ready: the copy would not be complete; `not-asked` for
+ *   `use` where there is nothing to decide between
  * @returns the record as it now stands
  */
 export async function changeGoal(context: Context, move: MoveRecord, change: Change): Promise<MoveRecord> {
@@ -36,8 +55,9 @@ export async function changeGoal(context: Context, move: MoveRecord, change: Cha
   }
   const { bandwidth, ...intent } = change;
   const before = observation.stored ?? move;
+  if (change.use !== undefined) mustBeAsked(observation.world, before);
   const options = bandwidth === undefined ? before.options : { ...before.options, bandwidth };
-  const changed = { ...before, ...intent, options };
+  const changed = { ...before, ...intent, options, revision: (before.revision ?? 0) + 1 };
   await record({ context, observation, move: changed, memory, warn: () => {} });
   return changed;
 }

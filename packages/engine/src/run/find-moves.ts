@@ -1,7 +1,7 @@
 // Finds the moves that have not ended: in the definitions of a domain, in journals, and in our own notes.
 import type { Connection } from '@blockferry/libvirt';
 import { Refusal } from '../model/errors.ts';
-import type { MoveRecord } from '../model/record.ts';
+import { type MoveRecord, newest } from '../model/record.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import { findDomain } from '../preflight/situation.ts';
 import { type Journal, type JournalPlace, journalPathFor, readJournal } from '../record/journal.ts';
@@ -46,10 +46,9 @@ async function inDomain(context: Context, connection: Connection, uuid: string):
     [definitions?.live, definitions?.config].flatMap((xml) => xml?.disks().map((d) => d.target) ?? []),
   );
   for (const disk of disks) {
-    const stored =
-      (definitions?.live && readMetadata(definitions.live, disk)) ??
-      (definitions?.config && readMetadata(definitions.config, disk));
-    if (stored !== undefined) records.push(stored.record);
+    const places = [definitions?.live, definitions?.config];
+    const stored = newest(places.map((xml) => xml && readMetadata(xml, disk)?.record));
+    if (stored !== undefined) records.push(stored);
     const mirror = definitions?.live?.disk(disk)?.mirror?.source;
     if (stored !== undefined || mirror?.kind !== 'file' || context.host === undefined) continue;
     const journal = await readable({ host: context.host, path: journalPathFor(mirror.path) });

@@ -1,6 +1,13 @@
 // What can happen around a move: to the guest, the daemons, the storage, and by other people's hands.
 import type { Goal } from '../model/record.ts';
-import { changeRecord, findRecord, finishPivot, libvirtSeesPivot, type Model } from './model.ts';
+import {
+  type Blindness,
+  changeRecord,
+  findRecord,
+  finishPivot,
+  libvirtSeesPivot,
+  type Model,
+} from './model.ts';
 
 type Event = (model: Model) => void;
 
@@ -64,7 +71,7 @@ function daemonStarts(model: Model): void {
 }
 
 /** It had ordered the pivot, QEMU did it, and libvirtd died before it had cleaned up: seen with libvirt 9.0. */
-function daemonDiesInPivot(blind: 'domain' | 'mirror'): Event {
+function daemonDiesInPivot(blind: Blindness): Event {
   return function daemonDiesInPivot(model) {
     if (model.qemu.job?.state !== 'pivoting' || !model.daemon.up || model.silent) return;
     daemonStops(model);
@@ -73,6 +80,15 @@ function daemonDiesInPivot(blind: 'domain' | 'mirror'): Event {
     model.daemon.blind = blind;
     if (blind === 'domain') model.live = undefined;
   };
+}
+
+/** Seen with libvirt 9.0: an undefined domain with a block job is persistent again after a restart of its daemon. */
+export function daemonRevivesDefinition(model: Model): void {
+  if (model.persistent || model.saved === undefined || !model.qemu.running || !model.daemon.up) return;
+  model.persistent = true;
+  model.config = model.daemon.blind === undefined ? model.qemu.on : 'origin';
+  const { synchronousWrites = false, goal = 'pivot' } = model.live ?? {};
+  model.inConfig = { phase: 'copying', goal, synchronousWrites, revision: 1 };
 }
 
 function otherAborts(model: Model): void {
@@ -190,6 +206,8 @@ export const EVENTS: readonly Event[] = [
   daemonStarts,
   daemonDiesInPivot('domain'),
   daemonDiesInPivot('mirror'),
+  daemonDiesInPivot('pivot'),
+  daemonRevivesDefinition,
   operatorAnswers('source'),
   operatorAnswers('destination'),
   pivotsUnseenAndDies,

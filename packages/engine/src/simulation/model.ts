@@ -1,7 +1,14 @@
 // A model of libvirt, QEMU, the files and blockferry's own process, small enough to run 100,000 times.
 // Only tests use it. What it claims about the real ones is checked by the *.real.test.ts files.
 import type { Decision, Step } from '../model/decision.ts';
-import { type Goal, type JobMode, type MoveRecord, mayMark, type Phase } from '../model/record.ts';
+import {
+  type Goal,
+  type JobMode,
+  type MoveRecord,
+  mayHavePivoted,
+  mayMark,
+  type Phase,
+} from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
 import type { Side, Stamp, World } from '../model/world.ts';
 
@@ -11,6 +18,7 @@ interface Stored {
   goal: Goal;
   use?: 'source' | 'destination';
   synchronousWrites: boolean;
+  revision: number;
 }
 
 interface Image {
@@ -26,8 +34,11 @@ interface Image {
 
 type JobState = 'running' | 'ready' | 'pivoting';
 
-/** libvirtd died in the middle of a pivot, and came back without the domain, or with a mirror that is none. */
-type Blindness = 'domain' | 'mirror';
+/**
+ * libvirtd died in the middle of a pivot, and came back without the domain, with a mirror that is none, or with a live
+ * definition from before the pivot.
+ */
+export type Blindness = 'domain' | 'mirror' | 'pivot';
 
 export interface Model {
   jobMode: JobMode;
@@ -124,12 +135,15 @@ export function observe(model: Model, move: MoveRecord): World {
 
 /** A blind libvirtd has not seen that QEMU has pivoted. */
 function liveDefinition(model: Model): Side {
-  return model.daemon.blind === 'mirror' ? 'origin' : model.qemu.on;
+  return model.daemon.blind === undefined ? model.qemu.on : 'origin';
 }
 
-function qemuWrites({ qemu, daemon }: Model): World['qemuWrites'] {
-  if (qemu.running && daemon.blind === undefined) return 'not-asked';
+function qemuWrites(model: Model): World['qemuWrites'] {
+  const { qemu, daemon } = model;
   if (!qemu.running) return 'nobody';
+  const phase = findRecord(model)?.phase ?? 'copying';
+  const suspect = qemu.job === undefined && liveDefinition(model) === 'origin' && mayHavePivoted({ phase });
+  if (daemon.blind === undefined && !suspect) return 'not-asked';
   return qemu.on === 'origin' || qemu.on === 'destination' ? qemu.on : 'unclear';
 }
 
@@ -149,9 +163,10 @@ function observedDestination(model: Model): World['destination'] {
   return state === 'empty' ? 'claimed' : 'ours';
 }
 
-/** What blockferry finds when it starts anew: the record from the first place that has it. */
+/** What blockferry finds when it starts anew: the record that was written last. */
 export function findRecord(model: Model): Stored | undefined {
-  return model.live ?? model.inConfig ?? model.journal;
+  const places = [model.live, model.inConfig, model.journal].filter((place) => place !== undefined);
+  return places.toSorted((one, other) => other.revision - one.revision)[0];
 }
 
 /** Carries a decision out on the model. Returns true when the move has ended with it. */
@@ -220,7 +235,8 @@ export function act(model: Model, move: MoveRecord, decision: Decision & { kind:
 }
 
 function writeRecord(model: Model, move: MoveRecord, phase: Phase, goal: Goal): void {
-  const stored: Stored = { phase, goal, synchronousWrites: move.options.synchronousWrites };
+  const revision = (findRecord(model)?.revision ?? 0) + 1;
+  const stored: Stored = { phase, goal, synchronousWrites: move.options.synchronousWrites, revision };
   // An answer is for one question; see act.ts.
   if (move.use !== undefined && move.phase === phase) stored.use = move.use;
   const mark = mayMark(findRecord(model) ?? move, model.live?.mark === true);
@@ -236,7 +252,7 @@ export function changeRecord(model: Model, change: Partial<Pick<Stored, 'goal' |
   const stored = findRecord(model);
   if (stored === undefined || !model.daemon.up) return;
   const mark = mayMark(stored, model.live?.mark === true);
-  const changed = { ...stored, ...change };
+  const changed = { ...stored, ...change, revision: stored.revision + 1 };
   if (libvirtSees(model)) model.live = { ...changed, mark };
   if (model.persistent) model.inConfig = { ...changed };
   model.journal = { ...changed, claimed: model.journal?.claimed ?? false };

@@ -2,7 +2,7 @@
 import type { Decision, Outcome, Question } from '../model/decision.ts';
 import type { Goal, JobMode, MoveRecord } from '../model/record.ts';
 import type { World } from '../model/world.ts';
-import { EVENTS, pivotsUnseenAndDies } from './events.ts';
+import { daemonRevivesDefinition, EVENTS, pivotsUnseenAndDies } from './events.ts';
 import { act, changeRecord, findRecord, finishPivot, type Model, newModel, observe } from './model.ts';
 
 export type Decide = (world: World, move: MoveRecord) => Decision;
@@ -15,7 +15,7 @@ export interface Scenario {
   readonly reused: boolean;
   readonly leavesDefinition: boolean;
   /** What came before the schedule. The worst is too rare to wait for: QEMU pivoted unseen, wrote on, and died. */
-  readonly opening: 'nothing' | 'lost-pivot';
+  readonly opening: 'nothing' | 'lost-pivot' | 'lost-pivot-and-revived-definition';
 }
 
 export type Ending =
@@ -37,7 +37,7 @@ export function play(decide: Decide, scenario: Scenario, schedule: Uint8Array, t
   const fresh = newMove(scenario);
   model.process.move = fresh;
   let ended: Ending | undefined;
-  if (scenario.opening === 'lost-pivot') losePivot(decide, model, fresh, trace);
+  if (scenario.opening !== 'nothing') losePivot(decide, model, fresh, scenario.opening, trace);
   for (const byte of schedule) {
     // Half of all bytes let blockferry take a step; the others are what happens around it.
     if (byte < 128) ended = oneStep(decide, model, fresh, trace);
@@ -53,12 +53,19 @@ export function play(decide: Decide, scenario: Scenario, schedule: Uint8Array, t
   return { model, ending: settle(decide, model, fresh, trace) };
 }
 
-function losePivot(decide: Decide, model: Model, fresh: MoveRecord, trace: string[]): void {
+function losePivot(
+  decide: Decide,
+  model: Model,
+  fresh: MoveRecord,
+  opening: Scenario['opening'],
+  trace: string[],
+): void {
   for (let step = 0; step < SETTLE_STEPS && model.qemu.job?.state !== 'pivoting'; step += 1) {
     const ended = oneStep(decide, model, fresh, trace);
     if (ended?.kind === 'ready') changeRecord(model, { goal: 'pivot' });
     if (model.qemu.job?.state === 'running') model.qemu.job.state = 'ready';
   }
+  if (opening === 'lost-pivot-and-revived-definition') daemonRevivesDefinition(model);
   pivotsUnseenAndDies(model);
   trace.push('— the pivot was lost');
 }

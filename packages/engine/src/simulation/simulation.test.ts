@@ -13,7 +13,7 @@ const scenario: fc.Arbitrary<Scenario> = fc.record({
   converge: fc.boolean(),
   reused: fc.constantFrom(false, false, true),
   leavesDefinition: fc.boolean(),
-  opening: fc.constantFrom('nothing', 'nothing', 'lost-pivot'),
+  opening: fc.constantFrom('nothing', 'nothing', 'lost-pivot', 'lost-pivot-and-revived-definition'),
 });
 
 function diskOfGuest({ model }: Played): 'origin' | 'destination' | 'other' {
@@ -102,6 +102,8 @@ const MISTAKES: Readonly<Record<string, Decide>> = {
     decide({ ...world, config: world.live === 'destination' ? 'destination' : world.config }, move),
   'believes libvirt that a domain is off': (world, move) =>
     decide({ ...world, qemuWrites: world.domain === 'running' ? world.qemuWrites : 'nobody' }, move),
+  'believes the live definition after a lost pivot': (world, move) =>
+    decide({ ...world, qemuWrites: world.job.kind === 'none' ? 'origin' : world.qemuWrites }, move),
   'waits for a mirror that is none': (world, move) => decide({ ...world, qemuWrites: 'not-asked' }, move),
   'forgets the definition kept aside': (world, move) => decide({ ...world, savedDefinition: false }, move),
   'keeps a copy it cannot prove complete': (world, move) =>
