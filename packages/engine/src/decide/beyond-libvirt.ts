@@ -4,7 +4,7 @@ import type { Decision } from '../model/decision.ts';
 import { type MoveRecord, mayHavePivoted } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
 import type { World } from '../model/world.ts';
-import { definitionOn, recordPhase } from './intent.ts';
+import { act, definitionOn, recordPhase } from './intent.ts';
 
 /**
  * libvirt shows our mirror, and no job. For a moment that is so after every job; if it stays, a libvirtd died while it
@@ -26,6 +26,15 @@ export function withPhantom(world: World, move: MoveRecord): Decision {
     default:
       return unreachable(world.qemuWrites);
   }
+}
+
+/**
+ * QEMU mirrors, and libvirt does not know where to: it would neither see the copy become ready nor pivot it. It can still
+ * cancel it; then all is as before the copy. The phase must not be `undoing`: this cancel makes no complete copy to keep.
+ */
+export function withUnshown(world: World, move: MoveRecord): Decision {
+  if (world.answers === 'silent') return { kind: 'wait', wait: { for: 'destination' } };
+  return act(world, move, 'copying', { name: 'cancel-job' });
 }
 
 /** QEMU is on the destination, though libvirt does not say so: the next start must be from there. */

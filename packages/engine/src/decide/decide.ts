@@ -4,7 +4,7 @@ import type { Decision, Interruption, Outcome, Step } from '../model/decision.ts
 import { type MoveRecord, mayHavePivoted } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
 import type { JobState, World } from '../model/world.ts';
-import { switched, unknownToLibvirt, withPhantom } from './beyond-libvirt.ts';
+import { switched, unknownToLibvirt, withPhantom, withUnshown } from './beyond-libvirt.ts';
 import { act, definitionOn, recorded, recordPhase } from './intent.ts';
 
 /** After this many starts by one process without the end of the job being seen, the move gives up and goes back. */
@@ -63,6 +63,7 @@ function onOrigin(world: World, move: MoveRecord): Decision {
 
 function withJob(world: World, move: MoveRecord, state: JobState): Decision {
   if (state === 'missing') return withPhantom(world, move);
+  if (state === 'unshown') return withUnshown(world, move);
   if (state === 'pivoting' || state === 'aborting') return { kind: 'wait', wait: { for: 'job-end' } };
   if (move.goal === 'abort') return cancelWhenSafe(world, move);
   if (state === 'running') {

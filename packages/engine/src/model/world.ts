@@ -11,11 +11,13 @@ export type JobState =
   | 'pivoting'
   | 'aborting'
   /** libvirt's live definition shows the mirror, and libvirt knows of no such job. Normal for a moment. */
-  | 'missing';
+  | 'missing'
+  /** The reverse: libvirt knows of the copy and shows no mirror, because a libvirtd died as it began one. */
+  | 'unshown';
 
 export type Job =
   | { readonly kind: 'none' }
-  /** A copy whose mirror element names our destination. */
+  /** A copy whose mirror element names our destination, or that has none. */
   | {
       readonly kind: 'ours';
       readonly state: JobState;

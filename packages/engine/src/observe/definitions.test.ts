@@ -50,6 +50,10 @@ test('a mirror of which libvirt knows no job is missing, whatever the live defin
   }
 });
 
+test('a copy without a mirror is one that a libvirtd began and forgot', () => {
+  expect(jobOf(live(''), info(1n, 9n), move)).toMatchObject({ kind: 'ours', state: 'unshown' });
+});
+
 test('a job that is ending is neither', () => {
   expect(jobOf(mirror("ready='pivot'"), info(9n, 9n), move)).toMatchObject({ state: 'pivoting' });
   expect(jobOf(mirror("ready='abort'"), info(9n, 9n), move)).toMatchObject({ state: 'aborting' });

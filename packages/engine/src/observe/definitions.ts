@@ -73,7 +73,11 @@ const READY_REMAINING: Bytes = 16n * 1024n * 1024n;
  */
 export function jobOf(live: DomainXml | undefined, info: JobInfo | null, move: MoveRecord): Job {
   const mirror = live?.disk(move.disk)?.mirror;
-  if (mirror === undefined) return info === null ? { kind: 'none' } : { kind: 'foreign', what: info.type };
+  if (mirror === undefined) {
+    if (info === null) return { kind: 'none' };
+    if (info.type !== 'copy') return { kind: 'foreign', what: info.type };
+    return { kind: 'ours', state: 'unshown', cur: info.cur, end: info.end };
+  }
   const ours = mirror.source !== undefined && sameSource(mirror.source, move.destination.source);
   if (!ours || mirror.job !== 'copy') return { kind: 'foreign', what: mirror.job };
   if (info === null) return { kind: 'ours', state: 'missing', cur: 0n, end: 0n };

@@ -20,8 +20,8 @@ export interface Memory {
   freshVolume: boolean;
   /** The journal's storage took no write: it is not asked for until it takes one again. */
   journalStuck: boolean;
-  /** Since when libvirt has shown a mirror without a job; on performance.now's clock. */
-  jobMissingSince?: number;
+  /** Since when libvirt has shown a mirror without a job, or a copy without a mirror; on performance.now's clock. */
+  contradictsSince?: number;
   /** Bytes were seen to be copied, or nothing remains to be. */
   flows: boolean;
   /** Look whether the destination answers although the copy is not ready: it stands still. */

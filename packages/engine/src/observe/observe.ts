@@ -11,8 +11,8 @@ import { isHang } from './hang.ts';
 import type { Memory } from './memory.ts';
 import { whereQemuWrites } from './qemu-writes.ts';
 
-/** For so long libvirt may show a mirror and no job: between the two answers, the job may have ended. */
-const MISSING_FOR_MS = 3_000;
+/** For so long libvirt may contradict itself: between two answers, a job may have begun or ended. */
+const CONTRADICTS_FOR_MS = 3_000;
 
 export interface Observation {
   readonly world: World;
@@ -35,7 +35,7 @@ export async function observe(context: Context, move: MoveRecord, memory: Memory
   const info = definitions?.running
     ? await definitions.domain.blockJobInfo(move.disk).catch(noSuchDisk)
     : null;
-  const job = jobOf(live, info, move);
+  const job = trusted(jobOf(live, info, move), memory);
   const inLive = live && readMetadata(live, move.disk);
   const inConfig = definitions?.config && readMetadata(definitions.config, move.disk);
   const own = (found: StoredRecord | undefined) => (found?.record.id === move.id ? found : undefined);
@@ -113,12 +113,22 @@ function libvirtMayErr(
   memory: Memory,
 ): boolean {
   if (!definitions?.running) return true;
-  if (job.kind !== 'ours' || job.state !== 'missing') {
-    delete memory.jobMissingSince;
-    return job.kind === 'none' && live === 'origin' && mayHavePivoted(move);
+  if (job.kind === 'ours' && job.state === 'missing') return contradictsForLong(memory);
+  return job.kind === 'none' && live === 'origin' && mayHavePivoted(move);
+}
+
+/** A copy that libvirt does not show counts as running until it is sure that it stays so. */
+function trusted(job: Job, memory: Memory): Job {
+  if (job.kind !== 'ours' || (job.state !== 'missing' && job.state !== 'unshown')) {
+    delete memory.contradictsSince;
+    return job;
   }
-  memory.jobMissingSince ??= performance.now();
-  return performance.now() - memory.jobMissingSince > MISSING_FOR_MS;
+  memory.contradictsSince ??= performance.now();
+  return job.state === 'unshown' && !contradictsForLong(memory) ? { ...job, state: 'running' } : job;
+}
+
+function contradictsForLong({ contradictsSince }: Memory): boolean {
+  return contradictsSince !== undefined && performance.now() - contradictsSince > CONTRADICTS_FOR_MS;
 }
 
 async function sourcesRemain(context: Context, move: MoveRecord): Promise<boolean> {

@@ -6,6 +6,8 @@ import type { Decision, Outcome, Question, StepName } from '../model/decision.ts
 import { messageOf, StepFailed } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import { type Millis, unreachable } from '../model/units.ts';
+import type { World } from '../model/world.ts';
+import { readDefinitions } from '../observe/definitions.ts';
 import { type Memory, newMemory } from '../observe/memory.ts';
 import { type Observation, observe } from '../observe/observe.ts';
 import { Bell } from './bell.ts';
@@ -65,6 +67,7 @@ class Run {
   #cutoverMs: Millis | undefined;
   #shown = '';
   #hostAwaySince: number | undefined;
+  #lastSeen: World['domain'] = 'running';
 
   constructor(context: Context, move: MoveRecord, options: RunOptions) {
     this.#context = context;
@@ -97,6 +100,7 @@ class Run {
       this.#memory.failure = await diagnoseFailure(this.#context, this.#move);
       return undefined;
     }
+    this.#lastSeen = seen.world.domain;
     const decision = decide(seen.world, this.#move);
     switch (decision.kind) {
       case 'act':
@@ -224,7 +228,17 @@ class Run {
       await this.#bell.wait(POLL_MS, signal);
       return;
     }
-    throw error;
+    if (!(await this.#endedMeanwhile())) throw error;
+  }
+
+  /** libvirt refuses in many words when the domain ends between a look at it and a call: the next look says what it is. */
+  async #endedMeanwhile(): Promise<boolean> {
+    if (this.#lastSeen !== 'running') return false;
+    const connection = await this.#context.link.connection();
+    const { domain } = this.#move;
+    const running = (await readDefinitions(connection, domain.uuid))?.running ?? false;
+    this.#lastSeen = running ? 'running' : 'off';
+    return !running;
   }
 
   /** Each warning once. */

@@ -91,6 +91,11 @@ export function daemonRevivesDefinition(model: Model): void {
   model.inConfig = { phase: 'copying', goal, synchronousWrites, revision: 1 };
 }
 
+/** It had told QEMU to copy, and had not written it down. */
+function daemonDiesInStart(model: Model): void {
+  if (model.qemu.job?.state === 'running' && model.daemon.blind === undefined) model.qemu.job.unshown = true;
+}
+
 function otherAborts(model: Model): void {
   const job = model.qemu.job;
   if (job === undefined || job.state === 'pivoting') return;
@@ -208,6 +213,7 @@ export const EVENTS: readonly Event[] = [
   daemonDiesInPivot('mirror'),
   daemonDiesInPivot('pivot'),
   daemonRevivesDefinition,
+  daemonDiesInStart,
   operatorAnswers('source'),
   operatorAnswers('destination'),
   pivotsUnseenAndDies,

@@ -52,7 +52,8 @@ export interface Model {
   qemu: {
     running: boolean;
     on: Side;
-    job: { state: JobState; synchronous: boolean } | undefined;
+    /** `unshown`: a libvirtd died as it began the copy, and the next one does not know where it goes. */
+    job: { state: JobState; synchronous: boolean; unshown?: boolean } | undefined;
     foreignJob: boolean;
   };
   daemon: { up: boolean; blind: Blindness | undefined };
@@ -151,6 +152,7 @@ function observedJob(model: Model): World['job'] {
   const { job, foreignJob } = model.qemu;
   if (!libvirtSees(model)) return { kind: 'none' };
   if (model.daemon.blind === 'mirror') return { kind: 'ours', state: 'missing', cur: 0n, end: 0n };
+  if (job?.unshown) return { kind: 'ours', state: 'unshown', cur: 0n, end: 0n };
   if (job) return { kind: 'ours', state: job.state, cur: 0n, end: 0n };
   return foreignJob ? { kind: 'foreign', what: 'commit' } : { kind: 'none' };
 }
@@ -278,7 +280,7 @@ function startCopy(model: Model, synchronous: boolean): void {
 }
 
 function orderPivot(model: Model): void {
-  if (model.qemu.job?.state !== 'ready') return;
+  if (model.qemu.job?.state !== 'ready' || model.qemu.job.unshown) return;
   if (model.silent) throw new Error('pivoted onto a destination that was known to be silent');
   if (model.destination.state === 'absent') throw new Error('pivoted onto a file whose name is gone');
   model.qemu.job.state = 'pivoting';

@@ -15,10 +15,12 @@ import type {
 const DEFAULT_TIMEOUT_MS = 10_000;
 const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 
+// SIGTERM is how the supervisor tells these that we are dead (shell.ts). What they made for themselves goes then.
 // `sync FILE` is fsync(2) of that file or directory (coreutils 8.24). The count is checked because our death in the
 // middle of the input looks like its end, and half a file must never get the name.
 const WRITE_ATOMIC = `
 umask 077
+trap 'rm -f -- "$2"; exit 143' TERM
 cat > "$2" && [ "$(stat -c %s -- "$2")" = "$3" ] && chmod "$4" -- "$2" && sync -- "$2" &&
   mv -fT -- "$2" "$1" && sync -- "$5" || { s=$?; rm -f -- "$2"; exit $s; }`;
 
@@ -31,6 +33,7 @@ mv -fT -- "$1" "$2"`;
 const PROBE = `
 if [ -b "$1" ]; then exec dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none; fi
 if [ -d "$1" ]; then d=$1; else d=$(dirname -- "$1"); fi
+trap 'rm -f -- "$d/$2"; exit 143' TERM
 exec 4> "$d/$2" && rm -f -- "$d/$2" && dd if=/dev/zero bs=4096 count=1 conv=fsync status=none >&4`;
 
 const CREATE_EXCLUSIVE = 'umask 077; set -C; : > "$1" && chmod "$2" -- "$1"';
