@@ -1,4 +1,5 @@
 // Public surface of this package.
+export * from './guard/index.ts';
 export * from './inspect/index.ts';
 export type { Interruption, Outcome, Question, Step, StepName, Wait } from './model/decision.ts';
 export { type Facts, messageOf, Refusal, StepFailed } from './model/errors.ts';
