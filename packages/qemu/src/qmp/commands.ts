@@ -108,6 +108,8 @@ export interface QmpCommands {
   readonly 'blockdev-add': Takes<NodeOptions>;
   readonly 'blockdev-del': Takes<{ readonly 'node-name': string }>;
   readonly 'blockdev-create': Takes<{ readonly 'job-id': string; readonly options: JsonInput }>;
+  /** Flushes what it opens anew, and fails if that fails. Children are named, not nested. */
+  readonly 'blockdev-reopen': Takes<{ readonly options: readonly NodeOptions[] }>;
   readonly 'blockdev-backup': Takes<BackupArguments>;
   readonly 'query-named-block-nodes': {
     readonly arguments: { readonly flat?: boolean } | undefined;
@@ -150,6 +152,22 @@ export interface QmpEventData {
     readonly device: string;
     readonly operation: 'read' | 'write';
     readonly action: 'ignore' | 'report' | 'stop';
+    /** Only with 'stop': no space is the reason. */
+    readonly nospace?: boolean;
+  };
+  /** The children of a quorum node did not agree on these sectors of 512 bytes. */
+  readonly QUORUM_FAILURE: {
+    readonly reference: string;
+    readonly 'sector-num': bigint;
+    readonly 'sectors-count': bigint;
+  };
+  /** One child of a quorum node failed, or was outvoted (then without `error`). */
+  readonly QUORUM_REPORT_BAD: {
+    readonly type: 'read' | 'write' | 'flush';
+    readonly error?: string;
+    readonly 'node-name': string;
+    readonly 'sector-num': bigint;
+    readonly 'sectors-count': bigint;
   };
   readonly BLOCK_EXPORT_DELETED: { readonly id: string };
 }

@@ -1,0 +1,72 @@
+// Opening the nodes of a window in the fastest way that its storage knows, and closing them again.
+import { type NodeOptions, type QmpClient, QmpCommandError } from '@blockferry/qemu';
+import type { LayerPlan } from '../plan.ts';
+import { ACCESSES, type Access, type WindowNodes } from '../window-trees.ts';
+import type { Window } from '../windows.ts';
+
+export type MakeNodes = (plan: LayerPlan, window: Window, name: string, access: Access) => WindowNodes;
+
+export interface OpenNodes extends AsyncDisposable {
+  /** The node to read or write. */
+  readonly name: string;
+  readonly access: Access;
+  /** Has what was written on stable storage. @throws QmpCommandError when it could not be brought there */
+  flush(): Promise<void>;
+}
+
+export interface OpenRequest {
+  readonly plan: LayerPlan;
+  readonly window: Window;
+  /** Unique in the daemon. */
+  readonly name: string;
+  readonly make: MakeNodes;
+  /** How it was opened the last time. */
+  readonly access: Access | undefined;
+}
+
+/**
+ * Tries each way of access until one works. Disposing closes the nodes; after a daemon's end it does nothing.
+ *
+ * @throws QmpCommandError of the first try; QmpConnectionError
+ */
+export async function openNodes(qmp: QmpClient, request: OpenRequest): Promise<OpenNodes> {
+  const { plan, window, name, make } = request;
+  const ways = request.access ? [request.access] : ACCESSES;
+  let failure: unknown;
+  for (const access of ways) {
+    const { nodes, stable } = make(plan, window, name, access);
+    try {
+      await addAll(qmp, nodes);
+    } catch (error) {
+      if (!(error instanceof QmpCommandError)) throw error;
+      failure ??= error;
+      continue;
+    }
+    return {
+      name,
+      access,
+      flush: async () => void (await qmp.execute('blockdev-reopen', { options: [stable] })),
+      [Symbol.asyncDispose]: () => removeAll(qmp, nodes).catch(() => {}),
+    };
+  }
+  throw failure;
+}
+
+async function addAll(qmp: QmpClient, nodes: readonly NodeOptions[]): Promise<void> {
+  const added: NodeOptions[] = [];
+  try {
+    for (const node of nodes) {
+      await qmp.execute('blockdev-add', node);
+      added.push(node);
+    }
+  } catch (error) {
+    await removeAll(qmp, added).catch(() => {});
+    throw error;
+  }
+}
+
+async function removeAll(qmp: QmpClient, nodes: readonly NodeOptions[]): Promise<void> {
+  for (const node of nodes.toReversed()) {
+    await qmp.execute('blockdev-del', { 'node-name': node['node-name'] });
+  }
+}

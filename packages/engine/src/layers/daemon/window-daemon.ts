@@ -1,0 +1,171 @@
+// A storage daemon that copies or verifies one window after the other.
+import {
+  type Host,
+  type Image,
+  type NodeOptions,
+  type QmpClient,
+  type StorageDaemon,
+  startStorageDaemon,
+  tlsObject,
+} from '@blockferry/qemu';
+import type { Layer } from '../layer.ts';
+import { readBackNodes, sourceNodes, targetNodes } from '../window-trees.ts';
+import type { Window } from '../windows.ts';
+import { type JobEnd, type JobWatch, runBlockJob, setJobSpeed } from './block-job.ts';
+import { type MakeNodes, type OpenNodes, openNodes } from './open-nodes.ts';
+import { refusedBy, type VerifyResult, windowFailed } from './outcome.ts';
+
+const MiB = 1024 * 1024;
+/** Measured: 8 requests of up to 4 MiB keep an NVMe device busy. */
+const PERFORMANCE = { 'max-workers': 8, 'max-chunk': 4 * MiB };
+
+export class WindowDaemon {
+  readonly #daemon: StorageDaemon;
+  #speed: bigint;
+  #count = 0;
+  /** The job that runs. */
+  #job: string | null = null;
+
+  private constructor(daemon: StorageDaemon, speed: bigint) {
+    this.#daemon = daemon;
+    this.#speed = speed;
+  }
+
+  /**
+   * @param speed bytes a second for every job; 0n for unlimited
+   * @param images all that it is going to open, for their credentials
+   * @throws StorageDaemonError, HostError
+   */
+  static async start(
+    host: Host,
+    speed: bigint,
+    images: readonly Image[],
+    signal: AbortSignal,
+  ): Promise<WindowDaemon> {
+    const daemon = await startStorageDaemon(host, { signal });
+    const credentials = images.flatMap(({ location }) => (location.kind === 'nbd' ? [location.tls] : []));
+    const tls = credentials.find((each) => each !== undefined);
+    if (tls) {
+      const { 'qom-type': type, id, ...rest } = tlsObject(tls);
+      await daemon.qmp.execute('object-add', { ...rest, 'qom-type': String(type), id: String(id) });
+    }
+    return new WindowDaemon(daemon, speed);
+  }
+
+  get #qmp(): QmpClient {
+    return this.#daemon.qmp;
+  }
+
+  /** The last of what it wrote to standard error. */
+  lastWords(): string {
+    return this.#daemon.stderr().trim().split('\n').at(-1) ?? '';
+  }
+
+  /** For the job that runs and all that follow. */
+  async setSpeed(speed: bigint): Promise<void> {
+    this.#speed = speed;
+    if (this.#job !== null) await setJobSpeed(this.#qmp, this.#job, speed);
+  }
+
+  /** Ends it, together with what it is doing. May be called again. */
+  async stop(timeoutMs: number): Promise<void> {
+    await this.#daemon.stop(timeoutMs);
+  }
+
+  /**
+   * Copies a window; when it returns, the window is on stable storage.
+   *
+   * @throws LayerFailed, LayerInUse; QmpConnectionError when the daemon ends
+   */
+  async copy(layer: Layer, window: Window, watch: JobWatch): Promise<void> {
+    await using source = await this.#open(layer, window, 'source', sourceNodes);
+    await using target = await this.#open(layer, window, 'target', targetNodes);
+    const end = await this.#backup(layer, window, source.name, target.name, watch);
+    if (end.kind === 'failed') throw windowFailed(layer.plan, window, end);
+    await target.flush().catch((error: unknown) => {
+      throw refusedBy(layer.plan, 'destination', window, error);
+    });
+  }
+
+  /**
+   * Reads a window of source and copy and compares them. A backup of a quorum of the two, in which both have to agree,
+   * into nowhere: QEMU reads both at once, with several requests under way, and compares in memory.
+   *
+   * @throws LayerFailed; QmpConnectionError when the daemon ends
+   */
+  async verify(layer: Layer, window: Window, watch: JobWatch): Promise<VerifyResult> {
+    await using source = await this.#open(layer, window, 'source', sourceNodes);
+    await using copy = await this.#open(layer, window, 'copy', readBackNodes);
+    await using both = await this.#add('both', {
+      driver: 'quorum',
+      children: [source.name, copy.name],
+      'vote-threshold': 2,
+      'read-only': true,
+    });
+    await using nowhere = await this.#add('nowhere', { driver: 'null-co', size: window.nodeLength });
+    const end = await this.#backup(layer, window, both.name, nowhere.name, watch);
+    if (end.kind === 'done') return { kind: 'same' };
+    const { differsAt, unreadable } = end.clues;
+    if (unreadable === undefined && differsAt !== undefined) {
+      return { kind: 'differs', offset: window.offset + differsAt.offset, length: differsAt.length };
+    }
+    throw windowFailed(layer.plan, window, end);
+  }
+
+  async #open(layer: Layer, window: Window, role: Role, make: MakeNodes): Promise<OpenNodes> {
+    this.#count += 1;
+    const request = { plan: layer.plan, window, name: `${role}-${this.#count}`, make };
+    try {
+      const nodes = await openNodes(this.#qmp, { ...request, access: layer.access.get(role) });
+      layer.access.set(role, nodes.access);
+      return nodes;
+    } catch (error) {
+      throw refusedBy(layer.plan, role === 'source' ? 'source' : 'destination', window, error);
+    }
+  }
+
+  async #add(role: string, options: AddOptions): Promise<AsyncDisposable & { readonly name: string }> {
+    this.#count += 1;
+    const name = `${role}-${this.#count}`;
+    await this.#qmp.execute('blockdev-add', { ...options, 'node-name': name });
+    const remove = () => this.#qmp.execute('blockdev-del', { 'node-name': name });
+    return { name, [Symbol.asyncDispose]: () => remove().then(undefined, () => {}) };
+  }
+
+  async #backup(
+    layer: Layer,
+    window: Window,
+    device: string,
+    target: string,
+    watch: JobWatch,
+  ): Promise<JobEnd> {
+    this.#count += 1;
+    const id = `job-${this.#count}`;
+    const start = async () => {
+      this.#job = id;
+      await this.#qmp.execute('blockdev-backup', {
+        'job-id': id,
+        device,
+        target,
+        sync: 'full',
+        speed: this.#speed,
+        'on-source-error': 'report',
+        'on-target-error': 'enospc',
+        'auto-dismiss': false,
+        'x-perf': PERFORMANCE,
+      });
+      // It may have been changed since the command was written.
+      await setJobSpeed(this.#qmp, id, this.#speed);
+    };
+    try {
+      return await runBlockJob(this.#qmp, id, start, watch);
+    } catch (error) {
+      throw refusedBy(layer.plan, undefined, window, error);
+    } finally {
+      this.#job = null;
+    }
+  }
+}
+
+type Role = 'source' | 'target' | 'copy';
+type AddOptions = Omit<NodeOptions, 'node-name'> & { readonly driver: string };

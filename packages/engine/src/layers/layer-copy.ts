@@ -1,0 +1,182 @@
+// Copies frozen layers, window by window, while a second daemon verifies what the first one has written.
+import { type Host, QmpConnectionError } from '@blockferry/qemu';
+import { Backlog, type Task } from './backlog.ts';
+import type { JobWatch } from './daemon/block-job.ts';
+import { WindowDaemon } from './daemon/window-daemon.ts';
+import { CopierDied, LayerDiffers } from './errors.ts';
+import type { Layer } from './layer.ts';
+import { finishDestination, openLayer } from './open-layer.ts';
+import type { LayerPlan } from './plan.ts';
+import { type CopyProgress, Progress } from './progress.ts';
+import { DEFAULT_WINDOW_BYTES, windowAt } from './windows.ts';
+
+export interface LayerCopyOptions {
+  /** Bytes; a multiple of 4096. Default 256 MiB. A copy that is gone on with keeps its own. */
+  readonly windowBytes?: bigint;
+  /** Read every window back from the storage and compare it with the source. */
+  readonly verify: boolean;
+  /** Whose copy it is, for the journal. */
+  readonly moveId: string;
+}
+
+/** An aborted run ends within a second, also when storage hangs; any other one gives the daemons time to close. */
+const ABORT_MS = 300;
+const STOP_MS = 3_000;
+
+/**
+ * The copies of some layers. `run` may be called again, by anybody, after any failure or crash: what a journal counts
+ * as copied or verified is not done again, at most one window of each kind is done twice.
+ */
+export class LayerCopy {
+  readonly #host: Host;
+  readonly #plans: readonly LayerPlan[];
+  readonly #options: LayerCopyOptions;
+  readonly #progress = new Progress();
+  readonly #daemons = new Set<WindowDaemon>();
+  #speed = 0n;
+
+  /** @param plans in the order in which they are copied: the base first */
+  constructor(host: Host, plans: readonly LayerPlan[], options: LayerCopyOptions) {
+    this.#host = host;
+    this.#plans = plans;
+    this.#options = options;
+  }
+
+  /**
+   * Copies what the journals do not have yet, until all is copied (and verified) and on stable storage.
+   *
+   * A full destination does not fail it: it waits (see progress) and goes on when there is room.
+   * @throws JournalForeign, SourceChanged, LayerInUse, LayerFailed, LayerDiffers; CopierDied when a daemon or the
+   * connection ended; the signal's reason; HostError, FileError, QemuImgError, StorageDaemonError
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const layers: Layer[] = [];
+    for (const plan of this.#plans) layers.push(await this.#open(plan, signal));
+    this.#progress.begin(layers);
+    if (layers.every(({ journal }) => journal.finished)) return;
+    const ending = new AbortController();
+    const { promise: aborted, reject: abort } = Promise.withResolvers<never>();
+    const onAbort = () => abort(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      signal.throwIfAborted();
+      await Promise.race([aborted, this.#copyAll(layers, AbortSignal.any([signal, ending.signal]))]);
+    } catch (error) {
+      throw error instanceof QmpConnectionError ? this.#died(error) : error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      ending.abort();
+      await this.#stop(signal.aborted ? ABORT_MS : STOP_MS);
+      await within(ABORT_MS, Promise.all(layers.map((layer) => layer.settled())));
+      this.#progress.end();
+    }
+  }
+
+  /** For what runs and all that follows, reading back included. Bytes a second; 0n for unlimited. */
+  async setSpeed(bytesPerSecond: bigint): Promise<void> {
+    this.#speed = bytesPerSecond;
+    // A daemon that ends meanwhile fails the run, not this.
+    await Promise.allSettled([...this.#daemons].map((daemon) => daemon.setSpeed(bytesPerSecond)));
+  }
+
+  progress(): CopyProgress {
+    return this.#progress.now();
+  }
+
+  #open(plan: LayerPlan, signal: AbortSignal): Promise<Layer> {
+    const windowBytes = this.#options.windowBytes ?? DEFAULT_WINDOW_BYTES;
+    return openLayer(this.#host, plan, { moveId: this.#options.moveId, windowBytes }, signal);
+  }
+
+  async #copyAll(layers: readonly Layer[], signal: AbortSignal): Promise<void> {
+    const backlog = new Backlog(layers, this.#options.verify);
+    const verifying = this.#options.verify ? this.#verifyLoop(backlog, signal) : undefined;
+    await Promise.all([this.#copyLoop(backlog, signal), verifying]);
+    // Layers of no length, and those whose last step a crash cut off.
+    for (const layer of layers) await this.#settle(layer, signal);
+  }
+
+  async #copyLoop(backlog: Backlog, signal: AbortSignal): Promise<void> {
+    const daemon = await this.#start(signal);
+    const failed = Promise.withResolvers<never>();
+    failed.promise.catch(() => {});
+    for (;;) {
+      const task = await Promise.race([backlog.nextToCopy(), failed.promise]);
+      if (!task) return;
+      const { layer, index } = task;
+      await daemon.copy(layer, windowAt(layer.journal.cut, index), this.#progress.watchCopy(task));
+      this.#progress.windowWritten(task);
+      // The journal is written while the next window is copied.
+      this.#noteCopied(task, backlog, signal).catch(failed.reject);
+    }
+  }
+
+  async #noteCopied(task: Task, backlog: Backlog, signal: AbortSignal): Promise<void> {
+    await task.layer.markCopied(task.index);
+    if (!this.#options.verify) await this.#settle(task.layer, signal);
+    backlog.copied(task);
+  }
+
+  async #verifyLoop(backlog: Backlog, signal: AbortSignal): Promise<void> {
+    const daemon = await this.#start(signal);
+    for (;;) {
+      const task = await backlog.nextToVerify();
+      if (!task) return;
+      const { layer, index } = task;
+      const window = windowAt(layer.journal.cut, index);
+      const result = await daemon.verify(layer, window, QUIET);
+      if (result.kind === 'same') {
+        await layer.markVerified(index);
+        await this.#settle(layer, signal);
+        backlog.verified();
+        continue;
+      }
+      // A source that somebody writes to differs from any copy.
+      await layer.checkSource(signal);
+      await layer.markDiffering(index);
+      if (task.again) throw new LayerDiffers(layer.plan, result.offset);
+      backlog.differs(task);
+    }
+  }
+
+  /** Finishes the layer if all of it is done. */
+  async #settle(layer: Layer, signal: AbortSignal): Promise<void> {
+    const { copied, verified, finished } = layer.journal;
+    const done = this.#options.verify ? verified : copied;
+    if (finished || done.size < layer.count) return;
+    await finishDestination(this.#host, layer, signal);
+    await layer.checkSource(signal);
+    await layer.markFinished();
+  }
+
+  async #start(signal: AbortSignal): Promise<WindowDaemon> {
+    const images = this.#plans.flatMap(({ to, chain, from }) => [from, to, ...chain]);
+    const daemon = await WindowDaemon.start(this.#host, this.#speed, images, signal);
+    if (signal.aborted) await daemon.stop(ABORT_MS);
+    signal.throwIfAborted();
+    this.#daemons.add(daemon);
+    await daemon.setSpeed(this.#speed); // it may have been changed meanwhile
+    return daemon;
+  }
+
+  async #stop(timeoutMs: number): Promise<void> {
+    const daemons = [...this.#daemons];
+    this.#daemons.clear();
+    await Promise.all(daemons.map((daemon) => daemon.stop(timeoutMs)));
+  }
+
+  #died(error: QmpConnectionError): CopierDied {
+    const words = [...this.#daemons].map((daemon) => daemon.lastWords()).filter((text) => text !== '');
+    return new CopierDied([error.message, ...words].join(': '), { cause: error });
+  }
+}
+
+/** Verifying has no progress of its own: whole windows are counted. */
+const QUIET: JobWatch = { progress: () => {}, waitsForSpace: () => {} };
+
+async function within(timeoutMs: number, promise: Promise<unknown>): Promise<void> {
+  const { promise: limit, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, timeoutMs);
+  await Promise.race([promise, limit]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,85 @@
+// One layer while it is being copied: its journal in memory and on the host, always in that order of truth: what the
+// host's says is done is on stable storage.
+import type { Host } from '@blockferry/qemu';
+import { SourceChanged } from './errors.ts';
+import { differences, type Identity, sourceIdentity } from './identity.ts';
+import { type CopyJournal, writeCopyJournal } from './journal.ts';
+import type { LayerPlan } from './plan.ts';
+import type { Access } from './window-trees.ts';
+import { windowCount } from './windows.ts';
+
+export class Layer {
+  readonly plan: LayerPlan;
+  readonly count: number;
+  /** How its nodes were opened, by their role. */
+  readonly access = new Map<string, Access>();
+  readonly #host: Host;
+  #journal: CopyJournal;
+  /** The journal is written by one at a time. */
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(host: Host, plan: LayerPlan, journal: CopyJournal) {
+    this.#host = host;
+    this.plan = plan;
+    this.#journal = journal;
+    this.count = windowCount(journal.cut);
+  }
+
+  get journal(): CopyJournal {
+    return this.#journal;
+  }
+
+  /** The window is on stable storage. @throws SourceChanged, FileError, HostError */
+  async markCopied(index: number): Promise<void> {
+    await this.checkSource();
+    this.#journal.copied.add(index);
+    await this.#write();
+  }
+
+  /** The window was read back and is equal. @throws FileError, HostError */
+  async markVerified(index: number): Promise<void> {
+    this.#journal.verified.add(index);
+    await this.#write();
+  }
+
+  /** The window has to be copied again. @throws FileError, HostError */
+  async markDiffering(index: number): Promise<void> {
+    this.#journal.copied.delete(index);
+    await this.#write();
+  }
+
+  /** The copy may be used. @throws FileError, HostError */
+  async markFinished(): Promise<void> {
+    this.#journal = { ...this.#journal, finished: true };
+    await this.#write();
+  }
+
+  /** Has nobody written to the layer since the copy was begun? @throws SourceChanged, FileError, HostError */
+  async checkSource(signal?: AbortSignal): Promise<void> {
+    const now = await readSources(this.#host, this.plan, signal);
+    const found = sourceDifferences(this.#journal.sources, now);
+    if (found.length > 0) throw new SourceChanged(this.plan, found);
+  }
+
+  /** Settles when nothing is being written any more. */
+  async settled(): Promise<void> {
+    await this.#writing.catch(() => {});
+  }
+
+  #write(): Promise<void> {
+    const write = () => writeCopyJournal(this.#host, this.plan.journal, this.#journal);
+    this.#writing = this.#writing.then(write, write);
+    return this.#writing;
+  }
+}
+
+/** Everything that a copy of the layer is made of. @throws FileError, HostError */
+export function readSources(host: Host, plan: LayerPlan, signal?: AbortSignal): Promise<Identity[]> {
+  const images = plan.how === 'bytes' ? [plan.from] : plan.chain;
+  return Promise.all(images.map((image) => sourceIdentity(host, image, signal)));
+}
+
+export function sourceDifferences(then: readonly Identity[], now: readonly Identity[]): string[] {
+  if (then.length !== now.length) return [`the chain had ${then.length} images, has ${now.length}`];
+  return then.flatMap((identity, at) => differences('source', identity, now[at] ?? identity));
+}

@@ -1,0 +1,90 @@
+// How far a copy is, in bytes.
+import type { Task } from './backlog.ts';
+import type { JobWatch } from './daemon/block-job.ts';
+import type { Layer } from './layer.ts';
+import type { LayerPlan } from './plan.ts';
+import { windowAt } from './windows.ts';
+
+export type CopyState = 'starting' | 'copying' | 'waiting-for-space' | 'ended';
+
+/** All in bytes. */
+export interface CopyProgress {
+  readonly state: CopyState;
+  readonly total: bigint;
+  /** Copied by earlier runs. */
+  readonly copiedBefore: bigint;
+  /** Copied by this run, the window that is under way included. */
+  readonly copiedNow: bigint;
+  /** Read back and found equal, by this run or earlier ones. */
+  readonly verified: bigint;
+  /** Written by this run: more than copiedNow if windows had to be copied again. */
+  readonly written: bigint;
+  /** The layer that is being copied. */
+  readonly layer: LayerPlan | undefined;
+}
+
+export class Progress {
+  #layers: readonly Layer[] = [];
+  #state: CopyState = 'starting';
+  #copiedBefore = 0n;
+  #copiedNow = 0n;
+  #written = 0n;
+  /** Of the window that is under way. */
+  #underWay = 0n;
+  #task: Task | undefined;
+
+  begin(layers: readonly Layer[]): void {
+    this.#layers = layers;
+    this.#state = 'copying';
+    this.#copiedNow = 0n;
+    this.#written = 0n;
+    this.#copiedBefore = this.#sum(({ journal }) => journal.copied.bytes(journal.cut));
+  }
+
+  end(): void {
+    this.#state = 'ended';
+    this.#underWay = 0n;
+    this.#task = undefined;
+  }
+
+  /** Watches the copying of one window. */
+  watchCopy(task: Task): JobWatch {
+    this.#task = task;
+    return {
+      progress: (bytes) => {
+        this.#underWay = bytes;
+      },
+      waitsForSpace: (waits) => {
+        this.#state = waits ? 'waiting-for-space' : 'copying';
+      },
+    };
+  }
+
+  windowWritten(task: Task): void {
+    const length = lengthOf(task);
+    this.#written += length;
+    if (!task.again) this.#copiedNow += length;
+    this.#underWay = 0n;
+    this.#task = undefined;
+  }
+
+  now(): CopyProgress {
+    return {
+      state: this.#state,
+      total: this.#sum(({ journal }) => journal.cut.total),
+      copiedBefore: this.#copiedBefore,
+      copiedNow: this.#copiedNow + (this.#task?.again ? 0n : this.#underWay),
+      verified: this.#sum(({ journal }) => journal.verified.bytes(journal.cut)),
+      written: this.#written + this.#underWay,
+      layer: this.#task?.layer.plan,
+    };
+  }
+
+  #sum(bytes: (layer: Layer) => bigint): bigint {
+    return this.#layers.reduce((sum, layer) => sum + bytes(layer), 0n);
+  }
+}
+
+function lengthOf({ layer, index }: Task): bigint {
+  return windowAt(layer.journal.cut, index).length;
+}

@@ -1,0 +1,114 @@
+// The block nodes through which one window of a layer is read and written, with nothing left for QEMU to guess.
+import { type Blockdev, type Image, type JsonInput, type NodeOptions, toBlockdev } from '@blockferry/qemu';
+import type { LayerPlan } from './plan.ts';
+import type { Window } from './windows.ts';
+
+/** How files and devices are opened; see openNodes. */
+export interface Access {
+  readonly direct: boolean;
+  readonly aio: 'io_uring' | 'native' | 'threads';
+}
+
+/** Fastest first. Without direct I/O the page cache of the host fills, and reading back proves less. */
+export const ACCESSES: readonly Access[] = [
+  { direct: true, aio: 'io_uring' },
+  { direct: true, aio: 'native' },
+  { direct: true, aio: 'threads' },
+  { direct: false, aio: 'threads' },
+];
+
+/** Nodes in the order in which they are added; the last one is the window. */
+export interface WindowNodes {
+  readonly nodes: readonly [NodeOptions, ...NodeOptions[]];
+  /** The one that has to be flushed for the window to be on stable storage. */
+  readonly stable: NodeOptions;
+}
+
+type Options = Readonly<Record<string, JsonInput | undefined>>;
+
+/** Holes and zeroes of the source become holes. */
+const UNMAP: Options = { discard: 'unmap', 'detect-zeroes': 'unmap' };
+const READ_ONLY: Options = { 'read-only': true };
+
+/**
+ * A backup job writes zeroes without leave to unmap, which allocates them (ext4, RBD, thin volumes: block_copy_do_copy).
+ * This filter answers that it cannot write zeroes efficiently below this size, so that they come as plain writes, in
+ * which the node below finds the zeroes again, with leave to unmap.
+ */
+const PLAIN_ZEROES: Options = { driver: 'blkdebug', 'opt-write-zero': 1024 * 1024 * 1024 };
+
+/** The window of the source, for reading, under QEMU's default locks: an active image is refused. */
+export function sourceNodes(plan: LayerPlan, window: Window, name: string, access: Access): WindowNodes {
+  const below = plan.how === 'bytes' ? container(plan.from) : contentsOf(plan);
+  return readingNodes(below, window, name, access, {});
+}
+
+/**
+ * The window of the destination, for reading it back while the next one is written. Without locks: the writer is
+ * ourselves, and what it writes lies outside of this window.
+ */
+export function readBackNodes(plan: LayerPlan, window: Window, name: string, access: Access): WindowNodes {
+  const below = plan.how === 'bytes' ? container(plan.to) : toBlockdev(plan.to);
+  return readingNodes(below, window, name, access, { locking: 'off' });
+}
+
+function readingNodes(
+  below: Blockdev,
+  window: Window,
+  name: string,
+  { direct, aio }: Access,
+  options: Options,
+): WindowNodes {
+  // What is nested inherits the cache mode and read-only.
+  const file = withFileOptions(below, { aio, ...options });
+  const node = { ...windowNode(window, name, file), cache: { direct }, ...READ_ONLY };
+  return { nodes: [node], stable: node };
+}
+
+/** The window of the destination, for writing. */
+export function targetNodes(plan: LayerPlan, window: Window, name: string, access: Access): WindowNodes {
+  const { file, ...format } = plan.how === 'bytes' ? container(plan.to) : toBlockdev(plan.to);
+  const isContainer = format.driver === 'raw';
+  const cache = { direct: access.direct };
+  const [protocolName, formatName] = [`${name}-file`, `${name}-format`];
+  const protocol = {
+    ...(withFileOptions(file, { aio: access.aio }) as Blockdev),
+    ...(isContainer ? UNMAP : { discard: 'unmap' }),
+    'node-name': protocolName,
+    cache,
+  };
+  if (!isContainer) {
+    const stable = { ...format, ...UNMAP, 'node-name': formatName, file: protocolName, cache };
+    return { nodes: [protocol, stable, { ...windowNode(window, name, formatName), cache }], stable };
+  }
+  const zeroes = { driver: 'blkdebug', ...PLAIN_ZEROES, 'node-name': `${name}-zeroes`, image: protocolName };
+  const slice = { ...format, 'node-name': formatName, file: `${name}-zeroes`, cache };
+  const last = { ...windowNode(window, name, formatName), cache };
+  return { nodes: [protocol, { ...zeroes, cache }, slice, last], stable: protocol };
+}
+
+function windowNode({ offset, nodeLength }: Window, name: string, file: JsonInput | undefined): NodeOptions {
+  return { 'node-name': name, driver: 'raw', offset, size: nodeLength, file };
+}
+
+/** A raw image's slice is its container; of any other format it is the whole file. */
+function container({ location, format, ...slice }: Image): Blockdev {
+  return toBlockdev({ location, format: 'raw', ...(format === 'raw' ? slice : {}) });
+}
+
+function contentsOf(plan: LayerPlan): Blockdev {
+  const [top = plan.from, ...backing] = plan.chain;
+  return toBlockdev(top, { backing });
+}
+
+/** Puts the options into every file and device of the tree. */
+function withFileOptions(tree: JsonInput | undefined, options: Options): JsonInput | undefined {
+  if (!isTree(tree)) return tree;
+  const isFile = tree.driver === 'file' || tree.driver === 'host_device';
+  const members = Object.entries(tree).map(([key, value]) => [key, withFileOptions(value, options)]);
+  return { ...Object.fromEntries(members), ...(isFile ? options : {}) };
+}
+
+function isTree(value: JsonInput | undefined): value is Options {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
