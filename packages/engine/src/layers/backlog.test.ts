@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Backlog, type Task } from './backlog.ts';
 import { Layer } from './layer.ts';
-import type { LayerPlan } from './plan.ts';
+import type { LayerPlan } from './layer-plan.ts';
 import { WindowSet } from './windows.ts';
 
 const image = { location: { kind: 'file', path: '/x' }, format: 'raw' } as const;

@@ -1,8 +1,8 @@
 // What the journals say, without copying anything: for observing after a crash.
 import { FileError, type Host } from '@blockferry/qemu';
 import { readCopyJournal } from './journal.ts';
+import type { LayerPlan } from './layer-plan.ts';
 import { journalDifferences } from './open-layer.ts';
-import type { LayerPlan } from './plan.ts';
 
 export type CopyState =
   /** There is no journal that can be believed. */

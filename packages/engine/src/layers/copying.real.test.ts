@@ -5,7 +5,7 @@ import { statSync, truncateSync, writeFileSync } from 'node:fs';
 import { compare } from '@blockferry/qemu';
 import { expect, test } from 'vitest';
 import { copyState } from './copy-state.ts';
-import type { LayerPlan } from './plan.ts';
+import type { LayerPlan } from './layer-plan.ts';
 import { linksOf, relink } from './relink.ts';
 import { Bench, MiB } from './testing/bench.ts';
 

@@ -1,6 +1,6 @@
 // How copying a layer can fail. None of these harms the guest: it does not depend on the copy yet.
 import { formatLocation } from '@blockferry/qemu';
-import type { LayerPlan } from './plan.ts';
+import type { LayerPlan } from './layer-plan.ts';
 
 /** Which side of a copy. */
 export type Side = 'source' | 'destination';

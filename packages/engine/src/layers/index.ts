@@ -10,7 +10,7 @@ export {
   SourceChanged,
 } from './errors.ts';
 export { LayerCopy, type LayerCopyOptions } from './layer-copy.ts';
-export { copyJournalPath, destinationOfCopyJournal, type LayerPlan } from './plan.ts';
+export { copyJournalPath, destinationOfCopyJournal, type LayerPlan } from './layer-plan.ts';
 export type { CopyProgress } from './progress.ts';
 export { type Link, linksOf, relink } from './relink.ts';
 export { DEFAULT_WINDOW_BYTES } from './windows.ts';

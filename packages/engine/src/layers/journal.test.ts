@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Identity } from './identity.ts';
 import { type CopyJournal, formatCopyJournal, parseCopyJournal } from './journal.ts';
-import { copyJournalPath, destinationOfCopyJournal } from './plan.ts';
+import { copyJournalPath, destinationOfCopyJournal } from './layer-plan.ts';
 import { WindowSet, windowCount } from './windows.ts';
 
 const text = fc.string({ unit: 'grapheme' });

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { Host } from '@blockferry/qemu';
 import type { Identity } from './identity.ts';
-import type { LayerPlan } from './plan.ts';
+import type { LayerPlan } from './layer-plan.ts';
 import { type Cut, WindowSet, windowCount } from './windows.ts';
 
 export interface CopyJournal {

@@ -5,8 +5,8 @@ import type { JobWatch } from './daemon/block-job.ts';
 import { WindowDaemon } from './daemon/window-daemon.ts';
 import { CopierDied, LayerDiffers } from './errors.ts';
 import type { Layer } from './layer.ts';
+import type { LayerPlan } from './layer-plan.ts';
 import { finishDestination, openLayer } from './open-layer.ts';
-import type { LayerPlan } from './plan.ts';
 import { type CopyProgress, Progress } from './progress.ts';
 import { DEFAULT_WINDOW_BYTES, windowAt } from './windows.ts';
 

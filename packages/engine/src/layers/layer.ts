@@ -4,7 +4,7 @@ import type { Host } from '@blockferry/qemu';
 import { SourceChanged } from './errors.ts';
 import { differences, type Identity, sourceIdentity } from './identity.ts';
 import { type CopyJournal, writeCopyJournal } from './journal.ts';
-import type { LayerPlan } from './plan.ts';
+import type { LayerPlan } from './layer-plan.ts';
 import type { Access } from './window-trees.ts';
 import { windowCount } from './windows.ts';
 

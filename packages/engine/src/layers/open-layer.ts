@@ -4,7 +4,7 @@ import { JournalForeign, LayerFailed } from './errors.ts';
 import { destinationIdentity, differences } from './identity.ts';
 import { type CopyJournal, readCopyJournal, writeCopyJournal } from './journal.ts';
 import { Layer, readSources, sourceDifferences } from './layer.ts';
-import type { LayerPlan } from './plan.ts';
+import type { LayerPlan } from './layer-plan.ts';
 import { roundUp, WindowSet } from './windows.ts';
 
 /** With O_DIRECT the tail of a file is written in blocks of the storage: its exact length comes at the end. */

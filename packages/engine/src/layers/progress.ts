@@ -2,7 +2,7 @@
 import type { Task } from './backlog.ts';
 import type { JobWatch } from './daemon/block-job.ts';
 import type { Layer } from './layer.ts';
-import type { LayerPlan } from './plan.ts';
+import type { LayerPlan } from './layer-plan.ts';
 import { windowAt } from './windows.ts';
 
 export type CopyState = 'starting' | 'copying' | 'waiting-for-space' | 'ended';

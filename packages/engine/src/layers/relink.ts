@@ -1,6 +1,6 @@
 // The copies' backing links: each byte-wise copy still names the source's backing file.
 import { formatLocation, type Host, type Image, info, relinkBacking, toReference } from '@blockferry/qemu';
-import type { LayerPlan } from './plan.ts';
+import type { LayerPlan } from './layer-plan.ts';
 
 /** A copy, and the copy of the layer below it; null for the base. */
 export interface Link {

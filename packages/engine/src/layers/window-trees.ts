@@ -1,6 +1,6 @@
 // The block nodes through which one window of a layer is read and written, with nothing left for QEMU to guess.
 import { type Blockdev, type Image, type JsonInput, type NodeOptions, toBlockdev } from '@blockferry/qemu';
-import type { LayerPlan } from './plan.ts';
+import type { LayerPlan } from './layer-plan.ts';
 import type { Window } from './windows.ts';
 
 /** How files and devices are opened; see openNodes. */

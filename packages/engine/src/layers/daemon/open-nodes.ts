@@ -1,6 +1,6 @@
 // Opening the nodes of a window in the fastest way that its storage knows, and closing them again.
 import { type NodeOptions, type QmpClient, QmpCommandError } from '@blockferry/qemu';
-import type { LayerPlan } from '../plan.ts';
+import type { LayerPlan } from '../layer-plan.ts';
 import { ACCESSES, type Access, type WindowNodes } from '../window-trees.ts';
 import type { Window } from '../windows.ts';
 

@@ -1,7 +1,7 @@
 // What QEMU says about a window, as the errors of a copy.
 import { QmpCommandError } from '@blockferry/qemu';
 import { LayerFailed, LayerInUse, type Side } from '../errors.ts';
-import type { LayerPlan } from '../plan.ts';
+import type { LayerPlan } from '../layer-plan.ts';
 import type { Window } from '../windows.ts';
 import type { JobEnd } from './block-job.ts';
 

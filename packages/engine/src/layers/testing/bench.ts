@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Host, type Image, localHost, startStorageDaemon, toBlockdev } from '@blockferry/qemu';
 import { LayerCopy, type LayerCopyOptions } from '../layer-copy.ts';
-import { copyJournalPath, type LayerPlan } from '../plan.ts';
+import { copyJournalPath, type LayerPlan } from '../layer-plan.ts';
 
 export const MiB = 1024n * 1024n;
 
