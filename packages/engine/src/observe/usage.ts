@@ -135,7 +135,7 @@ async function wholeChain(
 }
 
 /** Where a volume of a pool is; every other source as it is. @throws LibvirtError */
-async function placeOf(connection: Connection, source: DiskSource): Promise<DiskSource> {
+export async function placeOf(connection: Connection, source: DiskSource): Promise<DiskSource> {
   if (source.kind !== 'volume') return source;
   const pool = await connection.lookupStoragePoolByName(source.pool);
   const volume = await pool.lookupVolumeByName(source.volume);

@@ -20,6 +20,7 @@ export {
 } from './disk-source.ts';
 export { DomainXml } from './domain-xml.ts';
 export { DomainXmlError, type DomainXmlErrorCode } from './errors.ts';
+export { type SnapshotImage, type SnapshotMode, SnapshotXml } from './snapshot-xml.ts';
 export {
   type PoolTarget,
   poolTarget,

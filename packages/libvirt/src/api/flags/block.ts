@@ -51,6 +51,9 @@ export const DomainSnapshotCreateFlags = {
   VALIDATE: 512,
 } as const;
 
+/** SECURE: with passwords. A definition that is given back without them loses them. */
+export const DomainSnapshotXmlFlags = { SECURE: 1 } as const;
+
 export const DomainSnapshotDeleteFlags = { CHILDREN: 1, METADATA_ONLY: 2, CHILDREN_ONLY: 4 } as const;
 
 export const DomainCheckpointCreateFlags = { REDEFINE: 1, QUIESCE: 2, REDEFINE_VALIDATE: 4 } as const;
