@@ -15,14 +15,15 @@ const MAX_UNVERIFIED = 2;
 export class Backlog {
   readonly #toCopy: Task[];
   readonly #toVerify: Task[];
-  readonly #verify: boolean;
+  /** Is what was copied to be verified too? */
+  readonly verifies: boolean;
   /** Tasks that were handed out and are not done yet. */
   #underWay = 0;
   #wake = Promise.withResolvers<void>();
 
   /** @param layers in the order in which they are copied */
   constructor(layers: readonly Layer[], verify: boolean) {
-    this.#verify = verify;
+    this.verifies = verify;
     const tasks = layers
       .filter((layer) => !layer.journal.finished)
       .flatMap((layer) =>
@@ -39,7 +40,7 @@ export class Backlog {
   /** Undefined when nothing is left to do for anybody. Waits while the verifier is behind. */
   async nextToCopy(): Promise<Task | undefined> {
     for (;;) {
-      if (this.#toVerify.length < MAX_UNVERIFIED || !this.#verify) {
+      if (this.#toVerify.length < MAX_UNVERIFIED || !this.verifies) {
         const task = this.#take(this.#toCopy);
         if (task) return task;
       }
@@ -60,7 +61,7 @@ export class Backlog {
 
   /** The window is copied and journaled. */
   copied(task: Task): void {
-    if (this.#verify) this.#toVerify.push(task);
+    if (this.verifies) this.#toVerify.push(task);
     this.#done();
   }
 

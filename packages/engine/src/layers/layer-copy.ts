@@ -1,14 +1,15 @@
 // Copies frozen layers, window by window, while a second daemon verifies what the first one has written.
 import { type Host, QmpConnectionError } from '@blockferry/qemu';
-import { Backlog, type Task } from './backlog.ts';
-import type { JobWatch } from './daemon/block-job.ts';
+import { Backlog } from './backlog.ts';
+import { copyWindows } from './copy-windows.ts';
 import { WindowDaemon } from './daemon/window-daemon.ts';
-import { CopierDied, LayerDiffers } from './errors.ts';
+import { CopierDied } from './errors.ts';
 import type { Layer } from './layer.ts';
 import type { LayerPlan } from './layer-plan.ts';
 import { finishDestination, openLayer } from './open-layer.ts';
 import { type CopyProgress, Progress } from './progress.ts';
-import { DEFAULT_WINDOW_BYTES, windowAt } from './windows.ts';
+import { verifyWindows } from './verify-windows.ts';
+import { DEFAULT_WINDOW_BYTES } from './windows.ts';
 
 export interface LayerCopyOptions {
   /** Bytes; a multiple of 4096. Default 256 MiB. A copy that is gone on with keeps its own. */
@@ -89,54 +90,17 @@ export class LayerCopy {
   }
 
   async #copyAll(layers: readonly Layer[], signal: AbortSignal): Promise<void> {
-    const backlog = new Backlog(layers, this.#options.verify);
-    const verifying = this.#options.verify ? this.#verifyLoop(backlog, signal) : undefined;
-    await Promise.all([this.#copyLoop(backlog, signal), verifying]);
+    const { verify } = this.#options;
+    const backlog = new Backlog(layers, verify);
+    const work = {
+      backlog,
+      progress: this.#progress,
+      start: () => this.#start(signal),
+      settle: (layer: Layer) => this.#settle(layer, signal),
+    };
+    await Promise.all([copyWindows(work), verify ? verifyWindows(work) : undefined]);
     // Layers of no length, and those whose last step a crash cut off.
     for (const layer of layers) await this.#settle(layer, signal);
-  }
-
-  async #copyLoop(backlog: Backlog, signal: AbortSignal): Promise<void> {
-    const daemon = await this.#start(signal);
-    const failed = Promise.withResolvers<never>();
-    failed.promise.catch(() => {});
-    for (;;) {
-      const task = await Promise.race([backlog.nextToCopy(), failed.promise]);
-      if (!task) return;
-      const { layer, index } = task;
-      await daemon.copy(layer, windowAt(layer.journal.cut, index), this.#progress.watchCopy(task));
-      this.#progress.windowWritten(task);
-      // The journal is written while the next window is copied.
-      this.#noteCopied(task, backlog, signal).catch(failed.reject);
-    }
-  }
-
-  async #noteCopied(task: Task, backlog: Backlog, signal: AbortSignal): Promise<void> {
-    await task.layer.markCopied(task.index);
-    if (!this.#options.verify) await this.#settle(task.layer, signal);
-    backlog.copied(task);
-  }
-
-  async #verifyLoop(backlog: Backlog, signal: AbortSignal): Promise<void> {
-    const daemon = await this.#start(signal);
-    for (;;) {
-      const task = await backlog.nextToVerify();
-      if (!task) return;
-      const { layer, index } = task;
-      const window = windowAt(layer.journal.cut, index);
-      const result = await daemon.verify(layer, window, QUIET);
-      if (result.kind === 'same') {
-        await layer.markVerified(index);
-        await this.#settle(layer, signal);
-        backlog.verified();
-        continue;
-      }
-      // A source that somebody writes to differs from any copy.
-      await layer.checkSource(signal);
-      await layer.markDiffering(index);
-      if (task.again) throw new LayerDiffers(layer.plan, result.offset);
-      backlog.differs(task);
-    }
   }
 
   /** Finishes the layer if all of it is done. */
@@ -170,9 +134,6 @@ export class LayerCopy {
     return new CopierDied([error.message, ...words].join(': '), { cause: error });
   }
 }
-
-/** Verifying has no progress of its own: whole windows are counted. */
-const QUIET: JobWatch = { progress: () => {}, waitsForSpace: () => {} };
 
 async function within(timeoutMs: number, promise: Promise<unknown>): Promise<void> {
   const { promise: limit, resolve } = Promise.withResolvers<void>();

@@ -25,6 +25,11 @@ export class Layer {
     this.count = windowCount(journal.cut);
   }
 
+  /** A format has metadata, so only one may write it; windows of a container know nothing of each other. */
+  get mayOverlap(): boolean {
+    return this.plan.how === 'bytes' || this.plan.to.format === 'raw';
+  }
+
   get journal(): CopyJournal {
     return this.#journal;
   }

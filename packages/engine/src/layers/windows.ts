@@ -3,8 +3,8 @@
 const MiB = 1024n * 1024n;
 const SECTOR = 512n;
 
-/** Measured: smaller windows cost the gaps between them, larger ones more to copy again after a crash. */
-export const DEFAULT_WINDOW_BYTES = 256n * MiB;
+/** Measured: smaller windows cost the gaps between them, larger ones more to copy again after a crash (two at most). */
+export const DEFAULT_WINDOW_BYTES = 128n * MiB;
 
 /** How a layer is cut. The last window may be shorter than the others. */
 export interface Cut {

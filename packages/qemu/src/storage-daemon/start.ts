@@ -9,6 +9,8 @@ export interface StorageDaemonOptions {
   readonly signal?: AbortSignal;
   /** Default 'qemu-storage-daemon'. */
   readonly program?: string;
+  /** Variables for its environment. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface StorageDaemon extends AsyncDisposable {
@@ -36,8 +38,10 @@ export async function startStorageDaemon(
   host: Host,
   options: StorageDaemonOptions = {},
 ): Promise<StorageDaemon> {
-  const { program = 'qemu-storage-daemon', timeoutMs, signal } = options;
-  const argv = [program, '--chardev', 'stdio,id=qmp,signal=off', '--monitor', 'chardev=qmp,mode=control'];
+  const { program = 'qemu-storage-daemon', environment = {}, timeoutMs, signal } = options;
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  const command = variables.length > 0 ? ['env', ...variables, program] : [program];
+  const argv = [...command, '--chardev', 'stdio,id=qmp,signal=off', '--monitor', 'chardev=qmp,mode=control'];
   const running = await host.spawn(argv);
   let qmp: QmpClient;
   try {
