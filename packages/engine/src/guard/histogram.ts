@@ -41,31 +41,41 @@ export function percentileMs(counts: HistogramCounts, share: number): Millis | u
 }
 
 /** The command that makes QEMU keep a histogram of the device's writes, in our bins, from zero. */
-export function keepHistogram(device: string): { readonly execute: string; readonly arguments: object } {
+export function keepHistogram(path: string): { readonly execute: string; readonly arguments: object } {
   return {
     execute: 'block-latency-histogram-set',
-    arguments: { id: device, 'boundaries-write': BOUNDARIES_NS },
+    arguments: { id: path, 'boundaries-write': BOUNDARIES_NS },
   };
 }
 
 /** The command that makes QEMU keep none any longer. */
-export function dropHistogram(device: string): { readonly execute: string; readonly arguments: object } {
-  return { execute: 'block-latency-histogram-set', arguments: { id: device } };
+export function dropHistogram(path: string): { readonly execute: string; readonly arguments: object } {
+  return { execute: 'block-latency-histogram-set', arguments: { id: path } };
+}
+
+/**
+ * What block-latency-histogram-set calls a device, from a reply of query-blockstats: its QOM path, such as
+ * "/machine/peripheral/virtio-disk0/virtio-backend" for the device that libvirt calls virtio-disk0.
+ */
+export function pathIn(blockStats: unknown, device: string): string | undefined {
+  const path = member(entryIn(blockStats, device), 'qdev');
+  return typeof path === 'string' ? path : undefined;
 }
 
 /** The write histogram of a device in a reply of query-blockstats; undefined when QEMU keeps none in our bins. */
 export function histogramIn(blockStats: unknown, device: string): HistogramCounts | undefined {
-  if (!Array.isArray(blockStats)) return undefined;
-  const own: unknown = blockStats.find((each: unknown) => isOf(each, device));
-  const bins = member(member(member(own, 'stats'), 'wr_latency_histogram'), 'bins');
+  const stats = member(entryIn(blockStats, device), 'stats');
+  const bins = member(member(stats, 'wr_latency_histogram'), 'bins');
   if (!Array.isArray(bins) || bins.length !== BOUNDARIES_NS.length + 1) return undefined;
   return bins.every((count) => typeof count === 'number') ? bins : undefined;
 }
 
-/** QEMU names a device by its QOM path, "/machine/peripheral/virtio-disk0/virtio-backend" for id "virtio-disk0". */
-function isOf(entry: unknown, device: string): boolean {
-  const path = member(entry, 'qdev');
-  return typeof path === 'string' && path.split('/').includes(device);
+function entryIn(blockStats: unknown, device: string): unknown {
+  if (!Array.isArray(blockStats)) return undefined;
+  return blockStats.find((each: unknown) => {
+    const path = member(each, 'qdev');
+    return typeof path === 'string' && path.split('/').includes(device);
+  });
 }
 
 function member(value: unknown, key: string): unknown {

@@ -1,7 +1,7 @@
 // Counters and histograms: what happened between two readings, and what QEMU's replies look like.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BOUNDARIES_NS, histogramIn, keepHistogram, percentileMs } from './histogram.ts';
+import { BOUNDARIES_NS, histogramIn, keepHistogram, pathIn, percentileMs } from './histogram.ts';
 import { type Counters, countersOf, NOTHING, sampleBetween, together } from './latency.ts';
 
 const counters = (writes: bigint, writesNs: bigint): Counters => ({
@@ -71,6 +71,7 @@ describe('a histogram', () => {
     ];
     expect(histogramIn(reply, 'virtio-disk1')).toEqual(mine);
     expect(histogramIn(reply, 'virtio-disk2')).toBeUndefined();
+    expect(pathIn(reply, 'virtio-disk1')).toBe('/machine/peripheral/virtio-disk1/virtio-backend');
   });
 
   it.each([

@@ -1,7 +1,9 @@
 // Reads a running domain's disk from time to time and tells what its writes cost the guest in between.
 import type { Domain } from '@blockferry/libvirt';
-import { dropHistogram, type HistogramCounts, histogramIn, keepHistogram } from './histogram.ts';
+import { dropHistogram, type HistogramCounts, histogramIn, keepHistogram, pathIn } from './histogram.ts';
 import { type Counters, countersOf, type LatencySample, sampleBetween } from './latency.ts';
+
+const QUERY = { execute: 'query-blockstats' } as const;
 
 /** What of a domain the sampler needs. */
 export type SampledDomain = Pick<Domain, 'blockStats' | 'monitorCommand'>;
@@ -25,6 +27,8 @@ export class LatencySampler {
   readonly #now: () => number;
   readonly #device: string | undefined;
   #histogram: 'untried' | 'kept' | 'none';
+  /** What QEMU itself calls the device. */
+  #path: string | undefined;
   #last: { readonly at: number; readonly counters: Counters } | undefined;
 
   constructor(domain: SampledDomain, disk: string, options: SamplerOptions = {}) {
@@ -54,10 +58,10 @@ export class LatencySampler {
 
   /** Has QEMU forget the histogram. The taint stays until the domain is started again. */
   async close(): Promise<void> {
-    if (this.#histogram !== 'kept' || this.#device === undefined) return;
+    if (this.#histogram !== 'kept' || this.#path === undefined) return;
     this.#histogram = 'none';
     // Whoever takes the histogram away, or the domain down, has done it for us.
-    await this.#domain.monitorCommand(dropHistogram(this.#device)).catch(() => undefined);
+    await this.#domain.monitorCommand(dropHistogram(this.#path)).catch(() => undefined);
   }
 
   async #readHistogram(): Promise<HistogramCounts | undefined> {
@@ -65,8 +69,8 @@ export class LatencySampler {
     if (device === undefined || this.#histogram === 'none') return undefined;
     try {
       const asked = this.#histogram === 'untried';
-      if (asked) await this.#domain.monitorCommand(keepHistogram(device));
-      const counts = histogramIn(await this.#domain.monitorCommand({ execute: 'query-blockstats' }), device);
+      if (asked) await this.#keep(device);
+      const counts = histogramIn(await this.#domain.monitorCommand(QUERY), device);
       // A QEMU that was started again keeps none: ask it anew at the next sample. One that keeps none though it was
       // asked just now never will.
       this.#histogram = counts !== undefined ? 'kept' : asked ? 'none' : 'untried';
@@ -76,5 +80,10 @@ export class LatencySampler {
       this.#histogram = 'none';
       return undefined;
     }
+  }
+
+  async #keep(device: string): Promise<void> {
+    this.#path = pathIn(await this.#domain.monitorCommand(QUERY), device);
+    if (this.#path !== undefined) await this.#domain.monitorCommand(keepHistogram(this.#path));
   }
 }
