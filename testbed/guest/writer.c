@@ -8,6 +8,8 @@
  * Lines it reports, each beginning with @ and the disk:
  *   S run=… inc=… from=… slots=… block=… t=…           it begins, after the highest number found on the disk
  *   A seq=… n=… max_us=… gap_us=… t=…                  all blocks up to seq are flushed; n since the last line
+ *   L n=… sum_us=… max_us=… gap_us=… h=BIN:COUNT,… t=… single writes without their flush, since the last such line;
+ *                                                      gap: between the ends of two; bins: see bin_of
  *   H seq=… stuck_us=… t=…                             nothing was flushed since the last line, so long
  *   E op=… errno=… seq=… count=… t=…                   the disk failed; it keeps trying the same block
  *   B seq=… slot=… want=… got=… t=…                    reading back, a slot did not hold the block it should
@@ -28,6 +30,8 @@
 #define MAGIC 0x3157524546424c42ULL /* "BLBFERW1" */
 #define REPORT_US 50000
 #define HEARTBEAT_US 1000000
+#define LATENCY_REPORTS 5 /* a line of latencies every so many reports */
+#define BINS 256
 
 struct header {
 	uint64_t magic;
@@ -47,6 +51,14 @@ static uint64_t acked, acked_count, max_us, gap_us, last_ack_us, errors, error_s
 static int error_errno;
 static const char *error_op;
 
+/* What single writes took, since the last line of latencies. Guarded by the same lock. */
+struct latencies {
+	uint64_t count, sum_us, max_us, gap_us;
+	uint32_t bins[BINS];
+};
+static struct latencies latencies;
+static uint64_t last_write_us, due_us;
+
 static uint64_t now_us(void)
 {
 	struct timespec t;
@@ -56,7 +68,7 @@ static uint64_t now_us(void)
 
 static void report(const char *format, ...)
 {
-	char line[256];
+	char line[2048];
 	int n = snprintf(line, sizeof line, "@%s ", disk);
 	va_list args;
 	va_start(args, format);
@@ -154,12 +166,43 @@ static uint64_t scan(uint64_t *held)
 	return highest;
 }
 
+/* Eight bins for each power of two: bin 8 is 8 us, bin 16 is 16 us, bin 17 is 18 us. */
+static unsigned bin_of(uint64_t us)
+{
+	if (us < 8)
+		return us;
+	unsigned power = 63 - __builtin_clzll(us);
+	unsigned bin = (power - 2) * 8 + (us >> (power - 3) & 7);
+	return bin < BINS ? bin : BINS - 1;
+}
+
+static void report_latencies(void)
+{
+	static char text[1900];
+	pthread_mutex_lock(&lock);
+	struct latencies told = latencies;
+	latencies = (struct latencies){ 0 };
+	pthread_mutex_unlock(&lock);
+	if (!told.count)
+		return;
+	int n = 0;
+	for (unsigned bin = 0; bin < BINS; bin++)
+		if (told.bins[bin] && n < (int)sizeof text - 20)
+			n += snprintf(text + n, sizeof text - n, "%s%u:%u", n ? "," : "", bin, told.bins[bin]);
+	report("L n=%llu sum_us=%llu max_us=%llu gap_us=%llu h=%s", (unsigned long long)told.count,
+		(unsigned long long)told.sum_us, (unsigned long long)told.max_us,
+		(unsigned long long)told.gap_us, text);
+}
+
 static void *reporter(void *unused)
 {
 	uint64_t said = now_us();
+	unsigned reports = 0;
 	(void)unused;
 	for (;;) {
 		usleep(REPORT_US);
+		if (++reports % LATENCY_REPORTS == 0)
+			report_latencies();
 		pthread_mutex_lock(&lock);
 		uint64_t seq = acked, n = acked_count, max = max_us, gap = gap_us, since = now_us() - last_ack_us;
 		uint64_t failures = errors, failed_seq = error_seq;
@@ -191,27 +234,61 @@ static void check_slot(void *scratch, uint64_t seq, uint32_t slot, uint64_t want
 			(unsigned long long)want, (unsigned long long)got);
 }
 
+/* Keeps to the rate write by write, so that a batch is no burst. */
+static void wait_until_due(void)
+{
+	if (!rate)
+		return;
+	uint64_t now = now_us();
+	due_us += 1000000ULL / rate;
+	if (due_us + 100000 < now)
+		due_us = now; /* after a pause, do not make up for it in a burst */
+	else if (due_us > now)
+		usleep(due_us - now);
+}
+
+static void count_write(uint64_t began)
+{
+	uint64_t ended = now_us(), took = ended - began, gap = ended - last_write_us;
+	pthread_mutex_lock(&lock);
+	latencies.count++;
+	latencies.sum_us += took;
+	latencies.bins[bin_of(took)]++;
+	if (took > latencies.max_us)
+		latencies.max_us = took;
+	if (last_write_us && gap > latencies.gap_us)
+		latencies.gap_us = gap;
+	pthread_mutex_unlock(&lock);
+	last_write_us = ended;
+}
+
 static void write_batch(char *buffer, uint64_t *held, uint64_t first)
 {
-	uint64_t began = now_us();
+	uint64_t batch_us = 0;
 	for (uint32_t i = 0; i < batch; i++) {
-		uint64_t seq = first + i;
+		wait_until_due();
+		uint64_t began = now_us(), seq = first + i;
 		uint32_t slot = slot_of(seq);
 		if (readback)
 			check_slot(buffer, seq, slot, held[slot]);
 		fill(buffer, seq);
+		uint64_t submitted = now_us();
 		while (pwrite(fd, buffer, block, region_offset + (uint64_t)slot * block) != (ssize_t)block)
 			failed("write", seq);
+		count_write(submitted);
 		held[slot] = seq;
+		batch_us += now_us() - began;
 	}
+	uint64_t flushing = now_us();
 	while (fdatasync(fd))
 		failed("flush", first);
 	uint64_t ended = now_us();
+	batch_us += ended - flushing;
 	pthread_mutex_lock(&lock);
 	acked = first + batch - 1;
 	acked_count += batch;
-	if (ended - began > max_us)
-		max_us = ended - began;
+	if (batch_us > max_us)
+		max_us = batch_us;
 	if (ended - last_ack_us > gap_us)
 		gap_us = ended - last_ack_us;
 	last_ack_us = ended;
@@ -221,18 +298,9 @@ static void write_batch(char *buffer, uint64_t *held, uint64_t first)
 static void write_forever(uint64_t *held)
 {
 	char *buffer = aligned_alloc(4096, block);
-	uint64_t due = now_us();
-	for (uint64_t first = acked + 1;; first += batch) {
+	due_us = now_us();
+	for (uint64_t first = acked + 1;; first += batch)
 		write_batch(buffer, held, first);
-		if (!rate)
-			continue;
-		uint64_t now = now_us();
-		due += batch * 1000000ULL / rate;
-		if (due + 100000 < now)
-			due = now; /* after a pause, do not make up for it in a burst */
-		else if (due > now)
-			usleep(due - now);
-	}
 }
 
 int main(int argc, char **argv)

@@ -35,6 +35,7 @@ export {
   type Region,
   startGuest,
 } from './guest/guest.ts';
+export type { Latencies } from './guest/latencies.ts';
 export type { Acknowledged, BadReadback, DiskError, Life } from './guest/report.ts';
 export { type Lost, type Verification, type VerifiedImage, verifyAcknowledged } from './guest/verify.ts';
 export { type Chain, type ChainOptions, makeChain, writerRegion } from './images/chain.ts';

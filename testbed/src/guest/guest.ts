@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
 import { until } from '../process/until.ts';
 import { type DomainSpec, domainXml, type GuestWriter } from './domain-xml.ts';
+import { type Latencies, latenciesOf } from './latencies.ts';
 import { LogFile } from './log-file.ts';
 import { type Acknowledged, DiskReport, type Sample } from './report.ts';
 
@@ -134,6 +135,17 @@ export class Guest {
   async stats(mark = 0, disk?: string): Promise<GuestStats> {
     const report = await this.#read(this.#writer(disk).disk);
     return summary(report.samples.slice(mark), report.stuckUs);
+  }
+
+  /** A place in the report of single writes from which `latencies` can count. */
+  async latencyMark(disk?: string): Promise<number> {
+    return (await this.#read(this.#writer(disk).disk)).latencies.length;
+  }
+
+  /** What single writes took since `mark`. The guest tells it every quarter of a second. */
+  async latencies(mark = 0, disk?: string): Promise<Latencies> {
+    const { latencies } = await this.#read(this.#writer(disk).disk);
+    return latenciesOf(latencies.slice(mark), latencies[mark - 1]);
   }
 
   /** Waits until the guest has reported `count` more flushed blocks. @throws {Error} with its log's end. */

@@ -1,5 +1,6 @@
 // Reads the guest's report from the log of its serial port: what it says it flushed, and how long that took.
 import type { WriterPlan } from './blocks.ts';
+import { type LatencyCounts, readBins } from './latencies.ts';
 
 /** The guest read a slot back and found another block than the one it had written last. */
 export type BadReadback = {
@@ -45,6 +46,7 @@ const numbers = (text: string): Record<string, number> =>
 const line = {
   start: /^@(\w+) S run=\w+ (inc=\d+ from=\d+ slots=\d+ block=\d+ t=\d+)$/,
   flushed: /^@(\w+) A (seq=\d+ n=\d+ max_us=\d+ gap_us=\d+ t=\d+)$/,
+  latencies: /^@(\w+) L (n=\d+ sum_us=\d+ max_us=\d+ gap_us=\d+) h=([\d:,]+) (t=\d+)$/,
   stuck: /^@(\w+) H (seq=\d+ stuck_us=\d+ t=\d+)$/,
   error: /^@(\w+) E op=(\w+) (errno=\d+ seq=\d+ count=\d+ t=\d+)$/,
   bad: /^@(\w+) B (seq=\d+ slot=\d+ want=\d+ got=\d+ t=\d+)$/,
@@ -57,6 +59,8 @@ export class DiskReport {
   readonly #errors: DiskError[] = [];
   readonly #bad: BadReadback[] = [];
   readonly samples: Sample[] = [];
+  /** What single writes took, in the order in which it was told. */
+  readonly latencies: LatencyCounts[] = [];
   /** How long nothing was flushed, by the guest's last word on it; 0 after a flush. */
   stuckUs = 0;
   #highest = 0;
@@ -93,6 +97,13 @@ export class DiskReport {
     if (!text.startsWith(`@${this.#disk} `)) return;
     const flushed = line.flushed.exec(text);
     if (flushed !== null) this.#flushed(numbers(flushed[2] ?? ''));
+    const latencies = line.latencies.exec(text);
+    if (latencies !== null) {
+      const { n = 0, sum_us = 0, max_us = 0, gap_us = 0 } = numbers(latencies[2] ?? '');
+      const { t = 0 } = numbers(latencies[4] ?? '');
+      const bins = readBins(latencies[3] ?? '');
+      this.latencies.push({ count: n, sumUs: sum_us, maxUs: max_us, gapUs: gap_us, bins, guestMs: t });
+    }
     const stuck = line.stuck.exec(text);
     if (stuck !== null) ({ stuck_us: this.stuckUs = 0 } = numbers(stuck[2] ?? ''));
     const start = line.start.exec(text);

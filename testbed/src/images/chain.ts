@@ -12,8 +12,8 @@ export type ChainOptions = {
   readonly size?: bigint;
   /** The base's format; overlays are always qcow2. Default qcow2. */
   readonly baseFormat?: 'qcow2' | 'raw';
-  /** Bytes of incompressible data to put into each layer, behind the writer's region. Default none. */
-  readonly fill?: bigint;
+  /** Bytes of incompressible data to put behind the writer's region: into each layer, or by name. Default none. */
+  readonly fill?: bigint | Readonly<Record<string, bigint>>;
   /** What to put into each layer's root directory: `{ base: { '/foo': 'text' } }`. */
   readonly files?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Write the backing file into an overlay as a bare name instead of a whole path. Default false. */
@@ -56,13 +56,16 @@ export async function makeChain(
   const size = options.size ?? 64n * mebibyte;
   const region = writerRegion(size);
   const images: Image[] = [];
+  let fillAt = region.offset + region.length;
   for (const name of names) {
     const below = images.at(-1);
     const image = await createLayer(directory, name, below, size, options);
     if (below === undefined) await makeFileSystem(image, region.offset);
     for (const [path, content] of Object.entries(options.files?.[name] ?? {}))
       await putFile(image, path, content);
-    if (options.fill !== undefined) await fillLayer(image, region, size, BigInt(images.length), options.fill);
+    const fill = typeof options.fill === 'object' ? (options.fill[name] ?? 0n) : (options.fill ?? 0n);
+    if (fill > 0n) await fillLayer(image, { offset: fillAt, length: fill }, size, images.length);
+    fillAt += fill;
     images.push(image);
   }
   const top = images.at(-1);
@@ -88,21 +91,19 @@ async function createLayer(
   return image;
 }
 
-/** Writes `bytes` that no compression shrinks; each layer has its own place, and its own bytes. */
+/** Fills `place` with bytes that no compression shrinks; each layer has its own place, and its own bytes. */
 async function fillLayer(
   image: Image,
-  region: Region,
+  { offset, length: bytes }: Region,
   size: bigint,
-  layer: bigint,
-  bytes: bigint,
+  layer: number,
 ): Promise<void> {
-  const offset = region.offset + region.length + layer * bytes;
   if (offset + bytes > size)
     throw new Error(`${image.path}: no room for ${bytes} bytes of fill at ${offset}`);
   const directory = await mkdtemp(join(dirname(image.path), '.fill-'));
   try {
     const noise = join(directory, 'noise');
-    await writeNoise(noise, Number(layer), bytes);
+    await writeNoise(noise, layer, bytes);
     const format = { driver: image.format, file: { driver: 'file', filename: image.path } };
     const window = { driver: 'raw', offset: Number(offset), size: Number(bytes), file: format };
     const argv = [
