@@ -165,8 +165,11 @@ describe('a refusal leaves everything as it was', () => {
     ['no-such-domain', 'a domain that is not there', () => ['nobody', 'vda', at('x.qcow2')]],
     ['no-such-disk', 'a disk that is not there', () => ['still', 'vdz', at('x.qcow2')]],
     ['domain-off', 'a domain that is off', () => ['off', 'vda', at('x.qcow2')]],
-    ['choose-scope', 'a chain without a scope', () => ['still', 'vda', at('x.qcow2')]],
-    ['strategy-not-there', 'layered', () => ['still', 'vda', at('x.qcow2'), '--strategy', 'layered']],
+    [
+      'choose-scope',
+      'a chain without a scope, and a mirror',
+      () => ['still', 'vda', at('x.qcow2'), '--strategy', 'mirror'],
+    ],
     ['not-a-disk', 'a CD drive', () => ['still', 'hdc', at('x.qcow2')]],
     ['disk-readonly', 'a read-only disk', () => ['still', 'vdc', at('x.qcow2')]],
     ['disk-shareable', 'a shareable disk', () => ['still', 'vdd', at('x.raw')]],

@@ -1,13 +1,15 @@
 // Public surface of this package.
 export * from './guard/index.ts';
 export * from './inspect/index.ts';
-export type { Interruption, Outcome, Question, Step, StepName, Wait } from './model/decision.ts';
+export type { Interruption, LayeredStep, Outcome, Question, Step, StepName, Wait } from './model/decision.ts';
 export { type Facts, messageOf, Refusal, StepFailed } from './model/errors.ts';
 export type {
   CopyOptions,
   Goal,
   ImageRef,
   JobMode,
+  Layer,
+  LayeredPart,
   MoveRecord,
   Ownership,
   Phase,
@@ -16,7 +18,8 @@ export type {
 export { type Bytes, type BytesPerSecond, type Millis, unreachable } from './model/units.ts';
 export { type Definitions, jobOf, readDefinitions, sideOf } from './observe/definitions.ts';
 export { readUsage, type Usage, type Use, usesOf } from './observe/usage.ts';
-export { type Plan, type PlannedStep, planOf } from './plan/plan.ts';
+export { type Plan, planOf } from './plan/plan.ts';
+export type { PlannedStep } from './plan/planned-step.ts';
 export { type Preflight, preflight, underWay, type Warning } from './preflight/preflight.ts';
 export type { MoveRequest } from './preflight/request.ts';
 export { findDisk, findDomain } from './preflight/situation.ts';

@@ -56,6 +56,7 @@ export { type DestinationProbe, probeDestination } from './probe/destination.ts'
 export { hasWriter, type Writer } from './probe/writer.ts';
 export { type ChainImage, type ReadChainOptions, readChain } from './qemu-img/chain.ts';
 export { type CheckResult, check } from './qemu-img/check.ts';
+export { commit } from './qemu-img/commit.ts';
 export { type Comparison, chainName, compare } from './qemu-img/compare.ts';
 export { type ConvertOptions, convert } from './qemu-img/convert.ts';
 export { type CreateOptions, create, toReference } from './qemu-img/create.ts';

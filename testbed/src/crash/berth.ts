@@ -1,6 +1,6 @@
 // One running domain with a disk to move, in a directory of its own: the place where crashes are tried on it.
 import { mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { type Guest, type GuestSpec, guestWriter, startGuest } from '../guest/guest.ts';
 import { type Chain, makeChain } from '../images/chain.ts';
 import { type LibvirtHost, type LibvirtHostOptions, startLibvirtHost } from '../libvirt-host/host.ts';
@@ -119,9 +119,24 @@ export class Berth {
     return startFerry(argv, { uri, stateDirectory: this.stateDirectory, ...(halt && { halt }) });
   }
 
-  /** Names of all files in the directory. */
+  /** A new directory in the berth's, for a whole chain. */
+  async newDirectory(): Promise<string> {
+    this.#moves += 1;
+    const path = join(this.directory, `to${this.#moves}`);
+    await mkdir(path);
+    return path;
+  }
+
+  /** All files in the directory and those below it, by their paths from it. */
   async files(): Promise<string[]> {
-    return (await readdir(this.directory)).sort();
+    const found = await readdir(this.directory, { recursive: true, withFileTypes: true });
+    const files = found.filter((entry) => !entry.isDirectory());
+    return files.map(({ parentPath, name }) => relative(this.directory, join(parentPath, name))).sort();
+  }
+
+  /** `blockferry move` of the whole chain into a directory, in layers. */
+  moveLayers(directory: string, options: readonly string[] = [], halt?: Halt): Ferry {
+    return this.ferry(['move', this.name, 'vda', directory, '--strategy', 'layered', ...options], halt);
   }
 
   virsh(verb: string, ...args: readonly string[]): Promise<string> {

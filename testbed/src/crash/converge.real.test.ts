@@ -17,7 +17,7 @@ afterAll(async () => {
 });
 
 // Less than the guest dirties: each of its blocks is a whole cluster to copy again.
-const SLOWER = ['--bandwidth', '4M'];
+const SLOWER = ['--flatten', '--bandwidth', '4M'];
 
 it('is said with what to do about it, and can be undone', async () => {
   const ferry = berth.move(berth.newPath(), SLOWER);
@@ -39,13 +39,13 @@ it('ends by itself with --converge', async () => {
   await berth.virsh('blockjob', 'vda', '--bandwidth', '0');
   const { outcome, error } = await ferry.result();
   assert.equal(outcome, 'moved', JSON.stringify(error));
-  await expectMoved(berth, 'converged', before, destination, [], false);
+  await expectMoved(berth, 'converged', before, destination, ['--flatten'], false);
 });
 
 it('ends with --synchronous-writes from the start', async () => {
   const before = await chainOf(berth.disk);
   const destination = berth.newPath();
-  const { outcome, error } = await berth.move(destination, ['--synchronous-writes']).result();
+  const { outcome, error } = await berth.move(destination, ['--flatten', '--synchronous-writes']).result();
   assert.equal(outcome, 'moved', JSON.stringify(error));
-  await expectMoved(berth, 'synchronous', before, destination, [], false);
+  await expectMoved(berth, 'synchronous', before, destination, ['--flatten'], false);
 });

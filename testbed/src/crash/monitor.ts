@@ -27,18 +27,6 @@ export async function pivotUnseen(host: LibvirtHost, domain: string, dismiss = f
   }
 }
 
-/** The image under the guest's disk by QEMU's own word, for a domain that libvirt has lost. */
-export async function imageUnder(host: LibvirtHost, domain: string): Promise<string | undefined> {
-  const monitor = await connectQmp(await socketOf(host, domain));
-  try {
-    type Backend = { readonly inserted?: { readonly file?: string } };
-    const backends = (await monitor.executeRaw('query-block')) as unknown as readonly Backend[];
-    return backends.find(({ inserted }) => inserted !== undefined)?.inserted?.file;
-  } finally {
-    monitor.close();
-  }
-}
-
 function jobsOf(monitor: QmpClient): Promise<readonly { readonly id: string; readonly status: string }[]> {
   return monitor.execute('query-jobs');
 }

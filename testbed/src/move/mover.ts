@@ -119,6 +119,8 @@ export class Mover {
 function requestOf({ options, ...ask }: Ask): MoveRequest {
   return {
     scope: 'shallow',
+    strategy: 'auto',
+    verify: true,
     reuseExternal: false,
     hold: false,
     undefine: false,

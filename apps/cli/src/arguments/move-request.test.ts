@@ -19,13 +19,14 @@ function parseWithout(options: MoveOptions) {
 describe('the request of a move', () => {
   it('asks for nothing that was not asked for', async () => {
     expect(await parse({})).toEqual({
-      keepShape: true,
-      strategy: 'auto',
       request: {
         domain: 'web',
         disk: 'vda',
         destination: '/dir/copy.qcow2',
-        scope: 'flatten',
+        scope: 'chain',
+        strategy: 'auto',
+        verify: true,
+        guard: 2,
         reuseExternal: false,
         hold: false,
         undefine: false,
@@ -35,9 +36,10 @@ describe('the request of a move', () => {
   });
 
   it('takes over every option', async () => {
-    const { request, keepShape, strategy } = await parse({
+    const { request } = await parse({
       shallow: true,
       strategy: 'mirror',
+      verify: 'none',
       format: 'raw',
       bandwidth: '200M',
       granularity: '64K',
@@ -49,9 +51,10 @@ describe('the request of a move', () => {
       deleteSource: true,
       transientJob: false,
     });
-    expect({ keepShape, strategy }).toEqual({ keepShape: false, strategy: 'mirror' });
     expect(request).toMatchObject({
       scope: 'shallow',
+      strategy: 'mirror',
+      verify: false,
       format: 'raw',
       reuseExternal: true,
       hold: true,
@@ -72,7 +75,6 @@ describe('the request of a move', () => {
   });
 
   it('keeps the scope that was chosen', async () => {
-    expect((await parse({ flatten: true })).keepShape).toBe(false);
     expect((await parse({ flatten: true })).request.scope).toBe('flatten');
   });
 

@@ -1,5 +1,6 @@
 // From the options of `move` and `plan` to the engine's request.
 import type { MoveRequest } from '@blockferry/engine';
+import { parseGuard } from './guard.ts';
 import { parseRate, parseSize } from './size.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -8,6 +9,8 @@ export interface MoveOptions {
   readonly shallow?: boolean;
   readonly flatten?: boolean;
   readonly strategy?: string;
+  readonly verify?: string;
+  readonly guard?: string;
   readonly format?: string;
   readonly raw?: boolean;
   readonly bandwidth?: string;
@@ -31,9 +34,6 @@ export interface MoveOptions {
 
 export interface MoveArguments {
   readonly request: MoveRequest;
-  /** Neither --shallow nor --flatten was given: the chain's shape is to be kept. */
-  readonly keepShape: boolean;
-  readonly strategy: 'auto' | 'mirror' | 'layered';
 }
 
 /**
@@ -50,20 +50,23 @@ export async function moveArguments(
   const destXml = options.destXml ?? options.xml;
   const destinationXml = destXml === undefined ? undefined : await readFile(destXml);
   const format = formatOf(options);
+  const guard = parseGuard(options.guard);
   const request: MoveRequest = {
     domain: positional.domain,
     disk: positional.disk,
     ...(destination !== undefined && { destination }),
     ...(destinationXml !== undefined && { destinationXml }),
-    scope: options.shallow ? 'shallow' : 'flatten',
+    scope: options.shallow ? 'shallow' : options.flatten ? 'flatten' : 'chain',
+    strategy: strategyOf(options.strategy),
+    verify: verifyOf(options.verify),
+    ...(guard !== 'off' && { guard }),
     ...(format !== undefined && { format }),
     reuseExternal: options.reuseExternal ?? false,
     hold: options.hold ?? false,
     undefine: options.transientJob === false,
     options: copyOptions(options),
   };
-  const keepShape = !options.shallow && !options.flatten;
-  return { request, keepShape, strategy: strategyOf(options.strategy) };
+  return { request };
 }
 
 function checkContradictions(options: MoveOptions): void {
@@ -116,8 +119,14 @@ function copyOptions(options: MoveOptions): MoveRequest['options'] {
   };
 }
 
-function strategyOf(text: string | undefined): MoveArguments['strategy'] {
+function verifyOf(text: string | undefined): boolean {
+  if (text === undefined || text === 'full') return true;
+  if (text === 'none') return false;
+  throw new UsageError(`--verify ${text}: there is nothing of that name`, 'full or none');
+}
+
+function strategyOf(text: string | undefined): MoveRequest['strategy'] {
   if (text === undefined || text === 'auto') return 'auto';
   if (text === 'mirror' || text === 'layered') return text;
-  throw new UsageError(`--strategy ${text}: there is none of that name`, 'auto or mirror');
+  throw new UsageError(`--strategy ${text}: there is none of that name`, 'auto, mirror or layered');
 }

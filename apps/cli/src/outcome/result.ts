@@ -161,7 +161,7 @@ export function errorOf(
     case 'interrupted':
       return {
         code: ending.why,
-        message: interruptionWords(ending.why, move),
+        message: `${interruptionWords(ending.why, move)}${ending.detail === undefined ? '' : `: ${ending.detail}`}`,
         hint: `go on: ${resume}\nundo: ${undo}`,
       };
     case 'ask':
@@ -182,6 +182,10 @@ function interruptionWords(why: (Ending & { kind: 'interrupted' })['why'], move:
       return `somebody put another image under ${move.disk} of ${name}`;
     case 'destination-taken':
       return `${describeSource(move.destination.source)} is there, and is not ours`;
+    case 'copy-failed':
+      return `the images of ${move.disk} of ${name} could not be copied`;
+    case 'source-changed':
+      return `an image below ${move.disk} of ${name} was written to since it was copied`;
     default:
       return unreachable(why);
   }

@@ -13,7 +13,15 @@ export function addMoveOptions(command: Command): Command {
   return command
     .option('--shallow', 'move the active image, and share the rest of the chain')
     .option('--flatten', 'make one image of the whole chain')
-    .option('--strategy <name>', 'auto or mirror')
+    .option(
+      '--strategy <name>',
+      'auto, mirror (one block job) or layered (frozen images, copied outside of QEMU)',
+    )
+    .option('--verify <how>', 'full or none: read the copies back and compare (strategy layered)')
+    .option(
+      '--guard <ratio>',
+      "how many times slower the guest's writes may become, or off; 2 by default (strategy layered)",
+    )
     .option('--format <format>', "the destination's format (default: the source's)")
     .option('--bandwidth <rate>', 'limit the copy: 100M, 1.5G, or a plain number in MiB/s')
     .option('--bytes', 'a plain --bandwidth is in bytes a second')

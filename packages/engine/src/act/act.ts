@@ -4,6 +4,7 @@ import type { MoveRecord } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
 import type { Memory } from '../observe/memory.ts';
 import type { Observation } from '../observe/observe.ts';
+import type { Seen } from '../observe/seen.ts';
 import type { Context } from '../run/context.ts';
 import { cancelJob } from './cancel-job.ts';
 import { claimDestination } from './claim-destination.ts';
@@ -18,10 +19,10 @@ import { restoreDefinition } from './restore-definition.ts';
 import { startCopy } from './start-copy.ts';
 import { undefine } from './undefine.ts';
 
-/** What a step works on. */
-export interface Scene {
+/** What a step works on; `O` is what its strategy observes. */
+export interface Scene<O extends Seen = Observation> {
   readonly context: Context;
-  readonly observation: Observation;
+  readonly observation: O;
   /** The record, its phase and goal those of the decision. */
   readonly move: MoveRecord;
   readonly memory: Memory;
@@ -35,11 +36,22 @@ export async function act(
   before: MoveRecord,
   decision: Decision & { readonly kind: 'act' },
 ): Promise<MoveRecord> {
-  const { step, phase, goal } = decision;
-  const revision = (before.revision ?? 0) + 1;
-  const move = afterStep({ ...withoutAnswer(before, phase), phase, goal, revision }, step);
+  const { step } = decision;
+  const reason = step.name === 'record' ? step.reason : undefined;
+  const move = afterStep(afterRecord(before, decision, reason), step);
   await perform({ ...scene, move }, step);
   return move;
+}
+
+/** The record as a decision wants it: its phase and goal, and one revision on. */
+export function afterRecord(
+  before: MoveRecord,
+  { phase, goal }: Pick<MoveRecord, 'phase' | 'goal'>,
+  reason: string | undefined,
+): MoveRecord {
+  const revision = (before.revision ?? 0) + 1;
+  const move = { ...withoutAnswer(before, phase), phase, goal, revision };
+  return reason === undefined ? move : { ...move, reason };
 }
 
 /** A person's answer is for one question: the next pivot that is lost is another. */
@@ -50,7 +62,6 @@ function withoutAnswer(move: MoveRecord, next: MoveRecord['phase']): MoveRecord 
 
 /** What a step changes in the record itself. */
 function afterStep(move: MoveRecord, step: Step): MoveRecord {
-  if (step.name === 'record' && step.reason !== undefined) return { ...move, reason: step.reason };
   if (step.name === 'claim-destination' && move.ownership.kind === 'volume') {
     return { ...move, ownership: { ...move.ownership, claimed: true } };
   }

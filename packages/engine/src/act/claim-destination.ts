@@ -1,5 +1,5 @@
 // Takes the destination's name before QEMU sees it, so that whose file it is never is a question.
-import { LibvirtError, volumeXml } from '@blockferry/libvirt';
+import { type DiskSource, LibvirtError, volumeXml } from '@blockferry/libvirt';
 import { FileError, type Host } from '@blockferry/qemu';
 import { messageOf, StepFailed } from '../model/errors.ts';
 import type { Ownership } from '../model/record.ts';
@@ -18,7 +18,7 @@ export async function claimDestination(scene: Scene): Promise<void> {
   const { host } = context;
   const { source } = move.destination;
   if (host === undefined || source.kind !== 'file') return;
-  const like = await likeSource(scene, host);
+  const like = await likeFile(host, scene.move.origin.source);
   try {
     await host.createExclusive(source.path, { mode: like.mode });
   } catch (error) {
@@ -39,15 +39,14 @@ export async function claimDestination(scene: Scene): Promise<void> {
   });
 }
 
-interface FileLook {
+export interface FileLook {
   readonly mode: number;
   /** Undefined: whoever makes it owns it. */
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
 }
 
 /** The copy gets the source's mode, and the owner that the source has while no domain uses it. */
-async function likeSource({ move }: Scene, host: Host): Promise<FileLook> {
-  const { source } = move.origin;
+export async function likeFile(host: Host, source: DiskSource): Promise<FileLook> {
   if (source.kind !== 'file') return { mode: 0o600, owner: undefined };
   const [stat, remembered, user] = await Promise.all([
     host.stat(source.path),
@@ -60,7 +59,7 @@ async function likeSource({ move }: Scene, host: Host): Promise<FileLook> {
 }
 
 /** Storage that knows no owners, or gives root no say (NFS), leaves it to libvirt. */
-async function giveTo(host: Host, path: string, owner: NonNullable<FileLook['owner']>): Promise<void> {
+export async function giveTo(host: Host, path: string, owner: NonNullable<FileLook['owner']>): Promise<void> {
   try {
     await host.chown(path, owner.uid, owner.gid);
   } catch (error) {

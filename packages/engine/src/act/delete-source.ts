@@ -1,5 +1,6 @@
 // --delete-source: removes the images the guest has left, where nobody else uses them.
 import { describeSource } from '@blockferry/libvirt';
+import type { Seen } from '../observe/seen.ts';
 import { readUsage, usesOf } from '../observe/usage.ts';
 import type { Scene } from './act.ts';
 
@@ -7,7 +8,7 @@ import type { Scene } from './act.ts';
  * Deletes each source that no domain's live or persistent chain on the host uses. What is used, or may be used
  * because a chain could not be read, is kept and reported.
  */
-export async function deleteSource(scene: Scene): Promise<void> {
+export async function deleteSource(scene: Scene<Seen>): Promise<void> {
   const { context, move, memory, warn } = scene;
   memory.sourcesSeenTo = true;
   const connection = await context.link.connection();

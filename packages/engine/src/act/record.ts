@@ -1,15 +1,16 @@
 // Writes what is intended to every place of the record, before the step that it describes.
 import { mayMark } from '../model/record.ts';
+import type { Seen } from '../observe/seen.ts';
 import { writeMetadata } from '../record/metadata.ts';
 import { journalPlace } from '../run/context.ts';
 import type { Scene } from './act.ts';
 import { updateJournal } from './update-journal.ts';
 
 /** May be repeated: nothing of the phase happens before every place shows it, so their order does not matter. */
-export async function record(scene: Scene): Promise<void> {
+export async function record(scene: Scene<Seen>): Promise<void> {
   const { move, observation } = scene;
-  const { definitions, stored, world } = observation;
-  const mark = mayMark(stored ?? move, world.sameInstance);
+  const { definitions, stored, sameInstance } = observation;
+  const mark = mayMark(stored ?? move, sameInstance);
   const places = definitions && { live: definitions.running, config: definitions.persistent, mark };
   await Promise.all([
     recordBeside(scene),
@@ -17,7 +18,7 @@ export async function record(scene: Scene): Promise<void> {
   ]);
 }
 
-async function recordBeside(scene: Scene): Promise<void> {
+async function recordBeside(scene: Scene<Seen>): Promise<void> {
   const { context, observation, move, memory } = scene;
   const place = journalPlace(context, move);
   const { journal, saved } = observation;

@@ -43,7 +43,7 @@ const MOST_LEFTOVERS = 8;
  * A libvirtd that dies while it begins a copy leaves block nodes in QEMU. The next one does not know of them, counts
  * from where the last had saved, and is refused each name that is taken; asked again, it is one further.
  */
-async function pastLeftovers(start: () => Promise<void>): Promise<void> {
+export async function pastLeftovers(start: () => Promise<void>): Promise<void> {
   for (let taken = 0; ; taken += 1) {
     try {
       return await start();

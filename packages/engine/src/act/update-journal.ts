@@ -2,6 +2,7 @@
 import { FileError } from '@blockferry/qemu';
 import { messageOf } from '../model/errors.ts';
 import { isHang } from '../observe/hang.ts';
+import type { Seen } from '../observe/seen.ts';
 import { type Journal, writeJournal } from '../record/journal.ts';
 import { journalPlace } from '../run/context.ts';
 import type { Scene } from './act.ts';
@@ -13,7 +14,7 @@ import type { Scene } from './act.ts';
  *
  * @throws FileError when the move is still on its way forward
  */
-export async function updateJournal(scene: Scene, rest: Omit<Journal, 'record'>): Promise<void> {
+export async function updateJournal(scene: Scene<Seen>, rest: Omit<Journal, 'record'>): Promise<void> {
   const { context, move, memory, warn } = scene;
   const place = journalPlace(context, move);
   try {

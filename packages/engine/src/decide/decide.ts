@@ -227,6 +227,11 @@ function whenGone(world: World, move: MoveRecord): Decision {
     case 'copying':
     case 'undoing':
       return undo(world, move, 'the domain is gone');
+    case 'freezing':
+    case 'collapsing':
+    case 'landing':
+    case 'returning':
+      throw new Error(`${move.phase} is no phase of strategy mirror`);
     default:
       return unreachable(move.phase);
   }

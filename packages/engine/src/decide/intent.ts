@@ -3,13 +3,24 @@ import type { Decision, Step } from '../model/decision.ts';
 import type { Goal, MoveRecord, Phase } from '../model/record.ts';
 import type { Stamp, World } from '../model/world.ts';
 
+type RecordStep = Extract<Step, { readonly name: 'record' }>;
+
 /** Intent before act: the step, or first the write of the record that it belongs to. */
-export function act(world: World, move: MoveRecord, phase: Phase, step: Step): Decision {
+export function act<S extends { readonly name: string } = Step>(
+  world: Pick<World, 'recorded'>,
+  move: MoveRecord,
+  phase: Phase,
+  step: S,
+): Decision<S | RecordStep> {
   return recorded(world, move, phase) ?? { kind: 'act', phase, goal: move.goal, step };
 }
 
 /** The write that the record needs before anything of `phase` may happen, if it needs one. */
-export function recorded(world: World, move: MoveRecord, phase: Phase): Decision | undefined {
+export function recorded(
+  world: Pick<World, 'recorded'>,
+  move: MoveRecord,
+  phase: Phase,
+): Decision<RecordStep> | undefined {
   const places = [world.recorded.live, world.recorded.config, world.recorded.journal];
   const current = places.every((place) => place === 'unavailable' || shows(place, phase, move.goal));
   return current ? undefined : { kind: 'act', phase, goal: move.goal, step: { name: 'record' } };
@@ -20,7 +31,7 @@ function shows(stamp: Stamp | undefined, phase: Phase, goal: Goal): boolean {
 }
 
 /** Nothing but the change of phase. */
-export function recordPhase(move: MoveRecord, phase: Phase): Decision {
+export function recordPhase(move: MoveRecord, phase: Phase): Decision<RecordStep> {
   return { kind: 'act', phase, goal: move.goal, step: { name: 'record' } };
 }
 

@@ -127,10 +127,14 @@ function showsMove(xml: DomainXml, record: MoveRecord): boolean {
 function mayBeTruth({ phase, goal, destination }: MoveRecord): string | undefined {
   const name = describeSource(destination.source);
   switch (phase) {
+    case 'freezing':
     case 'copying':
     case 'undoing':
       return undefined;
     case 'pivoting':
+    case 'collapsing':
+    case 'landing':
+    case 'returning':
     case 'settling':
       return `the guest may have run on ${name}`;
     case 'canceled':

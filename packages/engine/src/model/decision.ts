@@ -1,4 +1,5 @@
 // What `decide` can answer: a step to take, something to wait for, an end, or a question for a person.
+import type { KnownPlace, Leg } from './layered-world.ts';
 import type { Goal, Phase } from './record.ts';
 
 /** Effects, one file each in `act/`. Every one may be repeated after a crash at any point. */
@@ -26,7 +27,34 @@ export type Step =
   /** Remove record, journal and the definition kept aside: the move has ended so. */
   | { readonly name: 'close'; readonly outcome: Outcome };
 
-export type StepName = Step['name'];
+/** The steps of strategy `layered`, besides those that it shares with `mirror`. */
+export type LayeredStep =
+  | Extract<Step, { readonly name: 'record' | 'delete-source' | 'close' }>
+  /** Make the overlay, and the empty files that the copies go into. */
+  | { readonly name: 'claim-files' }
+  /** Put the guest on the overlay: an external snapshot, or a new definition when it is off. */
+  | { readonly name: 'freeze' }
+  /** Begin to copy the frozen layers; the copy goes on beside the loop. */
+  | { readonly name: 'copy-layers' }
+  | { readonly name: 'stop-copying' }
+  /** Write the copies' backing links. */
+  | { readonly name: 'relink' }
+  /** Make the carrier over the top copy, anew if there was one. */
+  | { readonly name: 'prepare-carrier' }
+  /** Begin the mirror or the commit of a leg. */
+  | { readonly name: 'start-leg'; readonly leg: Leg }
+  | { readonly name: 'finish-leg'; readonly leg: Leg }
+  | { readonly name: 'cancel-leg'; readonly leg: Leg }
+  /** The domain is off: take the leg without QEMU, and define the domain on its end. */
+  | { readonly name: 'walk'; readonly leg: Leg }
+  /** Make the persistent definition name the image the guest is on. */
+  | { readonly name: 'define-on'; readonly place: KnownPlace }
+  /** Compare the two ends of a leg, the domain being off. */
+  | { readonly name: 'compare-ends'; readonly leg: Leg }
+  /** Remove what we made and nobody uses: overlay and carrier, or the copies too. */
+  | { readonly name: 'clear'; readonly what: 'overlays' | 'everything' };
+
+export type StepName = Step['name'] | LayeredStep['name'];
 
 export type Outcome =
   /** The guest runs on the destination, and the definition says so. */
@@ -38,9 +66,17 @@ export type Outcome =
   /** The guest is on the source; the destination is a point-in-time copy. */
   | { readonly kind: 'kept' }
   /** Cannot go on now; `resume` continues, `abort` undoes. */
-  | { readonly kind: 'interrupted'; readonly why: Interruption };
+  | { readonly kind: 'interrupted'; readonly why: Interruption; readonly detail?: string };
 
-export type Interruption = 'domain-off' | 'foreign-job' | 'disk-changed' | 'destination-taken';
+export type Interruption =
+  | 'domain-off'
+  | 'foreign-job'
+  | 'disk-changed'
+  | 'destination-taken'
+  /** The frozen layers could not be copied, or not verified; the reason is in the error. */
+  | 'copy-failed'
+  /** A frozen layer is not what was copied: somebody wrote to it. */
+  | 'source-changed';
 
 export type Question =
   /** QEMU died between the order to pivot and its end: either image may be the newer. */
@@ -55,11 +91,13 @@ export type Question =
 export type Wait =
   | { readonly for: 'ready' }
   | { readonly for: 'job-end' }
+  /** The frozen layers are being copied. */
+  | { readonly for: 'layers' }
   /** Ready, but the destination does not answer: pivoting now would stop the guest. */
   | { readonly for: 'destination' };
 
-export type Decision =
-  | { readonly kind: 'act'; readonly phase: Phase; readonly goal: Goal; readonly step: Step }
+export type Decision<S = Step> =
+  | { readonly kind: 'act'; readonly phase: Phase; readonly goal: Goal; readonly step: S }
   | { readonly kind: 'wait'; readonly wait: Wait }
   | { readonly kind: 'end'; readonly outcome: Outcome }
   | { readonly kind: 'ask'; readonly question: Question };

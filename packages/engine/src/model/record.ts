@@ -3,8 +3,8 @@
 import type { DiskSource } from '@blockferry/libvirt';
 import type { Bytes, BytesPerSecond } from './units.ts';
 
-/** What the move copies: the active image alone, or the chain made into one image. */
-export type Scope = 'shallow' | 'flatten';
+/** What the move copies: the active image alone, the chain made into one image, or every image of the chain. */
+export type Scope = 'shallow' | 'flatten' | 'chain';
 
 /**
  * The phase intended last. It is written before the first step that belongs to it.
@@ -15,8 +15,26 @@ export type Scope = 'shallow' | 'flatten';
  * - `settling`: entry: the live disk *is* the destination. Exit: the persistent definition agrees, record gone.
  * - `undoing`:  entry: abort was asked for, or the copy failed. Exit: no job, our copy removed, record gone.
  * - `canceled`: entry: the reply to a cancel at ready arrived, so the kept copy is complete. Exit: record gone.
+ *
+ * Strategy `layered` has more places for the guest to be, and so more phases:
+ *
+ * - `freezing`:   entry: preflight passed. Exit: the guest is on the overlay.
+ * - `copying`:    entry: the guest is on the overlay. Exit: every copy is complete, and the mirror to the carrier ready.
+ * - `pivoting`:   as above, from the overlay to the carrier.
+ * - `collapsing`: entry: the guest *is* on the carrier. Exit: the commit of the carrier is ready.
+ * - `landing`:    entry: that commit is ready. Exit: the guest is on the destination. As doubtful as `pivoting`.
+ * - `returning`:  entry: undoing, and the commit of the overlay is ready. Exit: the guest is on the origin. As doubtful.
  */
-export type Phase = 'copying' | 'pivoting' | 'settling' | 'undoing' | 'canceled';
+export type Phase =
+  | 'freezing'
+  | 'copying'
+  | 'pivoting'
+  | 'collapsing'
+  | 'landing'
+  | 'settling'
+  | 'undoing'
+  | 'returning'
+  | 'canceled';
 
 /** What the operator wants of it: switch when ready, stop at ready, go back, or stop and keep the copy. */
 export type Goal = 'pivot' | 'hold' | 'abort' | 'keep';
@@ -64,6 +82,29 @@ export interface CopyOptions {
   readonly deleteSource: boolean;
 }
 
+/** A frozen image and its copy. */
+export interface Layer {
+  readonly from: ImageRef;
+  readonly to: ImageRef;
+  /** Byte for byte, or what a guest would read of `from` and everything below it. */
+  readonly how: 'bytes' | 'contents';
+  /** What the header of the copy says of its backing file; undefined: it has none. */
+  readonly backing?: { readonly reference: string; readonly format: string };
+}
+
+/** What strategy `layered` intends besides. */
+export interface LayeredPart {
+  /** Top first. The first copy is the move's destination. */
+  readonly layers: readonly [Layer, ...Layer[]];
+  /** Takes the guest's writes on the source side while the layers below are copied. */
+  readonly overlay: ImageRef;
+  /** The overlay's counterpart over the copies, until it is committed into the top one. */
+  readonly carrier: ImageRef;
+  readonly verify: boolean;
+  /** The guest's mean write latency is held below this many times its own; undefined: it is not. */
+  readonly guard?: number;
+}
+
 export interface MoveRecord {
   readonly version: 1;
   /** Random, names the move in the record, the journal and on screen. */
@@ -71,7 +112,9 @@ export interface MoveRecord {
   readonly domain: { readonly name: string; readonly uuid: string };
   /** The disk's target dev, such as `vda`. */
   readonly disk: string;
-  readonly strategy: 'mirror';
+  readonly strategy: 'mirror' | 'layered';
+  /** With strategy `layered`, and only then. */
+  readonly layered?: LayeredPart;
   readonly scope: Scope;
   readonly origin: ImageRef;
   readonly destination: ImageRef;
@@ -110,7 +153,12 @@ export function mayMark(stored: Pick<MoveRecord, 'phase'>, sameInstance: boolean
   return sameInstance || !mayHavePivoted(stored);
 }
 
-/** Phases in which the guest may be on the destination, or proved to be. */
+/** Phases in which the guest may be on the image it was to be switched to, or proved to be. */
 export function mayHavePivoted({ phase }: Pick<MoveRecord, 'phase'>): boolean {
-  return phase === 'pivoting' || phase === 'settling';
+  return phase === 'settling' || isSwitching(phase);
+}
+
+/** A switch was ordered, and its success was not seen. */
+export function isSwitching(phase: Phase): boolean {
+  return phase === 'pivoting' || phase === 'landing' || phase === 'returning';
 }

@@ -10,7 +10,7 @@ import {
 } from '@blockferry/libvirt';
 import type { MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
-import type { Job, Side } from '../model/world.ts';
+import type { Job, JobState, Side } from '../model/world.ts';
 
 /** What libvirt says of a domain now. */
 export interface Definitions {
@@ -80,10 +80,18 @@ export function jobOf(live: DomainXml | undefined, info: JobInfo | null, move: M
   }
   const ours = mirror.source !== undefined && sameSource(mirror.source, move.destination.source);
   if (!ours || mirror.job !== 'copy') return { kind: 'foreign', what: mirror.job };
-  if (info === null) return { kind: 'ours', state: 'missing', cur: 0n, end: 0n };
+  return { kind: 'ours', ...stateOf(mirror, info) };
+}
+
+/** How far the job that shows this mirror has come. */
+export function stateOf(
+  mirror: { readonly ready?: string | undefined },
+  info: JobInfo | null,
+): { readonly state: JobState; readonly cur: Bytes; readonly end: Bytes } {
+  if (info === null) return { state: 'missing', cur: 0n, end: 0n };
   const { cur, end } = info;
-  if (mirror.ready === 'pivot') return { kind: 'ours', state: 'pivoting', cur, end };
-  if (mirror.ready === 'abort') return { kind: 'ours', state: 'aborting', cur, end };
+  if (mirror.ready === 'pivot') return { state: 'pivoting', cur, end };
+  if (mirror.ready === 'abort') return { state: 'aborting', cur, end };
   const ready = mirror.ready === 'yes' && end - cur <= READY_REMAINING;
-  return { kind: 'ours', state: ready ? 'ready' : 'running', cur, end };
+  return { state: ready ? 'ready' : 'running', cur, end };
 }

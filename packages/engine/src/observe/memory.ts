@@ -1,7 +1,31 @@
 // What one process remembers of a move between two looks at the world. All of it may be lost without harm.
 
+import type { GuardSummary, GuardVerdict } from '../guard/index.ts';
+import type { Leg } from '../model/layered-world.ts';
+import type { Bytes, BytesPerSecond } from '../model/units.ts';
 import type { World } from '../model/world.ts';
 import type { FileIdentity } from '../record/journal.ts';
+
+/** A copy of frozen layers, from its start to its end. */
+export interface BackgroundCopy {
+  state(): 'running' | 'done' | { readonly failed: string };
+  progress(): LayersProgress;
+  /** What the guest felt of it. */
+  guard(): GuardSummary;
+  /** Bytes a second; undefined: no limit but the guard's. */
+  setBandwidth(limit: BytesPerSecond | undefined): void;
+  /** Returns when nothing of it runs any more; what was copied stays. */
+  stop(): Promise<void>;
+}
+
+export interface LayersProgress {
+  readonly copied: Bytes;
+  readonly verified: Bytes;
+  readonly total: Bytes;
+  /** The destination is full: it goes on by itself when there is room. */
+  readonly waitsForSpace: boolean;
+  readonly guard: GuardVerdict | undefined;
+}
 
 export interface Memory {
   witnessed: World['witnessed'];
@@ -24,6 +48,14 @@ export interface Memory {
   contradictsSince?: number;
   /** Bytes were seen to be copied, or nothing remains to be. */
   flows: boolean;
+  /** Strategy `layered` only. */
+  layered: {
+    lastLeg?: Leg;
+    /** The copy of the layers that runs beside the loop, or ran and failed. */
+    copy?: BackgroundCopy;
+    relinked: boolean;
+    carrierFresh: boolean;
+  };
   /** Look whether the destination answers although the copy is not ready: it stands still. */
   standsStill: boolean;
 }
@@ -40,5 +72,6 @@ export function newMemory(): Memory {
     standsStill: false,
     journalStuck: false,
     flows: false,
+    layered: { relinked: false, carrierFresh: false },
   };
 }

@@ -15,20 +15,23 @@ const WITHIN_MS = 5_000;
 /** The command line of a QEMU that libvirt starts has the words -uuid and the domain's UUID. */
 const FIND = `for f in $(grep -lszxF -f - /proc/[0-9]*/cmdline); do grep -qszxF -e -uuid "$f" && echo "$f"; done; :`;
 
+/** The two images of one switch: the guest was on `origin`, and was or will be told to go to `destination`. */
+export type SwitchEnds = Pick<MoveRecord, 'domain' | 'disk' | 'origin' | 'destination'>;
+
 /** From QEMU itself where libvirt still talks to it, else from the locks that it holds. */
 export async function whereQemuWrites(
   { host }: Context,
-  move: MoveRecord,
+  ends: SwitchEnds,
   definitions: Definitions | undefined,
 ): Promise<Writes> {
   const running = definitions?.running ?? false;
-  const told = running && definitions ? await toldByQemu(definitions, move) : undefined;
+  const told = running && definitions ? await toldByQemu(definitions, ends) : undefined;
   if (told !== undefined) return told;
   if (host === undefined) return running ? 'unclear' : 'not-asked';
   const [alive, origin, destination] = await Promise.all([
-    running || qemuRuns(host, move.domain.uuid),
-    writerOf(host, move.origin),
-    writerOf(host, move.destination),
+    running || qemuRuns(host, ends.domain.uuid),
+    writerOf(host, ends.origin),
+    writerOf(host, ends.destination),
   ]);
   return byLocks(alive, origin, destination);
 }
@@ -39,8 +42,8 @@ interface BlockBackend {
 }
 
 /** query-block (qapi/block-core.json): the node below the guest's device. libvirt names nodes after its indexes. */
-async function toldByQemu({ domain, live }: Definitions, move: MoveRecord): Promise<Writes | undefined> {
-  const disk = live?.disk(move.disk);
+async function toldByQemu({ domain, live }: Definitions, ends: SwitchEnds): Promise<Writes | undefined> {
+  const disk = live?.disk(ends.disk);
   const alias = disk?.alias;
   if (disk === undefined || alias === undefined) return undefined;
   try {
@@ -49,8 +52,8 @@ async function toldByQemu({ domain, live }: Definitions, move: MoveRecord): Prom
     const isOn = (index: string | undefined, { source }: ImageRef) =>
       (index !== undefined && inserted?.['node-name'] === `libvirt-${index}-format`) ||
       ('path' in source && inserted?.file === source.path);
-    if (isOn(disk.mirror?.chain[0]?.index, move.destination)) return 'destination';
-    return isOn(disk.chain[0]?.index, move.origin) ? 'origin' : undefined;
+    if (isOn(disk.mirror?.chain[0]?.index, ends.destination)) return 'destination';
+    return isOn(disk.chain[0]?.index, ends.origin) ? 'origin' : undefined;
   } catch (error) {
     // Not allowed to us, or not known to this libvirt.
     if (error instanceof MonitorError || isLibvirtError(error)) return undefined;

@@ -1,21 +1,17 @@
 // The plan: the steps a move will take, what each can leave behind, and how much there is to copy.
 import { describeSource } from '@blockferry/libvirt';
-import type { StepName } from '../model/decision.ts';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
 import type { Preflight, Warning } from '../preflight/preflight.ts';
-
-export interface PlannedStep {
-  readonly step: StepName;
-  readonly what: string;
-  /** What stands if everything stops right after it. */
-  readonly leaves: string;
-}
+import { layeredSteps } from './layered-steps.ts';
+import type { PlannedStep } from './planned-step.ts';
 
 export interface Plan {
   readonly move: MoveRecord;
   readonly steps: readonly PlannedStep[];
   readonly warnings: readonly Warning[];
+  /** Why this strategy. */
+  readonly why: string;
   readonly bytes: Bytes;
   readonly capacity: Bytes;
   /** Top first. */
@@ -24,16 +20,18 @@ export interface Plan {
 }
 
 /** Turns what preflight found into the plan that `move` runs. Pure. */
-export function planOf({ move, warnings, bytes, capacity, chain }: Preflight): Plan {
+export function planOf({ move, warnings, why, bytes, capacity, chain }: Preflight): Plan {
   const shared = move.scope === 'shallow' ? chain.slice(1) : [];
+  const copies = move.layered?.layers.map(({ to }) => to) ?? [move.destination];
   return {
     move,
-    steps: stepsOf(move),
+    why,
+    steps: move.layered === undefined ? stepsOf(move) : layeredSteps(move, move.layered),
     warnings,
     bytes,
     capacity,
     chainBefore: chain,
-    chainAfter: [move.destination, ...shared],
+    chainAfter: [...copies, ...shared],
   };
 }
 

@@ -11,6 +11,11 @@ export interface MoveRequest {
   /** A libvirt <disk> element that names the destination. */
   readonly destinationXml?: string;
   readonly scope: Scope;
+  readonly strategy: 'auto' | 'mirror' | 'layered';
+  /** Read the copies back from their storage and compare; strategy `layered` only. */
+  readonly verify: boolean;
+  /** The guest's mean write latency is held below this many times its own; undefined: it is not. */
+  readonly guard?: number;
   /** The destination's format; by default the source's. */
   readonly format?: string;
   /** The destination exists and is to be used as it is. */

@@ -9,5 +9,6 @@ export function bytesToCopy({ chain, capacity }: Situation, scope: Scope): Bytes
   if (images === undefined) return capacity;
   let sum = 0n;
   for (const { allocated } of images) sum += allocated ?? capacity;
-  return sum < capacity ? sum : capacity;
+  // Of a chain that is kept, no image hides what is below it.
+  return sum < capacity || scope === 'chain' ? sum : capacity;
 }

@@ -1,13 +1,15 @@
 // What about the domain and its disk speaks against a move. Each check is a function of the situation alone.
 import { Refusal } from '../model/errors.ts';
-import type { Scope } from '../model/record.ts';
+import type { MoveRecord, Scope } from '../model/record.ts';
 import type { Situation } from './situation.ts';
 
 type Check = (situation: Situation, scope: Scope) => Refusal | undefined;
 
 /** @throws the first Refusal */
-export function checkSource(situation: Situation, scope: Scope): void {
-  for (const check of [isADisk, isFree, isWritable, isPlain, keepsInternalSnapshots, isHealthy]) {
+export function checkSource(situation: Situation, scope: Scope, strategy: MoveRecord['strategy']): void {
+  // Copied byte for byte, an image keeps its snapshots.
+  const loses = strategy === 'mirror' || scope === 'flatten' ? [keepsInternalSnapshots] : [];
+  for (const check of [isADisk, isFree, isWritable, isPlain, ...loses, isHealthy]) {
     const refusal = check(situation, scope);
     if (refusal !== undefined) throw refusal;
   }

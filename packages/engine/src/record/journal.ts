@@ -23,6 +23,8 @@ export interface Journal {
   /** The destination file that we made or, with --reuse-external, were given. */
   readonly claimed?: FileIdentity;
   readonly definition?: SavedDefinition;
+  /** Strategy `layered`: every file that we made, by path. */
+  readonly files?: Readonly<Record<string, FileIdentity>>;
 }
 
 /** Where a journal stands. */
@@ -62,14 +64,38 @@ export async function removeJournal(place: JournalPlace): Promise<void> {
   await place.host.unlink(place.path);
 }
 
-function formatJournal({ record, claimed, definition }: Journal): string {
-  const identity = claimed && { device: `${claimed.device}`, inode: `${claimed.inode}` };
-  return `${JSON.stringify({ blockferry: 1, record: formatRecord(record), claimed: identity, definition }, null, 1)}\n`;
+function formatJournal({ record, claimed, definition, files }: Journal): string {
+  const identities = files && mapValues(files, toText);
+  const text = {
+    record: formatRecord(record),
+    claimed: claimed && toText(claimed),
+    definition,
+    files: identities,
+  };
+  return `${JSON.stringify({ blockferry: 1, ...text }, null, 1)}\n`;
+}
+
+interface IdentityText {
+  readonly device: string;
+  readonly inode: string;
+}
+
+function toText({ device, inode }: FileIdentity): IdentityText {
+  return { device: `${device}`, inode: `${inode}` };
+}
+
+function fromText({ device, inode }: IdentityText): FileIdentity {
+  return { device: BigInt(device), inode: BigInt(inode) };
+}
+
+function mapValues<T, U>(values: Readonly<Record<string, T>>, change: (value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, change(value)]));
 }
 
 interface JournalText {
   readonly record: string;
-  readonly claimed?: { readonly device: string; readonly inode: string };
+  readonly claimed?: IdentityText;
+  readonly files?: Readonly<Record<string, IdentityText>>;
   readonly definition?: SavedDefinition;
 }
 
@@ -81,10 +107,11 @@ function parseJournal(text: string): Journal {
     throw new RecordUnreadable('the journal is not JSON', { cause: error });
   }
   if (!isJournalText(parsed)) throw new RecordUnreadable('the journal has no record');
-  const { record, claimed, definition } = parsed;
+  const { record, claimed, definition, files } = parsed;
   return {
     record: parseRecord(record),
-    ...(claimed && { claimed: { device: BigInt(claimed.device), inode: BigInt(claimed.inode) } }),
+    ...(claimed && { claimed: fromText(claimed) }),
+    ...(files && { files: mapValues(files, fromText) }),
     ...(definition && { definition }),
   };
 }

@@ -1,13 +1,11 @@
 // The verbs `pivot`, `abort` and `resume --use` change what is wanted of an open move; the loop does the rest.
 import { record } from '../act/record.ts';
-import { decide } from '../decide/decide.ts';
 import { Refusal } from '../model/errors.ts';
 import type { Goal, MoveRecord } from '../model/record.ts';
 import type { BytesPerSecond } from '../model/units.ts';
-import type { World } from '../model/world.ts';
 import { newMemory } from '../observe/memory.ts';
-import { observe } from '../observe/observe.ts';
 import type { Context } from './context.ts';
+import { type Look, look } from './strategy.ts';
 
 export interface Change {
   readonly goal?: Goal;
@@ -18,12 +16,12 @@ export interface Change {
 }
 
 /** An answer that is given before the question would be taken for one to whatever is asked later. */
-function mustBeAsked(world: World, move: MoveRecord): void {
-  const decision = decide(world, move);
+function mustBeAsked(seen: Look, move: MoveRecord): void {
+  const decision = seen.decide(move);
   const isAsked =
     decision.kind === 'ask'
       ? decision.question === 'which-side' || decision.question === 'domain-gone-while-pivoting'
-      : decision.kind === 'act' && decision.step.name === 'compare-sides';
+      : decision.kind === 'act' && /^compare-(sides|ends)$/.test(decision.step.name);
   if (isAsked) return;
   throw new Refusal(
     'not-asked',
@@ -43,21 +41,32 @@ function mustBeAsked(world: World, move: MoveRecord): void {
  */
 export async function changeGoal(context: Context, move: MoveRecord, change: Change): Promise<MoveRecord> {
   const memory = newMemory();
-  const observation = await observe(context, move, memory);
-  const { job } = observation.world;
-  if (change.goal === 'keep' && !(job.kind === 'ours' && job.state === 'ready')) {
-    throw new Refusal(
-      'not-ready',
-      `the copy of ${move.disk} is not complete, so there is nothing to keep yet`,
-      {},
-      `wait until blockferry status ${move.domain.name} says ready`,
-    );
-  }
+  const seen = await look(context, move, memory);
+  if (change.goal === 'keep') mustBeKeepable(seen, move);
   const { bandwidth, ...intent } = change;
-  const before = observation.stored ?? move;
-  if (change.use !== undefined) mustBeAsked(observation.world, before);
+  const before = seen.seen.stored ?? move;
+  if (change.use !== undefined) mustBeAsked(seen, before);
   const options = bandwidth === undefined ? before.options : { ...before.options, bandwidth };
   const changed = { ...before, ...intent, options, revision: (before.revision ?? 0) + 1 };
-  await record({ context, observation, move: changed, memory, warn: () => {} });
+  await record({ context, observation: seen.seen, move: changed, memory, warn: () => {} });
   return changed;
+}
+
+function mustBeKeepable({ job }: Look, move: MoveRecord): void {
+  const { name } = move.domain;
+  if (move.strategy === 'layered') {
+    throw new Refusal(
+      'keep-not-layered',
+      'strategy layered keeps no copy without a switch',
+      {},
+      `undo it: blockferry abort ${name} ${move.disk}; and use --strategy mirror`,
+    );
+  }
+  if (job?.state === 'ready') return;
+  throw new Refusal(
+    'not-ready',
+    `the copy of ${move.disk} is not complete, so there is nothing to keep yet`,
+    {},
+    `wait until blockferry status ${name} says ready`,
+  );
 }

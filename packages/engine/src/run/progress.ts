@@ -1,11 +1,17 @@
 // Follows the mirror's progress: rate, time to go, the guest's write rate, and whether it converges.
 import type { Domain } from '@blockferry/libvirt';
 import { type Pace, paceOf, recent, type Sample } from '../decide/convergence.ts';
-import type { Job } from '../model/world.ts';
+import type { Bytes } from '../model/units.ts';
+import type { LayersProgress } from '../observe/memory.ts';
 import type { ProgressReport } from './report.ts';
 
 /** The rate shown is the mean of this much time. */
 const RATE_WINDOW_MS = 5_000;
+
+interface Done {
+  readonly cur: Bytes;
+  readonly end: Bytes;
+}
 
 interface GuestSample {
   readonly at: number;
@@ -23,13 +29,32 @@ export class Progress {
   }
 
   /** Takes a sample of the job and of the guest's writes. */
-  async sample(domain: Domain, disk: string, job: Job & { kind: 'ours' }): Promise<ProgressReport> {
+  async sample(domain: Domain, disk: string, job: Done): Promise<ProgressReport> {
     const at = performance.now();
     this.#samples = recent([...this.#samples, { at, cur: job.cur, end: job.end }]);
-    const stats = await domain.blockStats(disk);
-    const written = stats.wr_bytes;
+    await this.#sampleGuest(domain, disk, at);
+    return this.#report(at, job);
+  }
+
+  /** Takes a sample of the copy of the frozen layers; the domain may be off, or gone. */
+  async sampleLayers(
+    domain: Domain | undefined,
+    disk: string,
+    { copied, verified, total, guard }: LayersProgress,
+  ): Promise<ProgressReport> {
+    const at = performance.now();
+    this.#samples = recent([...this.#samples, { at, cur: copied, end: total }]);
+    await this.#sampleGuest(domain, disk, at).catch(() => {}); // off: it writes nothing
+    return { ...this.#report(at, { cur: copied, end: total }), verified, ...(guard && { guard }) };
+  }
+
+  async #sampleGuest(domain: Domain | undefined, disk: string, at: number): Promise<void> {
+    const written = (await domain?.blockStats(disk))?.wr_bytes;
     if (typeof written === 'bigint')
       this.#guest = [...this.#guest.filter((s) => at - s.at <= RATE_WINDOW_MS), { at, written }];
+  }
+
+  #report(at: number, job: Done): ProgressReport {
     const window = this.#samples.filter((s) => at - s.at <= RATE_WINDOW_MS);
     const rate = rateOf(window.map((s) => ({ at: s.at, value: s.cur })));
     const guestWriteRate = rateOf(this.#guest.map((s) => ({ at: s.at, value: s.written })));
@@ -53,7 +78,7 @@ export class Progress {
 }
 
 /** Where the copy stands, without a rate. */
-export function progressAt({ cur, end }: Job & { kind: 'ours' }): ProgressReport {
+export function progressAt({ cur, end }: Done): ProgressReport {
   return {
     type: 'progress',
     copied: cur,

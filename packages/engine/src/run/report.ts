@@ -1,4 +1,6 @@
 // What a move says while it runs. The command line shows it; nothing here knows of terminals.
+
+import type { GuardVerdict } from '../guard/index.ts';
 import type { StepName, Wait } from '../model/decision.ts';
 import type { Goal, Phase } from '../model/record.ts';
 import type { Bytes, BytesPerSecond, Millis } from '../model/units.ts';
@@ -14,6 +16,10 @@ export interface ProgressReport {
   readonly type: 'progress';
   readonly copied: Bytes;
   readonly total: Bytes;
+  /** Read back from the storage and compared; strategy `layered` only. */
+  readonly verified?: Bytes;
+  /** What the guard does, and the guest's mean write latency in ms; strategy `layered` only. */
+  readonly guard?: GuardVerdict;
   readonly rate: BytesPerSecond | undefined;
   /** Unknown while the rate is, or while the guest writes as fast as the mirror copies. */
   readonly etaMs: Millis | undefined;

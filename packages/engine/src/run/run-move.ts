@@ -1,7 +1,5 @@
 // The loop: observe, decide, act, until the move has ended. There is no other path for recovery.
 import { CallTimeout, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
-import { act } from '../act/act.ts';
-import { decide } from '../decide/decide.ts';
 import type { Decision, Outcome, Question, StepName } from '../model/decision.ts';
 import { messageOf, StepFailed } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
@@ -9,13 +7,13 @@ import { type Millis, unreachable } from '../model/units.ts';
 import type { World } from '../model/world.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import { type Memory, newMemory } from '../observe/memory.ts';
-import { type Observation, observe } from '../observe/observe.ts';
 import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
 import { diagnoseFailure } from './diagnose.ts';
 import { isHostLost, isLinkLost } from './link.ts';
 import { Progress, progressAt } from './progress.ts';
 import type { Report } from './report.ts';
+import { type AnyStep, type Look, look } from './strategy.ts';
 import { Watch } from './watch.ts';
 
 /** The slow poll that catches what events missed, and the pace of progress reports. */
@@ -77,22 +75,33 @@ class Run {
   }
 
   async toEnd(): Promise<Ended> {
-    for (;;) {
-      if (this.#options.signal.aborted) return this.#ended({ kind: 'stopped' });
-      try {
-        const ended = await this.#turn();
-        this.#hostAwaySince = undefined;
+    try {
+      for (;;) {
+        if (this.#options.signal.aborted) return this.#ended({ kind: 'stopped' });
+        const ended = await this.#turnOrOvercome();
         if (ended !== undefined) return this.#ended(ended);
-      } catch (error) {
-        await this.#overcome(error);
       }
+    } finally {
+      // Nothing of ours may go on beside us once we have said how it stands.
+      await this.#memory.layered.copy?.stop();
+    }
+  }
+
+  async #turnOrOvercome(): Promise<Ended['ending'] | undefined> {
+    try {
+      const ended = await this.#turn();
+      this.#hostAwaySince = undefined;
+      return ended;
+    } catch (error) {
+      await this.#overcome(error);
+      return undefined;
     }
   }
 
   /** One look and what follows from it. */
   async #turn(): Promise<Ended['ending'] | undefined> {
     await this.#watch.listen();
-    const seen = await observe(this.#context, this.#move, this.#memory);
+    const seen = await look(this.#context, this.#move, this.#memory);
     const elsewhere = this.#adopt(seen);
     if (elsewhere !== undefined) return elsewhere;
     this.#noticePivot(seen);
@@ -100,8 +109,8 @@ class Run {
       this.#memory.failure = await diagnoseFailure(this.#context, this.#move);
       return undefined;
     }
-    this.#lastSeen = seen.world.domain;
-    const decision = decide(seen.world, this.#move);
+    this.#lastSeen = seen.domain;
+    const decision = seen.decide(this.#move);
     switch (decision.kind) {
       case 'act':
         return this.#act(seen, decision);
@@ -118,33 +127,27 @@ class Run {
   }
 
   /** The record on the host wins: another verb may have changed the goal, or ended the move. */
-  #adopt(seen: Observation): Outcome | undefined {
+  #adopt({ seen, job, onDestination }: Look): Outcome | undefined {
     if (seen.stored !== undefined) {
       this.#onRecord = true;
       this.#move = seen.stored;
       return undefined;
     }
-    if (!this.#onRecord || seen.world.job.kind === 'ours') return undefined;
-    if (seen.world.live === 'destination') return { kind: 'moved' };
+    if (!this.#onRecord || job !== undefined) return undefined;
+    if (onDestination) return { kind: 'moved' };
     return { kind: 'back', why: 'ended by another blockferry' };
   }
 
-  async #act(seen: Observation, decision: Decision & { kind: 'act' }): Promise<Outcome | undefined> {
+  async #act(seen: Look, decision: Decision<AnyStep> & { kind: 'act' }): Promise<Outcome | undefined> {
     const { step } = decision;
-    const { job } = seen.world;
     // Ready came between two reports: say how much it was.
-    if (job.kind === 'ours') this.#options.report(progressAt(job));
+    if (seen.job !== undefined) this.#options.report(progressAt(seen.job));
     this.#show(decision);
-    if (step.name === 'pivot') this.#pivotOrderedAt = performance.now();
-    if (step.name === 'start-copy' || step.name === 'restart-synchronously') this.#progress.reset();
-    const scene = {
-      context: this.#context,
-      observation: seen,
-      memory: this.#memory,
-      warn: (code: string, message: string) => this.#warn(code, message),
-    };
+    if (ordersSwitch(step)) this.#pivotOrderedAt = performance.now();
+    if (startsCopy(step)) this.#progress.reset();
+    const warn = (code: string, message: string) => this.#warn(code, message);
     try {
-      this.#move = await act(scene, this.#move, decision);
+      this.#move = await seen.act(this.#move, decision, warn);
     } catch (error) {
       if (meansLookAgain(error) || error instanceof StepFailed) throw error;
       throw new StepFailed(step.name, messageOf(error), { cause: error });
@@ -153,24 +156,28 @@ class Run {
     return step.name === 'close' ? step.outcome : undefined;
   }
 
-  #show({ step, phase, goal }: Decision & { kind: 'act' }): void {
+  #show({ step, phase, goal }: Decision<AnyStep> & { kind: 'act' }): void {
     if (`${phase}/${goal}` !== this.#shown) this.#options.report({ type: 'phase', phase, goal });
     this.#shown = `${phase}/${goal}`;
     this.#options.report({ type: 'step', step: step.name });
   }
 
-  async #wait(seen: Observation, decision: Decision & { kind: 'wait' }): Promise<void> {
+  async #wait(seen: Look, decision: Decision<AnyStep> & { kind: 'wait' }): Promise<void> {
     this.#options.report({ type: 'waiting', wait: decision.wait });
-    const { job } = seen.world;
-    if (job.kind === 'ours' && seen.definitions !== undefined) {
-      this.#options.report(await this.#progress.sample(seen.definitions.domain, this.#move.disk, job));
+    const { definitions } = seen.seen;
+    const layers = this.#memory.layered.copy?.progress();
+    if (decision.wait.for === 'layers' && layers !== undefined) {
+      this.#options.report(await this.#progress.sampleLayers(definitions?.domain, this.#move.disk, layers));
+      if (layers.waitsForSpace) this.#warnFull();
+    } else if (seen.job !== undefined && definitions !== undefined) {
+      this.#options.report(await this.#progress.sample(definitions.domain, this.#move.disk, seen.job));
       this.#judgePace(seen);
     }
-    if (seen.world.answers === 'silent') this.#warnSilent();
+    if (seen.answers === 'silent') this.#warnSilent();
     await this.#bell.wait(POLL_MS, this.#options.signal);
   }
 
-  #judgePace(seen: Observation): void {
+  #judgePace(seen: Look): void {
     const pace = this.#progress.pace();
     this.#memory.flows = this.#progress.flows();
     this.#memory.standsStill = pace.kind === 'still';
@@ -179,12 +186,19 @@ class Run {
     if (pace.kind === 'diverging' && !synchronousWrites && !converge) {
       this.#warn(
         'not-converging',
-        'the guest writes as fast as the mirror copies, so it may never be ready: abort and move with --synchronous-writes, or with --converge',
+        `the guest writes as fast as the mirror copies, so it may never be ready: abort and move with ${surelyEnds(this.#move)}`,
       );
     }
-    if (pace.kind === 'still' && seen.world.answers !== 'silent') {
+    if (pace.kind === 'still' && seen.answers !== 'silent') {
       this.#warn('stands-still', `nothing was copied for ${Math.round(pace.forMs / 1000)} s`);
     }
+  }
+
+  #warnFull(): void {
+    this.#warn(
+      'waits-for-space',
+      'the destination is full. The copy waits, and goes on by itself when there is room; the guest runs on',
+    );
   }
 
   #warnSilent(): void {
@@ -199,9 +213,9 @@ class Run {
     );
   }
 
-  #noticePivot(seen: Observation): void {
+  #noticePivot(seen: Look): void {
     if (this.#pivotOrderedAt === undefined || this.#cutoverMs !== undefined) return;
-    if (seen.world.live === 'destination') this.#cutoverMs = performance.now() - this.#pivotOrderedAt;
+    if (seen.onDestination) this.#cutoverMs = performance.now() - this.#pivotOrderedAt;
   }
 
   /** What only means "look again" is overcome here; everything else ends the run with the record standing. */
@@ -256,6 +270,24 @@ class Run {
       durationMs: performance.now() - this.#began,
     };
   }
+}
+
+/** Synchronous writes are not for shallow mirrors; see preflight. */
+function surelyEnds({ scope }: MoveRecord): string {
+  return scope === 'shallow' ? '--strategy layered' : '--synchronous-writes, or with --converge';
+}
+
+function ordersSwitch(step: AnyStep): boolean {
+  return step.name === 'pivot' || step.name === 'finish-leg';
+}
+
+function startsCopy({ name }: AnyStep): boolean {
+  return (
+    name === 'start-copy' ||
+    name === 'restart-synchronously' ||
+    name === 'start-leg' ||
+    name === 'copy-layers'
+  );
 }
 
 /** Nothing is known of what was asked for, or libvirt was busy: only another look can tell. */

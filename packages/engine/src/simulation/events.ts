@@ -175,6 +175,8 @@ function operatorAnswers(use: 'source' | 'destination'): Event {
   return function operatorAnswers(model) {
     if (findRecord(model)?.phase !== 'pivoting' || model.qemu.on === 'destination') return;
     if (model.qemu.running && model.live?.mark === true) return;
+    // Nobody is asked while the copy is there, and an answer that was not asked for is refused.
+    if (model.qemu.job !== undefined) return;
     changeRecord(model, { use });
     const chosen = use === 'source' ? model.origin : model.destination;
     model.acknowledged &= chosen.writes;

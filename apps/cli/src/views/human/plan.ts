@@ -11,6 +11,7 @@ export function planBlock(plan: Plan): string {
     `${move.domain.name} ${move.disk}: ${formatBytes(plan.bytes)} to copy (disk of ${formatBytes(plan.capacity)}${scope})`,
     `  from   ${describeSource(move.origin.source)} (${move.origin.format})`,
     `  to     ${describeSource(move.destination.source)} (${move.destination.format}${ownership(plan)})`,
+    `  by     strategy ${move.strategy}: ${plan.why}`,
     ...(plan.chainAfter.length > 1 ? [`  chain  ${chainWords(plan.chainAfter)}`] : []),
   ];
   return `${lines.join('\n')}\n`;

@@ -21,6 +21,7 @@ const plan: Plan = {
   move,
   steps: [{ step: 'start-copy', what: 'mirror the active image', leaves: 'an unfinished copy' }],
   warnings: [{ code: 'backing-becomes-absolute', message: 'the copy will name its backing file absolutely' }],
+  why: 'asked for',
   bytes: 12n * MIB,
   capacity: 64n * MIB,
   chainBefore: [move.origin, base],

@@ -96,6 +96,7 @@ export function planLine(plan: Plan): JsonLine {
     id: move.id,
     scope: move.scope,
     strategy: move.strategy,
+    why: plan.why,
     format: move.destination.format,
     bytes: plan.bytes,
     capacity: plan.capacity,

@@ -1,0 +1,68 @@
+// Carries out one step of strategy `layered`. Each may be repeated after a crash at any point.
+import { afterRecord } from '../../act/act.ts';
+import { close } from '../../act/close.ts';
+import { deleteSource } from '../../act/delete-source.ts';
+import { record } from '../../act/record.ts';
+import type { Decision, LayeredStep } from '../../model/decision.ts';
+import type { MoveRecord } from '../../model/record.ts';
+import { unreachable } from '../../model/units.ts';
+import { copyLayers, relinkCopies, stopCopying } from '../copies.ts';
+import { clear } from './clear.ts';
+import { compareEnds } from './compare-ends.ts';
+import { defineOn } from './define-on.ts';
+import { claimAll, freeze } from './freeze.ts';
+import type { LayeredScene } from './layered-scene.ts';
+import { cancelLeg, finishLeg, prepareCarrier, startLeg } from './leg.ts';
+import { walk } from './walk.ts';
+
+/** Does the step of a decision; returns the record as it is afterwards. */
+export async function actLayered(
+  scene: Omit<LayeredScene, 'move'>,
+  before: MoveRecord,
+  decision: Decision<LayeredStep> & { readonly kind: 'act' },
+): Promise<MoveRecord> {
+  const { step } = decision;
+  const reason = step.name === 'record' ? step.reason : undefined;
+  const move = afterRecord(before, decision, reason);
+  await perform({ ...scene, move }, step);
+  return move;
+}
+
+async function perform(scene: LayeredScene, step: LayeredStep): Promise<void> {
+  switch (step.name) {
+    case 'record':
+      return record(scene);
+    case 'claim-files':
+      return claimAll(scene);
+    case 'freeze':
+      return freeze(scene);
+    case 'copy-layers':
+      return copyLayers(scene);
+    case 'stop-copying':
+      return stopCopying(scene);
+    case 'relink':
+      return relinkCopies(scene);
+    case 'prepare-carrier':
+      return prepareCarrier(scene);
+    case 'start-leg':
+      return startLeg(scene, step.leg);
+    case 'finish-leg':
+      return finishLeg(scene);
+    case 'cancel-leg':
+      return cancelLeg(scene);
+    case 'walk':
+      return walk(scene, step.leg);
+    case 'define-on':
+      return defineOn(scene, step.place);
+    case 'compare-ends':
+      return compareEnds(scene, step.leg);
+    case 'clear':
+      return clear(scene, step.what);
+    case 'delete-source':
+      return deleteSource(scene);
+    case 'close':
+      return close(scene);
+    default:
+      return unreachable(step);
+  }
+}

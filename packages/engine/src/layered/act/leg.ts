@@ -1,0 +1,112 @@
+// The block jobs that carry the guest from image to image, each through libvirt.
+import {
+  DomainBlockCommitFlags,
+  DomainBlockCopyFlags,
+  DomainBlockJobAbortFlags,
+  diskElement,
+  ErrorCode,
+  isLibvirtError,
+  LibvirtError,
+} from '@blockferry/libvirt';
+import { create, info } from '@blockferry/qemu';
+import { definitionsOf } from '../../act/scene-domain.ts';
+import { pastLeftovers } from '../../act/start-copy.ts';
+import { messageOf } from '../../model/errors.ts';
+import { LEGS, type Leg } from '../../model/layered-world.ts';
+import { toImage } from '../../storage/to-image.ts';
+import { imageAt, layeredPart } from '../image-at.ts';
+import { claimFiles, filePath, hostOf } from './files.ts';
+import type { LayeredScene } from './layered-scene.ts';
+
+/** A guest that hammers its disk may keep the job busy for a while after the order. */
+const END_WITHIN_MS = 60_000;
+
+/**
+ * Subclusters of 512 bytes, the least that a guest writes. libvirt gives the target of a shallow copy its backing file
+ * only at the pivot (qemuDomainBlockJobPivot); until then a synchronous write that fills a cluster in part makes zeros of
+ * the rest, which hide what the backing file has there (measured: lost writes with clusters of 64 KiB).
+ */
+const CARRIER = { cluster_size: 16_384, extended_l2: true };
+
+/** Makes the carrier over the top copy, anew if there was one: a mirror may have left anything in it. */
+export async function prepareCarrier(scene: LayeredScene): Promise<void> {
+  const { move, memory, observation } = scene;
+  const host = hostOf(scene);
+  const { carrier, overlay } = layeredPart(move);
+  const path = filePath(carrier);
+  if (path !== undefined && observation.world.carrier === 'ours') await host.unlink(path);
+  await claimFiles(scene, [carrier]);
+  const { virtualSize } = await info(host, toImage(overlay), { timeoutMs: 30_000 });
+  const backing = toImage(move.destination);
+  await create(host, toImage(carrier), virtualSize, { backing, overwrite: true, formatOptions: CARRIER });
+  memory.layered.carrierFresh = true;
+}
+
+/**
+ * virDomainBlockCopy onto the carrier, or virDomainBlockCommit of the active image. An answer that refuses it counts as
+ * a job that failed; a connection that drops tells nothing, so the next look decides.
+ */
+export async function startLeg(scene: LayeredScene, leg: Leg): Promise<void> {
+  const { memory } = scene;
+  if (memory.layered.lastLeg !== leg) memory.starts = 0;
+  // Before the call: events may come ahead of its reply.
+  memory.layered.lastLeg = leg;
+  memory.witnessed = 'nothing';
+  delete memory.failure;
+  memory.starts += 1;
+  if (leg === 'switch') memory.layered.carrierFresh = false;
+  try {
+    await pastLeftovers(() => (leg === 'switch' ? startMirror(scene) : startCommit(scene, leg)));
+  } catch (error) {
+    if (!(error instanceof LibvirtError)) throw error;
+    memory.witnessed = 'failed';
+    memory.failure = `libvirt refused the block job: ${messageOf(error)}`;
+  }
+}
+
+/** Synchronous, so that any guest converges, and so that the carrier lacks no write of the overlay once it is ready. */
+async function startMirror(scene: LayeredScene): Promise<void> {
+  const { move } = scene;
+  const { domain, persistent } = definitionsOf(scene);
+  const { SHALLOW, REUSE_EXT, SYNCHRONOUS_WRITES, TRANSIENT_JOB } = DomainBlockCopyFlags;
+  const flags = SHALLOW | REUSE_EXT | SYNCHRONOUS_WRITES | (persistent ? TRANSIENT_JOB : 0);
+  const { carrier } = layeredPart(move);
+  await domain.blockCopy(move.disk, diskElement(carrier.source, carrier.format), {}, flags);
+}
+
+async function startCommit(scene: LayeredScene, leg: Leg): Promise<void> {
+  const { move } = scene;
+  const { domain, live } = definitionsOf(scene);
+  const below = live?.disk(move.disk)?.chain[1];
+  const path = filePath(imageAt(move, LEGS[leg].to));
+  // By its index where it has no path.
+  const base = path ?? (below?.index === undefined ? null : `${move.disk}[${below.index}]`);
+  await domain.blockCommit(move.disk, { base }, 0n, DomainBlockCommitFlags.ACTIVE);
+}
+
+/** Orders the switch. Its return proves nothing: the live definition does. Refusals that a second look resolves pass. */
+export async function finishLeg(scene: LayeredScene): Promise<void> {
+  const { domain } = definitionsOf(scene);
+  try {
+    await domain.blockJobAbort(scene.move.disk, DomainBlockJobAbortFlags.PIVOT, { timeoutMs: END_WITHIN_MS });
+  } catch (error) {
+    const lookAgain =
+      isLibvirtError(error, ErrorCode.BLOCK_COPY_ACTIVE) || isLibvirtError(error, ErrorCode.INVALID_ARG);
+    if (!lookAgain) throw error;
+  }
+}
+
+/** Ends the job without a switch. */
+export async function cancelLeg(scene: LayeredScene): Promise<void> {
+  const { memory } = scene;
+  const { domain } = definitionsOf(scene);
+  const before = memory.witnessed;
+  // Before the call: the event of our own cancel comes ahead of the reply, and is not somebody else's.
+  memory.witnessed = 'canceled-by-us';
+  try {
+    await domain.blockJobAbort(scene.move.disk, 0, { timeoutMs: END_WITHIN_MS });
+  } catch (error) {
+    memory.witnessed = before;
+    if (!isLibvirtError(error, ErrorCode.INVALID_ARG)) throw error;
+  }
+}

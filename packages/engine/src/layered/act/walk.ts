@@ -1,0 +1,74 @@
+// The legs of a domain that is off: qemu-img does what block jobs would, and the domain is defined on the leg's end.
+import { commit, type Image, readChain, relinkBacking } from '@blockferry/qemu';
+import { StepFailed } from '../../model/errors.ts';
+import { LEGS, type Leg } from '../../model/layered-world.ts';
+import { readDefinitions } from '../../observe/definitions.ts';
+import { toImage } from '../../storage/to-image.ts';
+import { imageAt } from '../image-at.ts';
+import { defineOn } from './define-on.ts';
+import { filePath, hostOf, syncFile } from './files.ts';
+import type { LayeredScene } from './layered-scene.ts';
+import { prepareCarrier } from './leg.ts';
+
+/** Against storage that hangs; an overlay is small, but nothing says how small. */
+const WITHIN_MS = 6 * 3600_000;
+
+/**
+ * What is done may be done again: a commit leaves its upper image as it is, and the carrier is made anew. A domain that is
+ * started meanwhile is noticed, and stays where it is: then the next look finds it on the leg's start.
+ */
+export async function walk(scene: LayeredScene, leg: Leg): Promise<void> {
+  const before = await stampOf(scene, leg);
+  if (leg === 'switch') await copyOverlay(scene);
+  else await commitDown(scene, leg);
+  if ((await isRunning(scene)) || (await stampOf(scene, leg)) !== before) return;
+  const { definitions } = scene.observation;
+  if (definitions === undefined) await removeStart(scene, leg);
+  else await defineOn(scene, LEGS[leg].to);
+}
+
+/** Byte for byte: what the overlay holds, over the top copy. */
+async function copyOverlay(scene: LayeredScene): Promise<void> {
+  const host = hostOf(scene);
+  await prepareCarrier(scene);
+  scene.memory.layered.carrierFresh = false;
+  const { move } = scene;
+  const [from, to] = [filePath(imageAt(move, 'overlay')), filePath(imageAt(move, 'carrier'))];
+  if (from === undefined || to === undefined) throw new StepFailed('walk', 'the overlay is no file');
+  const { code, stderr } = await host.run(['cp', '--sparse=always', '--', from, to], {
+    timeoutMs: WITHIN_MS,
+  });
+  if (code !== 0) throw new StepFailed('walk', `the overlay cannot be copied: ${stderr.trim()}`);
+  const { format } = move.destination;
+  const reference = filePath(move.destination);
+  if (reference === undefined) throw new StepFailed('walk', 'the destination is no file');
+  await relinkBacking(host, toImage(imageAt(move, 'carrier')), { reference, format });
+  await syncFile(host, to, WITHIN_MS);
+}
+
+async function commitDown(scene: LayeredScene, leg: Leg): Promise<void> {
+  const host = hostOf(scene);
+  const images = await readChain(host, toImage(imageAt(scene.move, LEGS[leg].from)));
+  const [top, below, ...rest] = images.map(({ image }): Image => image);
+  if (top === undefined || below === undefined)
+    throw new StepFailed('walk', 'the overlay has no backing file');
+  await commit(host, [top, below, ...rest], { timeoutMs: WITHIN_MS });
+}
+
+/** A transient domain is gone for good: the image it was on is done with, now that what it held is below. */
+async function removeStart(scene: LayeredScene, leg: Leg): Promise<void> {
+  const path = filePath(imageAt(scene.move, LEGS[leg].from));
+  if (path !== undefined) await hostOf(scene).unlink(path);
+}
+
+async function isRunning({ context, move }: LayeredScene): Promise<boolean> {
+  const connection = await context.link.connection();
+  return (await readDefinitions(connection, move.domain.uuid))?.running ?? false;
+}
+
+/** Changes with every write to the image that the leg starts from. */
+async function stampOf(scene: LayeredScene, leg: Leg): Promise<string> {
+  const path = filePath(imageAt(scene.move, LEGS[leg].from));
+  const stat = path === undefined ? null : await hostOf(scene).stat(path);
+  return stat === null ? 'absent' : `${stat.inode} ${stat.size} ${stat.mtimeNs}`;
+}

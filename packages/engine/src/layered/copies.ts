@@ -1,0 +1,126 @@
+// The copy of the frozen layers beside the loop: what is asked of the copier, and what its journals say.
+import { readChain } from '@blockferry/qemu';
+import {
+  copyJournalPath,
+  copyState,
+  LayerCopy,
+  type LayerCopyState,
+  type LayerPlan,
+  type Link,
+  relink,
+} from '../layers/index.ts';
+import { messageOf } from '../model/errors.ts';
+import type { LayeredWorld } from '../model/layered-world.ts';
+import type { Layer, MoveRecord } from '../model/record.ts';
+import type { Memory } from '../observe/memory.ts';
+import type { Context } from '../run/context.ts';
+import { toImage } from '../storage/to-image.ts';
+import { filePath, hostOf } from './act/files.ts';
+import type { LayeredScene } from './act/layered-scene.ts';
+import { guarded } from './guarded.ts';
+import { layeredPart } from './image-at.ts';
+
+/** The journals of the copies, whether they are there or not. */
+export function copyJournals(move: MoveRecord): string[] {
+  return layeredPart(move).layers.map(journalOf);
+}
+
+function journalOf({ to }: Layer): string {
+  const path = filePath(to);
+  if (path === undefined) throw new Error('a copy that is no file has no journal beside it');
+  return copyJournalPath(path);
+}
+
+/** What the journals say of all copies together; nothing while a copy runs, which knows better. */
+export async function copiesState(
+  { host }: Context,
+  move: MoveRecord,
+  memory: Memory,
+): Promise<LayeredWorld['copies']> {
+  if (host === undefined || memory.layered.copy?.state() === 'running') return 'partial';
+  const { layers, verify } = layeredPart(move);
+  const states = await Promise.all(layers.map((layer) => copyState(host, bare(layer))));
+  if (states.some(({ kind }) => kind === 'foreign')) return 'stale';
+  return states.every((state) => isComplete(state, verify)) ? 'complete' : 'partial';
+}
+
+function isComplete(state: LayerCopyState, verify: boolean): boolean {
+  return state.kind === 'complete' && (state.verified || !verify);
+}
+
+/** Enough to find its journal. */
+function bare(layer: Layer): LayerPlan {
+  const { from, to, how } = layer;
+  return { from: toImage(from), to: toImage(to), how, chain: [toImage(from)], journal: journalOf(layer) };
+}
+
+async function planFor({ context }: Pick<LayeredScene, 'context'>, layer: Layer): Promise<LayerPlan> {
+  const plan = bare(layer);
+  if (layer.how === 'bytes') return plan;
+  const chain = await readChain(hostOf({ context }), plan.from);
+  return { ...plan, chain: chain.map(({ image }) => image) };
+}
+
+/** Begins to copy what is not copied yet, base first. Returns as soon as it has begun; its end rings the loop's bell. */
+export async function copyLayers(scene: LayeredScene): Promise<void> {
+  const { move, memory } = scene;
+  const { layers, verify } = layeredPart(move);
+  const plans: LayerPlan[] = [];
+  for (const layer of layers.toReversed()) plans.push(await planFor(scene, layer));
+  const copy = new LayerCopy(hostOf(scene), plans, { verify, moveId: move.id });
+  memory.layered.copy = inBackground(scene, copy);
+}
+
+type Background = NonNullable<Memory['layered']['copy']>;
+
+function inBackground(scene: LayeredScene, copy: LayerCopy): Background {
+  const ending = new AbortController();
+  let state: ReturnType<Background['state']> = 'running';
+  const guard = guarded(scene, copy, ending.signal);
+  const work = guard.run().then(
+    () => {
+      state = 'done';
+    },
+    (error: unknown) => {
+      state = { failed: messageOf(error) };
+    },
+  );
+  return {
+    state: () => state,
+    progress: () => {
+      const { copiedBefore, copiedNow, verified, total, state: doing } = copy.progress();
+      return {
+        copied: copiedBefore + copiedNow,
+        verified,
+        total,
+        waitsForSpace: doing === 'waiting-for-space',
+        guard: guard.verdict(),
+      };
+    },
+    guard: () => guard.summary(),
+    setBandwidth: (limit) => guard.setBandwidth(limit),
+    stop: async () => {
+      ending.abort(new Error('stopped'));
+      await work;
+    },
+  };
+}
+
+export async function stopCopying({ memory }: LayeredScene): Promise<void> {
+  await memory.layered.copy?.stop();
+  delete memory.layered.copy;
+}
+
+/** Writes each copy's backing link, where it is not there yet. May be repeated. */
+export async function relinkCopies(scene: LayeredScene): Promise<void> {
+  const links = layeredPart(scene.move).layers.flatMap(({ to, how, backing }): Link[] => {
+    // Made by the copier, which gave it none.
+    if (how === 'contents') return [];
+    const image = toImage(to);
+    if (backing === undefined) return [{ image, backing: null }];
+    const { reference, format } = backing;
+    return [{ image, backing: { image: { ...image, format }, reference } }];
+  });
+  await relink(hostOf(scene), links);
+  scene.memory.layered.relinked = true;
+}

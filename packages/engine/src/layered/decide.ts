@@ -1,0 +1,234 @@
+// What a move with strategy `layered` does next. Pure, like the mirror's: the same world and record give the same answer.
+import { act, recorded, recordPhase } from '../decide/intent.ts';
+import type { Decision, Interruption, LayeredStep } from '../model/decision.ts';
+import type { KnownPlace, LayeredWorld, Leg, Place } from '../model/layered-world.ts';
+import type { MoveRecord, Phase } from '../model/record.ts';
+import { unreachable } from '../model/units.ts';
+import { isSomething } from './claims.ts';
+import { lostSwitch, unknownToLibvirt } from './doubt.ts';
+import { onLeg } from './legs.ts';
+
+export type LayeredDecision = Decision<LayeredStep>;
+
+/**
+ * Decides the next step. Order of trust: the live definition, then the persistent one, then the record. Where the guest
+ * is says how far the move has come; the record says where it is meant to go.
+ */
+export function decideLayered(world: LayeredWorld, move: MoveRecord): LayeredDecision {
+  const unknown = unknownToLibvirt(world, move);
+  if (unknown !== undefined) return unknown;
+  const place = placeOf(world, move);
+  const lost = lostSwitch(world, move, place);
+  if (lost !== undefined) return lost;
+  switch (place) {
+    case 'origin':
+      return onOrigin(world, move);
+    case 'overlay':
+      return onOverlay(world, move);
+    case 'carrier':
+      return onCarrier(world, move);
+    case 'destination':
+      return settle(world, move);
+    case 'elsewhere':
+    case 'none':
+      return interrupted(world, move, 'disk-changed');
+    default:
+      return unreachable(place);
+  }
+}
+
+/** Where the guest is; of a domain that is off, where its next start would put it; of one that is gone, where it was. */
+function placeOf(world: LayeredWorld, move: MoveRecord): Place {
+  switch (world.domain) {
+    case 'running':
+      return world.live;
+    case 'off':
+      return world.config;
+    case 'gone':
+      return placeBy(move.phase, world);
+    default:
+      return unreachable(world.domain);
+  }
+}
+
+/** A transient domain has ended, and nothing but the record tells how far it had come. */
+function placeBy(phase: Phase, world: LayeredWorld): Place {
+  switch (phase) {
+    case 'freezing':
+    case 'undoing':
+    case 'returning':
+      return world.overlay === 'ours' ? 'overlay' : 'origin';
+    case 'copying':
+    case 'pivoting':
+      return 'overlay';
+    case 'collapsing':
+    case 'landing':
+      return world.carrier === 'ours' ? 'carrier' : 'destination';
+    case 'settling':
+      return 'destination';
+    case 'canceled':
+      return 'origin';
+    default:
+      return unreachable(phase);
+  }
+}
+
+function onOrigin(world: LayeredWorld, move: MoveRecord): LayeredDecision {
+  if (world.job.kind === 'foreign' && !wantsBack(move)) return interrupted(world, move, 'foreign-job');
+  if (wantsBack(move)) return clear(world, move, move.reason ?? 'aborted');
+  if (move.phase !== 'freezing') {
+    // The guest was on the overlay, and somebody else put it back: what was copied is not what it has now.
+    return interrupted(world, move, 'disk-changed');
+  }
+  if (world.domain === 'gone') return clear(world, move, 'the domain is gone');
+  if (world.overlay === 'foreign' || world.copyFiles === 'foreign') {
+    return interrupted(world, move, 'destination-taken');
+  }
+  const claimed = world.overlay === 'ours' && world.copyFiles !== 'absent';
+  return act(world, move, 'freezing', { name: claimed ? 'freeze' : 'claim-files' });
+}
+
+function onOverlay(world: LayeredWorld, move: MoveRecord): LayeredDecision {
+  const definition = definitionOn(world, move, 'overlay');
+  if (definition !== undefined) return definition;
+  if (wantsBack(move)) return goBack(world, move);
+  if (world.domain === 'gone') return giveUp('the domain is gone');
+  if (world.job.kind === 'foreign') return interrupted(world, move, 'foreign-job');
+  return copyLayers(world, move) ?? leaveOverlay(world, move);
+}
+
+/** What is still to be done before the guest may depend on the copies. */
+function copyLayers(world: LayeredWorld, move: MoveRecord): LayeredDecision | undefined {
+  if (world.job.kind === 'ours') return undefined;
+  if (world.copying === 'running') {
+    return recorded(world, move, 'copying') ?? { kind: 'wait', wait: { for: 'layers' } };
+  }
+  if (world.copying !== 'no') return interrupted(world, move, 'copy-failed', world.copying.failed);
+  if (world.copies === 'stale') return interrupted(world, move, 'source-changed');
+  if (world.copyFiles === 'foreign') return interrupted(world, move, 'destination-taken');
+  if (world.copyFiles === 'absent') return act(world, move, 'copying', { name: 'claim-files' });
+  if (world.copies !== 'complete') return act(world, move, 'copying', { name: 'copy-layers' });
+  if (!world.relinked) return act(world, move, 'copying', { name: 'relink' });
+  return undefined;
+}
+
+function leaveOverlay(world: LayeredWorld, move: MoveRecord): LayeredDecision {
+  if (world.domain === 'off') return act(world, move, 'copying', { name: 'walk', leg: 'switch' });
+  const { job } = world;
+  if (job.kind === 'none') {
+    const ended = endedLeg(world, 'switch');
+    if (ended !== undefined) return giveUp(ended);
+    // What a mirror left in it is not what it must begin with.
+    if (!world.carrierFresh) return act(world, move, 'copying', { name: 'prepare-carrier' });
+  }
+  return onLeg(world, move, 'switch', 'copying', 'pivoting');
+}
+
+function onCarrier(world: LayeredWorld, move: MoveRecord): LayeredDecision {
+  const definition = definitionOn(world, move, 'carrier');
+  if (definition !== undefined) return definition;
+  if (world.job.kind === 'foreign') return interrupted(world, move, 'foreign-job');
+  if (world.domain !== 'running') return act(world, move, 'collapsing', { name: 'walk', leg: 'collapse' });
+  const ended = world.job.kind === 'none' ? endedLeg(world, 'collapse') : undefined;
+  // The guest has left the source for good, so there is no way back: it stays where it is until it can go on.
+  if (ended !== undefined) return interrupted(world, move, 'copy-failed', ended);
+  return onLeg(world, move, 'collapse', 'collapsing', 'landing');
+}
+
+/** The guest is on the destination: make the rest agree. */
+function settle(world: LayeredWorld, move: MoveRecord): LayeredDecision {
+  const definition = definitionOn(world, move, 'destination');
+  if (definition !== undefined) return definition;
+  if (isSomething(world.overlay) || isSomething(world.carrier)) {
+    return act(world, move, 'settling', { name: 'clear', what: 'overlays' });
+  }
+  if (move.options.deleteSource && world.sourceRemains) {
+    return act(world, move, 'settling', { name: 'delete-source' });
+  }
+  return act(world, move, 'settling', { name: 'close', outcome: { kind: 'moved' } });
+}
+
+/** The guest is on the overlay and wanted on the origin. */
+function goBack(world: LayeredWorld, move: MoveRecord): LayeredDecision {
+  if (world.copying === 'running') return act(world, move, 'undoing', { name: 'stop-copying' });
+  const { job } = world;
+  if (job.kind === 'foreign') return interrupted(world, move, 'foreign-job');
+  if (job.kind === 'ours' && job.leg !== 'return') {
+    if (job.state === 'pivoting' || job.state === 'aborting') {
+      return { kind: 'wait', wait: { for: 'job-end' } };
+    }
+    // QEMU drains the disk before it ends a mirror: the guest would wait for a carrier that hangs.
+    if (world.answers === 'silent') {
+      return recorded(world, move, 'undoing') ?? { kind: 'wait', wait: { for: 'destination' } };
+    }
+    return act(world, move, 'undoing', { name: 'cancel-leg', leg: job.leg });
+  }
+  if (world.domain !== 'running') return act(world, move, 'undoing', { name: 'walk', leg: 'return' });
+  const ended = job.kind === 'none' ? endedLeg(world, 'return') : undefined;
+  if (ended !== undefined) return interrupted(world, move, 'copy-failed', ended);
+  return onLeg(world, move, 'return', 'undoing', 'returning');
+}
+
+/** The guest is on the origin, and stays there: nothing of ours may be left. */
+function clear(world: LayeredWorld, move: MoveRecord, why: string): LayeredDecision {
+  if (world.copying === 'running') return act(world, move, 'undoing', { name: 'stop-copying' });
+  const definition = definitionOn(world, move, 'origin');
+  if (definition !== undefined) return definition;
+  if (world.remains) {
+    return act(world, move, 'undoing', { name: 'clear', what: 'everything' });
+  }
+  return act(world, move, 'undoing', { name: 'close', outcome: { kind: 'back', why } });
+}
+
+/** Why the leg that ended without a switch is not begun again; undefined: it may be. */
+function endedLeg(world: LayeredWorld, leg: Leg): string | undefined {
+  const { lastLeg, witnessed, failure, starts } = world;
+  if (lastLeg !== leg) return undefined;
+  if (witnessed === 'failed') return failure ?? 'the block job failed';
+  if (witnessed === 'canceled') return 'the block job was canceled by another client';
+  return starts >= MAX_STARTS ? `the block job vanished ${MAX_STARTS} times` : undefined;
+}
+
+const MAX_STARTS = 3;
+
+/** The step that makes the persistent definition agree with `place`; one that somebody put elsewhere keeps its word. */
+function definitionOn(world: LayeredWorld, move: MoveRecord, place: KnownPlace): LayeredDecision | undefined {
+  const phase = phaseOn(place, move.phase);
+  const others = world.config !== 'none' && world.config !== 'elsewhere' && world.config !== place;
+  if (others) return act(world, move, phase, { name: 'define-on', place });
+  return move.phase === phase ? undefined : recordPhase(move, phase);
+}
+
+/** The phase that a guest on this image is in, whatever the record says that was intended. */
+function phaseOn(place: KnownPlace, phase: Phase): Phase {
+  switch (place) {
+    case 'origin':
+      return phase === 'freezing' ? phase : 'undoing';
+    case 'overlay':
+      return phase === 'pivoting' || phase === 'returning' || phase === 'undoing' ? phase : 'copying';
+    case 'carrier':
+      return phase === 'landing' ? phase : 'collapsing';
+    case 'destination':
+      return 'settling';
+    default:
+      return unreachable(place);
+  }
+}
+
+function wantsBack(move: MoveRecord): boolean {
+  return move.goal === 'abort' || move.goal === 'keep';
+}
+
+function giveUp(reason: string): LayeredDecision {
+  return { kind: 'act', phase: 'undoing', goal: 'abort', step: { name: 'record', reason } };
+}
+
+function interrupted(
+  world: LayeredWorld,
+  move: MoveRecord,
+  why: Interruption,
+  detail?: string,
+): LayeredDecision {
+  const outcome = { kind: 'interrupted', why, ...(detail !== undefined && { detail }) } as const;
+  return recorded(world, move, move.phase) ?? { kind: 'end', outcome };
+}

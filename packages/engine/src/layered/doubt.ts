@@ -1,0 +1,96 @@
+// Where libvirt's word on a layered move is not enough: a switch that was ordered and not seen, a domain it has lost.
+import { act, recordPhase } from '../decide/intent.ts';
+import type { Decision, LayeredStep } from '../model/decision.ts';
+import { type LayeredWorld, LEGS, type Leg, type Place } from '../model/layered-world.ts';
+import type { MoveRecord, Phase } from '../model/record.ts';
+import { unreachable } from '../model/units.ts';
+
+/** The leg whose switch is ordered in this phase. */
+export function legOf(phase: Phase): Leg | undefined {
+  switch (phase) {
+    case 'pivoting':
+      return 'switch';
+    case 'landing':
+      return 'collapse';
+    case 'returning':
+      return 'return';
+    case 'freezing':
+    case 'copying':
+    case 'collapsing':
+    case 'settling':
+    case 'undoing':
+    case 'canceled':
+      return undefined;
+    default:
+      return unreachable(phase);
+  }
+}
+
+/** libvirt says that the domain does not run, and its QEMU does: nothing may be touched. */
+export function unknownToLibvirt(world: LayeredWorld, move: MoveRecord): Decision<LayeredStep> | undefined {
+  if (world.domain === 'running') return undefined;
+  const leg = legOf(move.phase);
+  switch (world.qemuWrites) {
+    case 'not-asked':
+    case 'nobody':
+      return undefined;
+    case 'destination':
+      if (leg !== undefined && isKnown(world.config) && world.config !== LEGS[leg].to) {
+        return act(world, move, move.phase, { name: 'define-on', place: LEGS[leg].to });
+      }
+      return { kind: 'ask', question: 'unknown-to-libvirt' };
+    case 'origin':
+    case 'both':
+    case 'unclear':
+      return { kind: 'ask', question: 'unknown-to-libvirt' };
+    default:
+      return unreachable(world.qemuWrites);
+  }
+}
+
+/**
+ * A switch was ordered, and the guest (or its definition) is still at the leg's start without the job: the switch may have
+ * happened in a QEMU that has died since, and the leg's end may hold writes that its start lacks.
+ */
+export function lostSwitch(
+  world: LayeredWorld,
+  move: MoveRecord,
+  place: Place,
+): Decision<LayeredStep> | undefined {
+  const leg = legOf(move.phase);
+  if (leg === undefined || place !== LEGS[leg].from || world.job.kind === 'ours') return undefined;
+  const before = phaseBefore(leg);
+  if (world.domain === 'running') {
+    if (world.qemuWrites === 'destination') {
+      if (isKnown(world.config) && world.config !== LEGS[leg].to) {
+        return act(world, move, move.phase, { name: 'define-on', place: LEGS[leg].to });
+      }
+      return { kind: 'ask', question: 'phantom-mirror' };
+    }
+    // The QEMU that was told to switch still runs, and has not.
+    if (world.sameInstance && world.qemuWrites === 'origin') return recordPhase(move, before);
+    return move.use === 'source' ? recordPhase(move, before) : { kind: 'ask', question: 'which-side' };
+  }
+  if (move.use === 'destination')
+    return act(world, move, move.phase, { name: 'define-on', place: LEGS[leg].to });
+  if (world.sides === 'same' || move.use === 'source') return recordPhase(move, before);
+  if (world.sides === 'not-asked') return act(world, move, move.phase, { name: 'compare-ends', leg });
+  return { kind: 'ask', question: 'which-side' };
+}
+
+function phaseBefore(leg: Leg): Phase {
+  switch (leg) {
+    case 'switch':
+      return 'copying';
+    case 'collapse':
+      return 'collapsing';
+    case 'return':
+      return 'undoing';
+    default:
+      return unreachable(leg);
+  }
+}
+
+function isKnown(place: Place): boolean {
+  return place !== 'none' && place !== 'elsewhere';
+}

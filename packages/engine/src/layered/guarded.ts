@@ -1,0 +1,81 @@
+// A copy of layers with the guard beside it: hears the guest alone, then copies as fast as the guest allows.
+import {
+  Guard,
+  type GuardSummary,
+  type GuardVerdict,
+  hearBaseline,
+  LatencySampler,
+  superviseCopy,
+} from '../guard/index.ts';
+import type { LayerCopy } from '../layers/index.ts';
+import type { BytesPerSecond } from '../model/units.ts';
+import type { LayeredScene } from './act/layered-scene.ts';
+import { layeredPart } from './image-at.ts';
+
+export interface GuardedCopy {
+  /** @throws what LayerCopy.run throws */
+  run(): Promise<void>;
+  verdict(): GuardVerdict | undefined;
+  summary(): GuardSummary;
+  /** The most it may do; undefined: no limit but the guard's. */
+  setBandwidth(limit: BytesPerSecond | undefined): void;
+}
+
+export function guarded(scene: LayeredScene, copy: LayerCopy, signal: AbortSignal): GuardedCopy {
+  const { move } = scene;
+  const guard = new Guard({ ratio: layeredPart(move).guard ?? 'off' });
+  const sampler = new LatencySampler(domainOf(scene), move.disk);
+  const sample = () => sampler.sample();
+  let bandwidth = move.options.bandwidth;
+  let wanted: BytesPerSecond = 0n;
+  let verdict: GuardVerdict | undefined;
+  const apply = () => copy.setSpeed(least(wanted, bandwidth ?? 0n));
+  const run = async (): Promise<void> => {
+    await hearBaseline({ guard, sample, signal });
+    const ended = new AbortController();
+    const supervision = superviseCopy({
+      guard,
+      sample,
+      signal: AbortSignal.any([signal, ended.signal]),
+      copied: () => copy.progress().copiedNow,
+      setSpeed: (limit) => {
+        wanted = limit;
+        return apply();
+      },
+      report: (latest) => {
+        verdict = latest;
+      },
+    });
+    try {
+      await copy.run(signal);
+    } finally {
+      ended.abort();
+      await supervision;
+    }
+  };
+  return {
+    run,
+    verdict: () => verdict,
+    summary: () => guard.summary(),
+    setBandwidth: (limit) => {
+      if (limit === bandwidth) return;
+      bandwidth = limit;
+      void apply().catch(() => {}); // the copy has ended
+    },
+  };
+}
+
+/** Of two limits, of which 0 is none. */
+function least(one: BytesPerSecond, other: BytesPerSecond): BytesPerSecond {
+  if (one === 0n) return other;
+  return other === 0n || one < other ? one : other;
+}
+
+/** Found anew for each sample: the connection may be another one by then, and the domain off. */
+function domainOf({ context, move }: LayeredScene): ConstructorParameters<typeof LatencySampler>[0] {
+  const find = async () => (await context.link.connection()).lookupDomainByUuid(move.domain.uuid);
+  return {
+    blockStats: async (disk) => (await find()).blockStats(disk),
+    monitorCommand: async (command) => (await find()).monitorCommand(command),
+  };
+}

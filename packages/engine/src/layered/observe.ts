@@ -1,0 +1,156 @@
+// Looks at the host for a move with strategy `layered`: where the guest is, what runs, and what of ours is there.
+import type { DomainXml } from '@blockferry/libvirt';
+import { sameSource } from '@blockferry/libvirt';
+import { type LayeredWorld, LEGS, type Leg, type LegJob, type Place } from '../model/layered-world.ts';
+import { isSwitching, type MoveRecord } from '../model/record.ts';
+import { type JobInfo, stateOf } from '../observe/definitions.ts';
+import type { Memory } from '../observe/memory.ts';
+import { whereQemuWrites } from '../observe/qemu-writes.ts';
+import { type Seen, see } from '../observe/seen.ts';
+import { contradictsForLong, trusted } from '../observe/trust.ts';
+import type { Context } from '../run/context.ts';
+import { claimOf, isSomething, worstClaim } from './claims.ts';
+import { copiesState } from './copies.ts';
+import { legOf } from './doubt.ts';
+import { imageAt, layeredPart } from './image-at.ts';
+
+export interface LayeredObservation extends Seen {
+  readonly world: LayeredWorld;
+}
+
+/** Takes one look. @throws as `observe` does */
+export async function observeLayered(
+  context: Context,
+  move: MoveRecord,
+  memory: Memory,
+): Promise<LayeredObservation> {
+  const connection = await context.link.connection();
+  const seen = await see(context, connection, move, memory);
+  const { definitions } = seen;
+  const current = seen.stored ?? move;
+  const domain = definitions === undefined ? 'gone' : definitions.running ? 'running' : 'off';
+  const live = placeOf(definitions?.live, move);
+  const config = placeOf(definitions?.config, move);
+  const where = domain === 'running' ? live : domain === 'off' ? config : 'overlay';
+  memory.layered.copy?.setBandwidth(current.options.bandwidth);
+  const job = trusted(legJobOf(definitions?.live, seen.info, move, live), memory);
+  const { overlay, carrier, layers } = layeredPart(move);
+  const [overlayClaim, carrierClaim, copyClaims, copies, qemuWrites] = await Promise.all([
+    claimOf(context, overlay, seen.journal),
+    claimOf(context, carrier, seen.journal),
+    Promise.all(layers.map(({ to }) => claimOf(context, to, seen.journal))),
+    // Once the guest has left the overlay, nobody asks any more.
+    where === 'overlay' ? copiesState(context, move, memory) : ('complete' as const),
+    writesOf(context, current, seen, live, job, memory),
+  ]);
+  const { layered } = memory;
+  const world: LayeredWorld = {
+    domain,
+    persistent: definitions?.persistent ?? false,
+    live,
+    config,
+    job,
+    recorded: seen.recorded,
+    sameInstance: seen.sameInstance,
+    overlay: overlayClaim,
+    carrier: carrierClaim,
+    copyFiles: worstClaim(copyClaims),
+    remains: [overlayClaim, carrierClaim, ...copyClaims].some(isSomething),
+    copies,
+    copying: copyingOf(memory),
+    relinked: layered.relinked,
+    carrierFresh: layered.carrierFresh,
+    lastLeg: layered.lastLeg,
+    // The carrier is a file that we made beside the copies, which were written and read back a moment ago.
+    answers: 'not-asked',
+    qemuWrites,
+    sourceRemains: await sourcesRemain(context, move, live, memory),
+    sides: memory.sides,
+    ...(memory.failure !== undefined && { failure: memory.failure }),
+    witnessed: memory.witnessed,
+    starts: memory.starts,
+  };
+  return { ...seen, world };
+}
+
+/** Which of the move's images this definition gives the disk. */
+function placeOf(definition: DomainXml | undefined, move: MoveRecord): Place {
+  const source = definition?.disk(move.disk)?.source;
+  if (source === undefined) return 'none';
+  const places = ['destination', 'carrier', 'overlay', 'origin'] as const;
+  return places.find((place) => sameSource(source, imageAt(move, place).source)) ?? 'elsewhere';
+}
+
+/** The block job on the disk, as one of the move's legs. */
+export function legJobOf(
+  live: DomainXml | undefined,
+  info: JobInfo | null,
+  move: MoveRecord,
+  place: Place,
+): LegJob {
+  const mirror = live?.disk(move.disk)?.mirror;
+  const legs = (['switch', 'collapse', 'return'] as const).filter((leg) => LEGS[leg].from === place);
+  if (mirror === undefined) {
+    if (info === null) return { kind: 'none' };
+    const leg = legs.find((each) => LEGS[each].job === info.type);
+    if (leg === undefined) return { kind: 'foreign', what: info.type };
+    return { kind: 'ours', leg, state: 'unshown', cur: info.cur, end: info.end };
+  }
+  const { source } = mirror;
+  const leg = legs.find(
+    (each) =>
+      LEGS[each].job === mirror.job &&
+      source !== undefined &&
+      sameSource(source, imageAt(move, LEGS[each].to).source),
+  );
+  if (leg === undefined) return { kind: 'foreign', what: mirror.job };
+  return { kind: 'ours', leg, ...stateOf(mirror, info) };
+}
+
+/** Asked of QEMU where libvirt may be behind: it was seen to lose domains, snapshots and finished switches. */
+async function writesOf(
+  context: Context,
+  move: MoveRecord,
+  { definitions }: Seen,
+  live: Place,
+  job: LegJob,
+  memory: Memory,
+): Promise<LayeredWorld['qemuWrites']> {
+  const leg = legInDoubt(move, live, job);
+  const [origin, destination] = [imageAt(move, LEGS[leg].from), imageAt(move, LEGS[leg].to)];
+  const ends = { domain: move.domain, disk: move.disk, origin, destination };
+  if (!definitions?.running) return whereQemuWrites(context, ends, definitions);
+  if (job.kind === 'ours' && job.state === 'missing') {
+    return contradictsForLong(memory) ? whereQemuWrites(context, ends, definitions) : 'not-asked';
+  }
+  const lost = isSwitching(move.phase) && job.kind !== 'ours' && live === LEGS[leg].from;
+  return lost ? whereQemuWrites(context, ends, definitions) : 'not-asked';
+}
+
+/** The leg whose two ends the guest may be on. */
+function legInDoubt(move: MoveRecord, live: Place, job: LegJob): Leg {
+  if (job.kind === 'ours') return job.leg;
+  const ordered = legOf(move.phase);
+  if (ordered !== undefined) return ordered;
+  return live === 'carrier' || move.phase === 'collapsing' || move.phase === 'settling'
+    ? 'collapse'
+    : 'switch';
+}
+
+function copyingOf({ layered }: Memory): LayeredWorld['copying'] {
+  const state = layered.copy?.state() ?? 'done';
+  return state === 'done' ? 'no' : state;
+}
+
+async function sourcesRemain(
+  context: Context,
+  move: MoveRecord,
+  live: Place,
+  memory: Memory,
+): Promise<boolean> {
+  if (!move.options.deleteSource || live === 'overlay' || memory.sourcesSeenTo) return false;
+  for (const { source } of move.sources) {
+    if (source.kind === 'file' && (await context.host?.stat(source.path))) return true;
+  }
+  return false;
+}

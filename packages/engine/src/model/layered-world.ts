@@ -1,0 +1,75 @@
+// What `observe` saw of a move with strategy `layered`, and the ways its guest goes.
+import type { Bytes } from './units.ts';
+import type { JobState, World } from './world.ts';
+
+/** The images of a move that the guest may be on. */
+export type KnownPlace = 'origin' | 'overlay' | 'carrier' | 'destination';
+
+/** `elsewhere`: an image that the move knows nothing of; `none`: no such definition or no such disk in it. */
+export type Place = KnownPlace | 'elsewhere' | 'none';
+
+/**
+ * The guest goes from image to image by three block jobs:
+ *
+ * - `switch`: a shallow mirror, from the overlay to the carrier
+ * - `collapse`: an active commit, from the carrier to the destination
+ * - `return`: an active commit, from the overlay back to the origin
+ */
+export type Leg = 'switch' | 'collapse' | 'return';
+
+export const LEGS = {
+  switch: { from: 'overlay', to: 'carrier', job: 'copy' },
+  collapse: { from: 'carrier', to: 'destination', job: 'active-commit' },
+  return: { from: 'overlay', to: 'origin', job: 'active-commit' },
+} as const satisfies Record<Leg, { from: KnownPlace; to: KnownPlace; job: string }>;
+
+export type LegJob =
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'ours';
+      readonly leg: Leg;
+      readonly state: JobState;
+      readonly cur: Bytes;
+      readonly end: Bytes;
+    }
+  | { readonly kind: 'foreign'; readonly what: string };
+
+/** A file that we make: `claimed` is ours and empty, `ours` has something in it, `foreign` was there and is not ours. */
+export type Claim = 'absent' | 'claimed' | 'ours' | 'foreign' | 'unknown';
+
+export interface LayeredWorld
+  extends Pick<
+    World,
+    | 'domain'
+    | 'persistent'
+    | 'recorded'
+    | 'sameInstance'
+    | 'answers'
+    | 'qemuWrites'
+    | 'sourceRemains'
+    | 'sides'
+    | 'failure'
+    | 'witnessed'
+    | 'starts'
+  > {
+  /** The leg that this process began last, which `witnessed`, `failure` and `starts` speak of. */
+  readonly lastLeg: Leg | undefined;
+  /** The disk in the live definition; `none` unless the domain runs. */
+  readonly live: Place;
+  readonly config: Place;
+  readonly job: LegJob;
+  readonly overlay: Claim;
+  readonly carrier: Claim;
+  /** The worst claim of all copies: with one foreign, `foreign`. */
+  readonly copyFiles: Claim;
+  /** Any file that we made is there. */
+  readonly remains: boolean;
+  /** What the journals of the copies say; `stale`: they were made of sources that are not these. */
+  readonly copies: 'partial' | 'complete' | 'stale';
+  /** The copy of the layers that runs beside the loop, in this process. */
+  readonly copying: 'no' | 'running' | { readonly failed: string };
+  /** The backing links of the copies were written by this process. */
+  readonly relinked: boolean;
+  /** This process made the carrier, and no mirror has written to it yet. */
+  readonly carrierFresh: boolean;
+}

@@ -1,0 +1,171 @@
+// What strategy `layered` needs besides: an image to copy for each that is there, and names for all that it makes.
+import { basename, dirname, join } from 'node:path';
+import { diskElement } from '@blockferry/libvirt';
+import type { ChainImage, Host } from '@blockferry/qemu';
+import { copyJournalPath } from '../layers/index.ts';
+import { Refusal } from '../model/errors.ts';
+import type { ImageRef, Layer, LayeredPart, MoveRecord } from '../model/record.ts';
+import type { Bytes } from '../model/units.ts';
+import { toRef } from '../storage/to-image.ts';
+import type { Destination } from './destination.ts';
+import { lookAt } from './look.ts';
+import type { MoveRequest } from './request.ts';
+import type { Situation } from './situation.ts';
+
+/** Synchronous writes, by which the last mirror ends whatever the guest writes. */
+const SYNCHRONOUS_WRITES_SINCE = 8_000_000n;
+
+/** A mirror of no more than this is over before the layers would be frozen. */
+const WORTH_FREEZING: Bytes = 256n << 20n;
+
+export interface Choice {
+  readonly strategy: MoveRecord['strategy'];
+  readonly why: string;
+}
+
+/** What `--strategy auto` means for this disk. Pure. */
+export function chooseStrategy(situation: Situation, request: MoveRequest, bytes: Bytes): Choice {
+  if (request.strategy !== 'auto') return { strategy: request.strategy, why: 'asked for' };
+  if (request.scope === 'shallow') return { strategy: 'mirror', why: 'one image over a chain that stays' };
+  const against = cannotBeLayered(situation, request);
+  const images = situation.chain?.length ?? 1;
+  if (request.scope === 'chain' && images > 1) {
+    return { strategy: 'layered', why: 'it keeps the shape of the chain' };
+  }
+  if (against !== undefined) return { strategy: 'mirror', why: against.message };
+  if (bytes <= WORTH_FREEZING) return { strategy: 'mirror', why: 'there is little to copy' };
+  return { strategy: 'layered', why: 'it is verified, and goes on after a restart of QEMU' };
+}
+
+/** Why this disk cannot be moved in layers; undefined: it can. */
+export function cannotBeLayered(situation: Situation, request: MoveRequest): Refusal | undefined {
+  const { host, chain, disk, libVersion } = situation;
+  const no = (code: string, why: string, hint?: string) => new Refusal(code, why, {}, hint);
+  if (host === undefined || chain === undefined) {
+    return no('no-host', 'strategy layered runs tools on the host, and this connection gives no way to');
+  }
+  if (libVersion < SYNCHRONOUS_WRITES_SINCE || request.undefine) {
+    return no('libvirt-too-old', 'strategy layered needs libvirt 8.0 on the host', 'use --strategy mirror');
+  }
+  if (request.reuseExternal || request.destinationXml !== undefined) {
+    return no('layered-makes-files', 'strategy layered makes its files itself', 'use --strategy mirror');
+  }
+  if (disk.source?.kind !== 'file' || chain.some(({ image }) => image.location.kind !== 'file')) {
+    return no('not-files', `${disk.target} is not made of files only`, 'use --strategy mirror');
+  }
+  return undefined;
+}
+
+/** @throws Refusal; nothing is touched */
+export async function layeredPartOf(
+  situation: Situation,
+  request: MoveRequest,
+  destination: Destination,
+  id: string,
+): Promise<LayeredPart> {
+  const against = cannotBeLayered(situation, request);
+  if (against !== undefined) throw against;
+  const { host, chain } = situation;
+  const [top] = chain ?? [];
+  const { source } = destination.image;
+  if (host === undefined || chain === undefined || top === undefined) throw new Error('checked above');
+  if (source.kind !== 'file' || destination.ownership.kind !== 'created') {
+    throw new Refusal(
+      'not-a-file',
+      'strategy layered moves to files',
+      {},
+      'use --strategy mirror, which takes devices and servers too',
+    );
+  }
+  const layers = layersOf(chain, request, destination.image);
+  for (const { to } of layers) await mustBeFree(host, to);
+  mustBeDistinct(layers);
+  const from = toRef(top.image).source;
+  if (from.kind !== 'file') throw new Error('checked above');
+  return {
+    layers,
+    overlay: beside(from.path, `${id}.overlay`),
+    carrier: beside(source.path, `${id}.carrier`),
+    verify: request.verify,
+    ...(request.guard !== undefined && { guard: request.guard }),
+  };
+}
+
+/** libvirt is given the carrier, once there is one. */
+export function carrierXml({ carrier }: LayeredPart): string {
+  return diskElement(carrier.source, carrier.format);
+}
+
+function beside(path: string, suffix: string): ImageRef {
+  return { source: { kind: 'file', path: `${path}.${suffix}` }, format: 'qcow2' };
+}
+
+function layersOf(
+  chain: readonly ChainImage[],
+  { scope, format }: MoveRequest,
+  destination: ImageRef,
+): LayeredPart['layers'] {
+  const [top] = chain;
+  if (top === undefined) throw new Error('a chain has an image');
+  if (scope === 'flatten') return [{ from: toRef(top.image), to: destination, how: 'contents' }];
+  if (format !== undefined && format !== top.image.format) {
+    throw new Refusal(
+      'format-keeps-shape',
+      `a copy byte for byte stays ${top.image.format}`,
+      { format },
+      'leave --format out, or make one image of the chain: --flatten',
+    );
+  }
+  const copied = scope === 'shallow' ? chain.slice(0, 1) : chain;
+  const targets = copied.map((each, at) => (at === 0 ? destination : lowerTarget(each, destination)));
+  const [first, ...rest] = copied.map((each, at): Layer => {
+    const to = targets[at];
+    if (to === undefined) throw new Error('a target for each');
+    const backing = backingOf(each, targets[at + 1]);
+    return { from: toRef(each.image), to, how: 'bytes', ...(backing && { backing }) };
+  });
+  if (first === undefined) throw new Error('a chain has an image');
+  return [first, ...rest];
+}
+
+/** An image below the top keeps its file name, in the directory of the destination. */
+function lowerTarget({ image }: ChainImage, destination: ImageRef): ImageRef {
+  const { location } = image;
+  if (location.kind !== 'file' || destination.source.kind !== 'file') throw new Error('checked before');
+  const path = join(dirname(destination.source.path), basename(location.path));
+  return { source: { kind: 'file', path }, format: image.format };
+}
+
+/** What the copy's header says: the next copy, in the words of the source, or the image that both share. */
+function backingOf({ backing }: ChainImage, next: ImageRef | undefined): Layer['backing'] {
+  if (backing === null) return undefined;
+  if (next === undefined) return { reference: backing.reference, format: backing.format };
+  if (next.source.kind !== 'file') throw new Error('checked before');
+  const reference = backing.relative ? basename(next.source.path) : next.source.path;
+  return { reference, format: next.format };
+}
+
+async function mustBeFree(host: Host, { source }: ImageRef): Promise<void> {
+  if (source.kind !== 'file') return;
+  for (const path of [source.path, copyJournalPath(source.path)]) {
+    if ((await lookAt(host, path)) === null) continue;
+    throw new Refusal(
+      'destination-exists',
+      `${path} exists`,
+      { path },
+      `choose another directory; what a move left behind goes with: blockferry cleanup ${dirname(path)}`,
+    );
+  }
+}
+
+function mustBeDistinct(layers: LayeredPart['layers']): void {
+  const paths = layers.map(({ to }) => (to.source.kind === 'file' ? to.source.path : ''));
+  const twice = paths.find((path, at) => paths.indexOf(path) !== at);
+  if (twice === undefined) return;
+  throw new Refusal(
+    'names-clash',
+    `two images of the chain are called ${basename(twice)}, and cannot both go to ${dirname(twice)}`,
+    {},
+    'use --flatten, or rename one of them',
+  );
+}

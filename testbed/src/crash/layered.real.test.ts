@@ -1,0 +1,145 @@
+// Whole chains moved in layers while the guest writes: in peace, and through every death on the way.
+import assert from 'node:assert/strict';
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import type { LibvirtHost } from '../libvirt-host/host.ts';
+import { makeBerth, startHarbour } from './berth.ts';
+import { ends } from './endings.ts';
+import { expectLayersMoved } from './layered-moves.ts';
+import { chainOf, expectWhole } from './whole.ts';
+
+const MIB = 1n << 20n;
+const CHAIN = { layers: ['base', 'snap1', 'snap2'] } as const;
+
+let host: LibvirtHost;
+beforeAll(async () => {
+  host = await startHarbour();
+});
+afterAll(async () => {
+  await host.stop();
+});
+
+describe('a chain of three images', () => {
+  it('goes to another directory in its shape, and back, and nothing is lost', async () => {
+    const berth = await makeBerth(host, 'chain', CHAIN);
+    for (const what of ['there', 'on']) {
+      const before = await chainOf(berth.disk);
+      const directory = await berth.newDirectory();
+      await ends(berth.moveLayers(directory), 'moved');
+      await expectLayersMoved(berth, what, before, directory);
+    }
+  });
+
+  it('goes under a guest that writes as fast as it can', async () => {
+    const berth = await makeBerth(host, 'fast', { ...CHAIN, rate: 'max' });
+    const before = await chainOf(berth.disk);
+    const directory = await berth.newDirectory();
+    await ends(berth.moveLayers(directory), 'moved');
+    await expectLayersMoved(berth, 'fast', before, directory);
+  });
+
+  it('is held at ready, and pivoted later', async () => {
+    const berth = await makeBerth(host, 'held', CHAIN);
+    const before = await chainOf(berth.disk);
+    const directory = await berth.newDirectory();
+    await ends(berth.moveLayers(directory, ['--hold']), 'ready');
+    await ends(berth.pivot(), 'moved');
+    await expectLayersMoved(berth, 'held', before, directory);
+  });
+});
+
+describe('blockferry killed after each step', () => {
+  for (const way of ['resume', 'abort'] as const) {
+    it(`ends whole by ${way}`, async () => {
+      const berth = await makeBerth(host, `killed-${way}`, CHAIN);
+      const first = await berth.newDirectory();
+      const before = await chainOf(berth.disk);
+      const course = berth.moveLayers(first);
+      await ends(course, 'moved');
+      await expectLayersMoved(berth, 'undisturbed', before, first, { restart: false });
+      for (const step of course.passed('step-done')) {
+        const what = `after ${step}, then ${way}`;
+        const directory = await berth.newDirectory();
+        const chain = await chainOf(berth.disk);
+        await berth.moveLayers(directory, [], { at: 'step-done', name: step }).gone();
+        const { outcome, error } = await (way === 'resume' ? berth.resume() : berth.abort()).result();
+        if (outcome === 'back') {
+          assert.equal(way, 'abort', what);
+          await expectWhole(berth, what, { on: berth.disk, restart: false });
+          continue;
+        }
+        const nothing = outcome === 'nothing' || error?.code === 'no-open-move';
+        assert.ok(outcome === 'moved' || nothing, `${what}: ${outcome} ${JSON.stringify(error)}`);
+        await expectLayersMoved(berth, what, chain, directory, { restart: false });
+      }
+    }, 900_000);
+  }
+});
+
+describe('QEMU killed', () => {
+  it('while the layers are copied: the copy goes on, the domain being off, and the definition follows', async () => {
+    const berth = await makeBerth(host, 'off', { ...CHAIN, fill: 16n * MIB });
+    const before = await chainOf(berth.disk);
+    const directory = await berth.newDirectory();
+    const ferry = berth.moveLayers(directory, ['--bandwidth', '16M']);
+    await ferry.step('copy-layers');
+    await host.killQemu(berth.name);
+    await ends(ferry, 'moved');
+    await expectLayersMoved(berth, 'off', before, directory, { running: false });
+  });
+
+  it('while the layers are copied, and started again: the move goes on live', async () => {
+    const berth = await makeBerth(host, 'again', { ...CHAIN, fill: 16n * MIB });
+    const before = await chainOf(berth.disk);
+    const directory = await berth.newDirectory();
+    const ferry = berth.moveLayers(directory, ['--bandwidth', '8M']);
+    await ferry.step('copy-layers');
+    await host.killQemu(berth.name);
+    await berth.guest.start();
+    await ends(ferry, 'moved');
+    await expectLayersMoved(berth, 'again', before, directory);
+  });
+
+  it('while the layers are copied: abort gives the overlay back to its image', async () => {
+    const berth = await makeBerth(host, 'undone', { ...CHAIN, fill: 16n * MIB });
+    const ferry = berth.moveLayers(await berth.newDirectory(), ['--bandwidth', '8M']);
+    await ferry.step('copy-layers');
+    await ferry.kill();
+    await host.killQemu(berth.name);
+    await ends(berth.abort(), 'back');
+    await expectWhole(berth, 'undone', { on: berth.disk, running: false });
+  });
+
+  it('with blockferry and libvirtd, while the layers are copied: resume copies what is missing', async () => {
+    await using own = await startHarbour();
+    const berth = await makeBerth(own, 'all', { ...CHAIN, fill: 16n * MIB });
+    const before = await chainOf(berth.disk);
+    const directory = await berth.newDirectory();
+    const ferry = berth.moveLayers(directory, ['--bandwidth', '16M']);
+    await ferry.step('copy-layers');
+    await ferry.kill();
+    await own.killLibvirtd();
+    await own.killQemu(berth.name);
+    await own.restartLibvirtd();
+    await ends(berth.resume(), 'moved');
+    await expectLayersMoved(berth, 'all', before, directory, { running: false });
+  });
+
+  it('while it is held at ready: it is ready again when the domain runs again', async () => {
+    const berth = await makeBerth(host, 'ready', CHAIN);
+    const before = await chainOf(berth.disk);
+    const directory = await berth.newDirectory();
+    await ends(berth.moveLayers(directory, ['--hold']), 'ready');
+    await host.killQemu(berth.name);
+    await berth.guest.start();
+    await ends(berth.pivot(), 'moved');
+    await expectLayersMoved(berth, 'ready', before, directory);
+  });
+
+  it('somebody else ends the copy: it is said, and the move can be undone', async () => {
+    const berth = await makeBerth(host, 'foreign', CHAIN);
+    await ends(berth.moveLayers(await berth.newDirectory(), ['--hold']), 'ready');
+    await berth.virsh('blockjob', 'vda', '--abort');
+    await ends(berth.abort(), 'back');
+    await expectWhole(berth, 'foreign', { on: berth.disk });
+  });
+});
