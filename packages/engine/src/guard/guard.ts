@@ -3,7 +3,14 @@ import type { BytesPerSecond, Millis } from '../model/units.ts';
 import { begin, type ControlState, control, type Doing } from './control.ts';
 import { percentileMs } from './histogram.ts';
 import { type LatencySample, meanMs, NOTHING, together } from './latency.ts';
-import { type GuardOptions, HUSH, type Policy, policyOf } from './policy.ts';
+import {
+  BASELINE_ENOUGH,
+  BASELINE_LEAST_MS,
+  type GuardOptions,
+  HUSH,
+  type Policy,
+  policyOf,
+} from './policy.ts';
 
 export interface GuardVerdict {
   /** How fast the copy may go until the next verdict; 0n: without a limit, as block-job-set-speed counts. */
@@ -56,6 +63,14 @@ export class Guard {
   /** Takes a sample of the guest while nothing is copied. */
   baseline(sample: LatencySample | undefined): void {
     if (sample !== undefined) this.#before = together(this.#before, sample);
+  }
+
+  /** Whether more samples of the guest alone would hardly tell more: it wrote enough, or not at all. */
+  get heardEnough(): boolean {
+    const { elapsedMs, writes } = this.#before;
+    return (
+      elapsedMs >= BASELINE_LEAST_MS && (writes.operations >= BASELINE_ENOUGH || writes.operations === 0)
+    );
   }
 
   /** The speed with which the copy is to begin. */

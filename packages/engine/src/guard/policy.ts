@@ -30,6 +30,13 @@ export const HUSH = 64 * 1024;
 /** How fast a copy begins beside a guest that writes: doubled every step, it finds 1 GiB/s in a second. */
 export const START = 64 * MIB;
 
+/**
+ * The guest is heard for at least so long before a copy begins; then until it has written so often, which gives its mean
+ * within some percent. One that did not write at all is heard when it wakes.
+ */
+export const BASELINE_LEAST_MS: Millis = 500;
+export const BASELINE_ENOUGH = 200;
+
 /** Requests that make a mean worth acting on: one slow request in 20 does not double it unless it is 20 times as slow. */
 export const ENOUGH = 20;
 /** Requests below which there is no mean at all. */

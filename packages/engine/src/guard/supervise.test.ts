@@ -31,6 +31,21 @@ describe('hearing the baseline', () => {
     expect(guard.first).toMatchObject({ baselineMs: 3, state: 'rising' });
   });
 
+  it.each([
+    ['writes a lot', sample(150, 1), 3],
+    ['writes seldom', sample(2, 1), 8],
+    ['does not write', sample(0, 0), 3],
+  ])('of a guest that %s takes no longer than it must', async (_, each, steps) => {
+    const guard = new Guard({ ratio: 2 });
+    let samples = 0;
+    const sampled = async () => {
+      samples++;
+      return samples === 1 ? undefined : each;
+    };
+    await hearBaseline({ guard, sample: sampled, signal: AbortSignal.timeout(60_000) });
+    expect(samples).toBe(1 + steps);
+  });
+
   it('is not done for a guard that is off', async () => {
     const guard = new Guard({ ratio: 'off' });
     const sampled = () => Promise.reject(new Error('asked'));

@@ -23,13 +23,13 @@ export interface SupervisedCopy extends SuperviseOptions {
 const EVERY_MS: Millis = 200;
 const BASELINE_MS: Millis = 1_500;
 
-/** Samples the guest for a second and a half while nothing is copied. Does nothing for a guard that is off. */
+/** Samples the guest for half a second to a second and a half while nothing is copied. Does nothing for a guard that is off. */
 export async function hearBaseline(options: SuperviseOptions): Promise<void> {
   const { guard, signal, everyMs = EVERY_MS } = options;
   if (guard.off) return;
   const steps = Math.ceil(BASELINE_MS / everyMs);
   await sampleOrNothing(options.sample);
-  for (let step = 0; step < steps && !signal.aborted; step++) {
+  for (let step = 0; step < steps && !signal.aborted && !guard.heardEnough; step++) {
     await pause(everyMs, signal);
     guard.baseline(await sampleOrNothing(options.sample));
   }
