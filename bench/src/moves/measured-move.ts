@@ -1,0 +1,114 @@
+// One move of a fresh guest's disk, measured from the outside and by the guest itself; or the same time without a move.
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Guest, guestWriter, type Latencies, startGuest } from '@blockferry/testbed';
+import type { Bench } from '../bench.ts';
+import { dropCachesOf } from '../measure/caches.ts';
+import { cpuSeconds } from '../measure/cpu.ts';
+import { Files } from '../measure/files.ts';
+import { type Timed, timed } from '../measure/timed-command.ts';
+import type { MoveRequest, Mover } from '../peers/mover.ts';
+import type { BenchChain } from './chain.ts';
+
+export interface GuestLoad {
+  /** Writes of 16 KiB a second; 512 are 8 MiB/s, the load that the project's figures are told for. */
+  readonly rate: number | 'max';
+}
+
+export interface MoveRun {
+  readonly peer: string;
+  readonly ended: Timed['ended'];
+  readonly seconds: number;
+  readonly guest: Latencies;
+  readonly toolCpu: number;
+  readonly daemonCpu: number;
+  readonly libvirtCpu: number;
+  /** Of QEMU, the guest's own work included. */
+  readonly qemuCpu: number;
+  readonly said: string;
+}
+
+export const BLOCK_BYTES = 16_384;
+const WARM_UP_MS = { least: 500, most: 2_000 };
+/** The guest tells its latencies every quarter of a second: so long after the end the last of them is there. */
+const LAST_WORD_MS = 300;
+let runs = 0;
+
+export interface MoveOptions extends GuestLoad {
+  readonly chain: BenchChain;
+  readonly scope: MoveRequest['scope'];
+  /** Longer is no answer: the move is ended and counts as one that does not. */
+  readonly capMs: number;
+}
+
+/** Moves the disk of a guest that was started for it, and removes everything again. */
+export function measuredMove(bench: Bench, mover: Mover, options: MoveOptions): Promise<MoveRun> {
+  return withGuest(bench, options, async (guest, directory) => {
+    const { scope, rate, capMs } = options;
+    const request: MoveRequest = { domain: guest.name, directory, scope, mustConverge: rate === 'max' };
+    const command = mover.command(request);
+    const run = await observed(bench, guest, mover.name, () => timed({ ...command, capMs }));
+    const moved = (await bench.host.virsh('domblklist', guest.name)).includes(directory);
+    if (run.ended !== 'well' || moved) return run;
+    return { ...run, ended: 'badly', said: `${run.said}\nthe disk is where it was` };
+  });
+}
+
+/** The same guest for so long with nothing going on. */
+export function measuredIdle(bench: Bench, options: MoveOptions, seconds: number): Promise<MoveRun> {
+  return withGuest(bench, options, (guest) =>
+    observed(bench, guest, 'idle', async () => {
+      await sleep(seconds * 1000);
+      return { ended: 'well', seconds, toolCpu: 0, daemonCpu: 0, said: '' };
+    }),
+  );
+}
+
+async function withGuest(
+  bench: Bench,
+  { chain, rate }: MoveOptions,
+  use: (guest: Guest, directory: string) => Promise<MoveRun>,
+): Promise<MoveRun> {
+  const { host } = bench;
+  const name = `bench-${++runs}`;
+  const directory = join(host.imagesDir, name);
+  const sources = await Files.in(chain.directory);
+  await mkdir(directory);
+  await dropCachesOf(chain.directory);
+  const driver = { cache: 'none', io: 'native', discard: 'unmap' };
+  // A flush every 64 writes, as a file system's journal would; pacing goes write by write.
+  const writer = { blockBytes: BLOCK_BYTES, rate, batch: 64, readback: false };
+  const guest = await startGuest(host, {
+    name,
+    disks: [{ target: 'vda', ...chain.top, driver }],
+    writers: [guestWriter('vda', chain.region, writer)],
+  });
+  try {
+    await sleep(Math.max(WARM_UP_MS.least, Math.min(1, bench.size) * WARM_UP_MS.most));
+    return await use(guest, directory);
+  } finally {
+    await guest.stop();
+    await host
+      .virsh('undefine', name, '--snapshots-metadata', '--checkpoints-metadata')
+      .catch(() => undefined);
+    await rm(directory, { recursive: true, force: true });
+    await sources.removeOthers();
+  }
+}
+
+async function observed(
+  { host }: Bench,
+  guest: Guest,
+  peer: string,
+  act: () => Promise<Timed>,
+): Promise<MoveRun> {
+  const pids = [await host.qemuPid(guest.name), await host.libvirtdPid()];
+  const cpu = () => Promise.all(pids.map(cpuSeconds));
+  const mark = await guest.latencyMark();
+  const before = await cpu();
+  const done = await act();
+  const [qemuCpu = 0, libvirtCpu = 0] = (await cpu()).map((seconds, n) => seconds - (before[n] ?? 0));
+  await sleep(LAST_WORD_MS);
+  return { peer, ...done, guest: await guest.latencies(mark), qemuCpu, libvirtCpu };
+}
