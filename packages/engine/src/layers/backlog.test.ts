@@ -3,6 +3,7 @@ import { type Host, localHost } from '@blockferry/qemu';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Backlog, type Task } from './backlog.ts';
+import type { CopyJournal } from './journal.ts';
 import { Layer } from './layer.ts';
 import type { LayerPlan } from './layer-plan.ts';
 import { WindowSet } from './windows.ts';
@@ -28,7 +29,7 @@ const start: fc.Arbitrary<Start> = fc
   });
 
 function layerOf(host: Host, { count, copied, verified }: Start): Layer {
-  return new Layer(host, plan, {
+  const journal: CopyJournal = {
     moveId: 'm',
     how: 'bytes',
     cut: { total: BigInt(count) * 4096n, windowBytes: 4096n },
@@ -37,7 +38,8 @@ function layerOf(host: Host, { count, copied, verified }: Start): Layer {
     copied: new WindowSet(copied),
     verified: new WindowSet(verified),
     finished: false,
-  });
+  };
+  return new Layer(host, plan, journal, new AbortController().signal);
 }
 
 /** Takes tasks until there are none; each one takes as many turns of the event loop as `delays` says. */

@@ -1,4 +1,5 @@
 // The copier's side: one window after the other, without a gap between them.
+import type { Host } from '@blockferry/qemu';
 import type { Backlog, Task } from './backlog.ts';
 import type { WindowCopy, WindowDaemon } from './daemon/window-daemon.ts';
 import type { Layer } from './layer.ts';
@@ -7,8 +8,12 @@ import { windowAt } from './windows.ts';
 
 /** What copier and verifier share. */
 export interface Work {
+  readonly host: Host;
+  readonly signal: AbortSignal;
   readonly backlog: Backlog;
   readonly progress: Progress;
+  /** Bytes a second; 0n for unlimited. */
+  speed(): bigint;
   /** Starts a daemon, which ends with the run. */
   start(): Promise<WindowDaemon>;
   /** Finishes a layer if all of it is done. */

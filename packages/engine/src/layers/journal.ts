@@ -76,6 +76,11 @@ export async function readCopyJournal(
 }
 
 /** Fsynced, whole or not at all. @throws FileError, HostError */
-export async function writeCopyJournal(host: Host, path: string, journal: CopyJournal): Promise<void> {
-  await host.writeFileAtomic(path, formatCopyJournal(journal), { mode: 0o600 });
+export async function writeCopyJournal(
+  host: Host,
+  path: string,
+  journal: CopyJournal,
+  signal: AbortSignal,
+): Promise<void> {
+  await host.writeFileAtomic(path, formatCopyJournal(journal), { mode: 0o600, signal });
 }

@@ -51,24 +51,27 @@ export class LayerCopy {
    * connection ended; the signal's reason; HostError, FileError, QemuImgError, StorageDaemonError
    */
   async run(signal: AbortSignal): Promise<void> {
+    const ending = new AbortController();
+    const both = AbortSignal.any([signal, ending.signal]);
     const layers: Layer[] = [];
-    for (const plan of this.#plans) layers.push(await this.#open(plan, signal));
+    for (const plan of this.#plans) layers.push(await this.#open(plan, both));
     this.#progress.begin(layers);
     if (layers.every(({ journal }) => journal.finished)) return;
-    const ending = new AbortController();
     const { promise: aborted, reject: abort } = Promise.withResolvers<never>();
     const onAbort = () => abort(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       signal.throwIfAborted();
-      await Promise.race([aborted, this.#copyAll(layers, AbortSignal.any([signal, ending.signal]))]);
+      await Promise.race([aborted, this.#copyAll(layers, both)]);
     } catch (error) {
       throw error instanceof QmpConnectionError ? this.#died(error) : error;
     } finally {
       signal.removeEventListener('abort', onAbort);
       ending.abort();
-      await this.#stop(signal.aborted ? ABORT_MS : STOP_MS);
-      await within(ABORT_MS, Promise.all(layers.map((layer) => layer.settled())));
+      await Promise.all([
+        this.#stop(signal.aborted ? ABORT_MS : STOP_MS),
+        ...layers.map((layer) => layer.close(2 * ABORT_MS)),
+      ]);
       this.#progress.end();
     }
   }
@@ -93,7 +96,10 @@ export class LayerCopy {
     const { verify } = this.#options;
     const backlog = new Backlog(layers, verify);
     const work = {
+      host: this.#host,
+      signal,
       backlog,
+      speed: () => this.#speed,
       progress: this.#progress,
       start: () => this.#start(signal),
       settle: (layer: Layer) => this.#settle(layer, signal),
@@ -133,11 +139,4 @@ export class LayerCopy {
     const words = [...this.#daemons].map((daemon) => daemon.lastWords()).filter((text) => text !== '');
     return new CopierDied([error.message, ...words].join(': '), { cause: error });
   }
-}
-
-async function within(timeoutMs: number, promise: Promise<unknown>): Promise<void> {
-  const { promise: limit, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, timeoutMs);
-  await Promise.race([promise, limit]);
-  clearTimeout(timer);
 }

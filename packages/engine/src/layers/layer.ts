@@ -1,6 +1,7 @@
 // One layer while it is being copied: its journal in memory and on the host, always in that order of truth: what the
 // host's says is done is on stable storage.
-import type { Host } from '@blockferry/qemu';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FileError, type Host } from '@blockferry/qemu';
 import { SourceChanged } from './errors.ts';
 import { differences, type Identity, sourceIdentity } from './identity.ts';
 import { type CopyJournal, writeCopyJournal } from './journal.ts';
@@ -8,18 +9,27 @@ import type { LayerPlan } from './layer-plan.ts';
 import type { Access } from './window-trees.ts';
 import { windowCount } from './windows.ts';
 
+const SPACE_RETRY_MS = 1_000;
+
 export class Layer {
   readonly plan: LayerPlan;
   readonly count: number;
   /** How its nodes were opened, by their role. */
   readonly access = new Map<string, Access>();
   readonly #host: Host;
+  /** Nothing new is begun after it; what is being written then is cut off by `#cut`. */
+  readonly #signal: AbortSignal;
+  readonly #cut = new AbortController();
+  /** Is told when the journal's storage is full, and when it has room again. */
+  onSpace: (waits: boolean) => void = () => {};
   #journal: CopyJournal;
   /** The journal is written by one at a time. */
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(host: Host, plan: LayerPlan, journal: CopyJournal) {
+  /** @param signal ends its waiting for space, and after it no journal is written */
+  constructor(host: Host, plan: LayerPlan, journal: CopyJournal, signal: AbortSignal) {
     this.#host = host;
+    this.#signal = signal;
     this.plan = plan;
     this.#journal = journal;
     this.count = windowCount(journal.cut);
@@ -36,7 +46,7 @@ export class Layer {
 
   /** The window is on stable storage. @throws SourceChanged, FileError, HostError */
   async markCopied(index: number): Promise<void> {
-    await this.checkSource();
+    await this.checkSource(this.#signal);
     this.#journal.copied.add(index);
     await this.#write();
   }
@@ -66,16 +76,38 @@ export class Layer {
     if (found.length > 0) throw new SourceChanged(this.plan, found);
   }
 
-  /** Settles when nothing is being written any more. */
-  async settled(): Promise<void> {
+  /** To be called after the signal: when it returns, no journal is being written any more, in time or cut off. */
+  async close(timeoutMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#cut.abort(), timeoutMs);
     await this.#writing.catch(() => {});
+    clearTimeout(timer);
   }
 
   #write(): Promise<void> {
-    const write = () => writeCopyJournal(this.#host, this.plan.journal, this.#journal);
+    const write = () => this.#writeWithRoom();
     this.#writing = this.#writing.then(write, write);
     return this.#writing;
   }
+
+  /** A full destination is waited for, here as in the copying itself. */
+  async #writeWithRoom(): Promise<void> {
+    for (let waits = false; ; waits = true) {
+      this.#signal.throwIfAborted();
+      try {
+        await writeCopyJournal(this.#host, this.plan.journal, this.#journal, this.#cut.signal);
+        if (waits) this.onSpace(false);
+        return;
+      } catch (error) {
+        if (!isFull(error)) throw error;
+      }
+      this.onSpace(true);
+      await sleep(SPACE_RETRY_MS, undefined, { signal: this.#signal });
+    }
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof FileError && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
 /** Everything that a copy of the layer is made of. @throws FileError, HostError */

@@ -38,6 +38,7 @@ export class Progress {
     this.#state = 'copying';
     this.#copiedNow = 0n;
     this.#written = 0n;
+    for (const layer of layers) layer.onSpace = (waits) => this.#waitsForSpace(waits);
     this.#copiedBefore = this.#sum(({ journal }) => journal.copied.bytes(journal.cut));
   }
 
@@ -54,9 +55,7 @@ export class Progress {
       progress: (bytes) => {
         this.#underWay = bytes;
       },
-      waitsForSpace: (waits) => {
-        this.#state = waits ? 'waiting-for-space' : 'copying';
-      },
+      waitsForSpace: (waits) => this.#waitsForSpace(waits),
     };
   }
 
@@ -78,6 +77,10 @@ export class Progress {
       written: this.#written + this.#underWay,
       layer: this.#task?.layer.plan,
     };
+  }
+
+  #waitsForSpace(waits: boolean): void {
+    this.#state = waits ? 'waiting-for-space' : 'copying';
   }
 
   #sum(bytes: (layer: Layer) => bigint): bigint {

@@ -1,10 +1,13 @@
 // The verifier's side: what was copied is read back from the storage and compared with the source.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Task } from './backlog.ts';
+import { compareWindow, type VerifyResult } from './compare-window.ts';
 import type { Work } from './copy-windows.ts';
 import type { JobWatch } from './daemon/block-job.ts';
-import type { VerifyResult } from './daemon/outcome.ts';
+import { QuorumMissing, type WindowDaemon } from './daemon/window-daemon.ts';
 import { LayerDiffers } from './errors.ts';
-import { windowAt } from './windows.ts';
+import { ACCESSES } from './window-trees.ts';
+import { type Window, windowAt } from './windows.ts';
 
 /** It has no progress of its own: whole windows are counted. */
 const QUIET: JobWatch = { progress: () => {}, waitsForSpace: () => {} };
@@ -15,24 +18,51 @@ const QUIET: JobWatch = { progress: () => {}, waitsForSpace: () => {} };
  * @throws LayerDiffers, LayerFailed, SourceChanged; QmpConnectionError when its daemon ends
  */
 export async function verifyWindows(work: Work): Promise<void> {
-  const daemon = await work.start();
+  const verify = verifier(work, await work.start());
   let noted: Promise<void> = Promise.resolve();
   for (;;) {
     const failed = noted.then(() => new Promise<never>(() => {}));
     const task = await Promise.race([work.backlog.nextToVerify(), failed]);
     if (!task) break;
-    const { layer, index } = task;
-    const [result] = await Promise.all([
-      daemon.verify(layer, windowAt(layer.journal.cut, index), QUIET),
-      noted,
-    ]);
+    const window = windowAt(task.layer.journal.cut, task.index);
+    const [result] = await Promise.all([verify(task, window), noted]);
     noted = note(work, task, result);
     noted.catch(() => {}); // awaited with the next window, or below
   }
   await noted;
 }
 
-async function note({ backlog, settle }: Work, task: Task, result: VerifyResult): Promise<void> {
+type Verify = (task: Task, window: Window) => Promise<VerifyResult>;
+
+/** By the daemon; by qemu-img where that cannot do it, and to know what is wrong where something is. */
+function verifier(work: Work, daemon: WindowDaemon): Verify {
+  let hasQuorum = true;
+  return async ({ layer }, window) => {
+    if (hasQuorum) {
+      try {
+        if (await daemon.isSame(layer, window, QUIET)) return { kind: 'same' };
+      } catch (error) {
+        if (!(error instanceof QuorumMissing)) throw error;
+        hasQuorum = false;
+      }
+    }
+    const access = layer.access.get('copy') ?? ACCESSES[0];
+    const start = performance.now();
+    const result = await compareWindow(work.host, layer.plan, window, access, work.signal);
+    await keepSpeed(work, window, performance.now() - start);
+    return result;
+  };
+}
+
+/** qemu-img knows no speed: after each window it rests for as long as the window should have taken. */
+async function keepSpeed({ speed, signal }: Work, { length }: Window, takenMs: number): Promise<void> {
+  const bytesPerSecond = speed();
+  if (bytesPerSecond === 0n) return;
+  const restMs = (Number(length) / Number(bytesPerSecond)) * 1000 - takenMs;
+  if (restMs > 0) await sleep(restMs, undefined, { signal });
+}
+
+async function note({ backlog, settle, signal }: Work, task: Task, result: VerifyResult): Promise<void> {
   const { layer, index } = task;
   if (result.kind === 'same') {
     await layer.markVerified(index);
@@ -41,7 +71,7 @@ async function note({ backlog, settle }: Work, task: Task, result: VerifyResult)
     return;
   }
   // A source that somebody writes to differs from any copy.
-  await layer.checkSource();
+  await layer.checkSource(signal);
   await layer.markDiffering(index);
   if (task.again) throw new LayerDiffers(layer.plan, result.offset);
   backlog.differs(task);

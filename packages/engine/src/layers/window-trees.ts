@@ -10,7 +10,7 @@ export interface Access {
 }
 
 /** Fastest first. Without direct I/O the page cache of the host fills, and reading back proves less. */
-export const ACCESSES: readonly Access[] = [
+export const ACCESSES: readonly [Access, ...Access[]] = [
   { direct: true, aio: 'io_uring' },
   { direct: true, aio: 'native' },
   { direct: true, aio: 'threads' },

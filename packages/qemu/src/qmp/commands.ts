@@ -152,22 +152,6 @@ export interface QmpEventData {
     readonly device: string;
     readonly operation: 'read' | 'write';
     readonly action: 'ignore' | 'report' | 'stop';
-    /** Only with 'stop': no space is the reason. */
-    readonly nospace?: boolean;
-  };
-  /** The children of a quorum node did not agree on these sectors of 512 bytes. */
-  readonly QUORUM_FAILURE: {
-    readonly reference: string;
-    readonly 'sector-num': bigint;
-    readonly 'sectors-count': bigint;
-  };
-  /** One child of a quorum node failed, or was outvoted (then without `error`). */
-  readonly QUORUM_REPORT_BAD: {
-    readonly type: 'read' | 'write' | 'flush';
-    readonly error?: string;
-    readonly 'node-name': string;
-    readonly 'sector-num': bigint;
-    readonly 'sectors-count': bigint;
   };
   readonly BLOCK_EXPORT_DELETED: { readonly id: string };
 }

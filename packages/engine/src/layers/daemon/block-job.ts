@@ -1,25 +1,10 @@
 // One job in a storage daemon, from its start to its end, with what QEMU tells about it on the way.
-import {
-  type EventQueue,
-  isQmpEvent,
-  type QmpClient,
-  QmpCommandError,
-  type QmpEvent,
-} from '@blockferry/qemu';
+import { type EventQueue, isQmpEvent, type QmpClient, QmpCommandError } from '@blockferry/qemu';
 
-/** How a job ended; `clues` are what its events said. */
 export type JobEnd =
   | { readonly kind: 'done' }
-  | { readonly kind: 'failed'; readonly detail: string; readonly clues: Clues };
-
-export interface Clues {
-  /** What failed first. */
-  readonly operation?: 'read' | 'write';
-  /** Where the children of a quorum disagreed: bytes from the start of the node. */
-  readonly differsAt?: { readonly offset: bigint; readonly length: bigint };
-  /** The child of a quorum that could not be read, and where. */
-  readonly unreadable?: { readonly node: string; readonly offset: bigint; readonly detail: string };
-}
+  /** `operation` is what failed first, if QEMU told. */
+  | { readonly kind: 'failed'; readonly detail: string; readonly operation: 'read' | 'write' | undefined };
 
 /** What is seen of a running job. */
 export interface JobWatch {
@@ -31,7 +16,6 @@ export interface JobWatch {
 
 const POLL_MS = 200;
 const SPACE_RETRY_MS = 1_000;
-const SECTOR = 512n;
 
 /**
  * Starts a job and waits for its end, then dismisses it. A job that waits for space tries again every second.
@@ -48,47 +32,34 @@ export async function runBlockJob(
   using events = qmp.events();
   await start();
   const poll = new Poll(qmp, id, watch);
-  let clues: Clues;
+  let operation: 'read' | 'write' | undefined;
   try {
-    clues = await untilConcluded(events, id, poll);
+    operation = await untilConcluded(events, id, poll);
   } finally {
     poll.stop();
   }
   const job = (await qmp.execute('query-jobs')).find((each) => each.id === id);
   await qmp.execute('job-dismiss', { id });
   if (job?.error === undefined) return { kind: 'done' };
-  return { kind: 'failed', detail: job.error, clues };
+  return { kind: 'failed', detail: job.error, operation };
 }
 
-async function untilConcluded(events: EventQueue, id: string, poll: Poll): Promise<Clues> {
-  let clues: Clues = {};
+/** Returns what failed first, if anything did. */
+async function untilConcluded(
+  events: EventQueue,
+  id: string,
+  poll: Poll,
+): Promise<'read' | 'write' | undefined> {
+  let operation: 'read' | 'write' | undefined;
   for await (const event of events) {
     if (isQmpEvent(event, 'JOB_STATUS_CHANGE') && event.data.id === id && event.data.status === 'concluded') {
       break;
     }
-    if (isQmpEvent(event, 'BLOCK_JOB_ERROR') && event.data.device === id && event.data.action === 'stop') {
-      poll.waitForSpace();
-    } else {
-      clues = { ...clueOf(event, id), ...clues };
-    }
+    if (!isQmpEvent(event, 'BLOCK_JOB_ERROR') || event.data.device !== id) continue;
+    if (event.data.action === 'stop') poll.waitForSpace();
+    else operation ??= event.data.operation;
   }
-  return clues;
-}
-
-/** Events of quorum nodes name no job: a daemon that verifies runs one at a time. */
-function clueOf(event: QmpEvent, id: string): Clues {
-  if (isQmpEvent(event, 'BLOCK_JOB_ERROR') && event.data.device === id) {
-    return { operation: event.data.operation };
-  }
-  if (isQmpEvent(event, 'QUORUM_REPORT_BAD') && event.data.error !== undefined) {
-    const { 'node-name': node, 'sector-num': sector, error } = event.data;
-    return { unreadable: { node, offset: sector * SECTOR, detail: error } };
-  }
-  if (isQmpEvent(event, 'QUORUM_FAILURE')) {
-    const { 'sector-num': first, 'sectors-count': count } = event.data;
-    return { differsAt: { offset: first * SECTOR, length: count * SECTOR } };
-  }
-  return {};
+  return operation;
 }
 
 /** Looks at a running job now and then. */

@@ -5,23 +5,12 @@ import type { LayerPlan } from '../layer-plan.ts';
 import type { Window } from '../windows.ts';
 import type { JobEnd } from './block-job.ts';
 
-export type VerifyResult =
-  | { readonly kind: 'same' }
-  /** A request in which they differ: bytes from the start of the layer. */
-  | { readonly kind: 'differs'; readonly offset: bigint; readonly length: bigint };
-
-/** The error of a job that failed. */
+/** The error of a copying job that failed. */
 export function windowFailed(
   plan: LayerPlan,
   window: Window,
-  { detail, clues }: JobEnd & { kind: 'failed' },
+  { detail, operation }: JobEnd & { kind: 'failed' },
 ): LayerFailed {
-  const { unreadable, operation } = clues;
-  if (unreadable) {
-    const side = unreadable.node.startsWith('source') ? 'source' : 'destination';
-    const offset = window.offset + unreadable.offset;
-    return new LayerFailed(plan, { side, offset, detail: unreadable.detail });
-  }
   const side = operation === undefined ? undefined : operation === 'read' ? 'source' : 'destination';
   return new LayerFailed(plan, { side, offset: window.offset, detail });
 }

@@ -4,6 +4,7 @@ import {
   type Image,
   type NodeOptions,
   type QmpClient,
+  QmpCommandError,
   type StorageDaemon,
   startStorageDaemon,
   tlsObject,
@@ -13,7 +14,7 @@ import { readBackNodes, sourceNodes, targetNodes } from '../window-trees.ts';
 import type { Window } from '../windows.ts';
 import { type JobEnd, type JobWatch, runBlockJob, setJobSpeed } from './block-job.ts';
 import { type MakeNodes, type OpenNodes, openNodes } from './open-nodes.ts';
-import { refusedBy, type VerifyResult, windowFailed } from './outcome.ts';
+import { refusedBy, windowFailed } from './outcome.ts';
 
 const MiB = 1024 * 1024;
 /** Measured: half of them read while the other half writes, and larger requests only keep the guest's waiting. */
@@ -23,6 +24,11 @@ const PERFORMANCE = { 'max-workers': 32, 'max-chunk': 1 * MiB };
  * the zeroing of their pages costs 0.7 s of CPU for each GiB copied: four times as much as all the rest.
  */
 const KEEP_BUFFERS = { MALLOC_MMAP_THRESHOLD_: String(32 * MiB), MALLOC_TRIM_THRESHOLD_: String(1024 * MiB) };
+
+/** This QEMU was built without the quorum driver. */
+export class QuorumMissing extends Error {
+  override readonly name = 'QuorumMissing';
+}
 
 /** A window that is open for copying. Whatever fails, its nodes go with the daemon. */
 export interface WindowCopy {
@@ -112,28 +118,28 @@ export class WindowDaemon {
   }
 
   /**
-   * Reads a window of source and copy and compares them. A backup of a quorum of the two, in which both have to agree,
-   * into nowhere: QEMU reads both at once, with several requests under way, and compares in memory.
+   * Reads a window of source and copy and compares them: are they the same? False also when one cannot be read. A
+   * backup into nowhere of a quorum of the two, in which both have to agree: QEMU reads both at once, with many
+   * requests under way, and compares in memory. (It has events for what went wrong, but drops all but one a second.)
    *
-   * @throws LayerFailed; QmpConnectionError when the daemon ends
+   * @throws QuorumMissing; LayerFailed, LayerInUse when one cannot be opened; QmpConnectionError when the daemon ends
    */
-  async verify(layer: Layer, window: Window, watch: JobWatch): Promise<VerifyResult> {
+  async isSame(layer: Layer, window: Window, watch: JobWatch): Promise<boolean> {
     await using source = await this.#open(layer, window, 'source', sourceNodes);
     await using copy = await this.#open(layer, window, 'copy', readBackNodes);
-    await using both = await this.#add('both', {
-      driver: 'quorum',
-      children: [source.name, copy.name],
-      'vote-threshold': 2,
-      'read-only': true,
-    });
+    await using both = await this.#addQuorum([source.name, copy.name]);
     await using nowhere = await this.#add('nowhere', { driver: 'null-co', size: window.nodeLength });
     const end = await this.#backup(layer, window, both.name, nowhere.name, watch);
-    if (end.kind === 'done') return { kind: 'same' };
-    const { differsAt, unreadable } = end.clues;
-    if (unreadable === undefined && differsAt !== undefined) {
-      return { kind: 'differs', offset: window.offset + differsAt.offset, length: differsAt.length };
+    return end.kind === 'done';
+  }
+
+  async #addQuorum(children: readonly string[]): Promise<Added> {
+    const options = { driver: 'quorum', children, 'vote-threshold': children.length, 'read-only': true };
+    try {
+      return await this.#add('both', options);
+    } catch (error) {
+      throw error instanceof QmpCommandError ? new QuorumMissing(error.message, { cause: error }) : error;
     }
-    throw windowFailed(layer.plan, window, end);
   }
 
   async #open(layer: Layer, window: Window, role: Role, make: MakeNodes): Promise<OpenNodes> {
@@ -148,7 +154,7 @@ export class WindowDaemon {
     }
   }
 
-  async #add(role: string, options: AddOptions): Promise<AsyncDisposable & { readonly name: string }> {
+  async #add(role: string, options: AddOptions): Promise<Added> {
     this.#count += 1;
     const name = `${role}-${this.#count}`;
     await this.#qmp.execute('blockdev-add', { ...options, 'node-name': name });
@@ -191,5 +197,6 @@ export class WindowDaemon {
   }
 }
 
+type Added = AsyncDisposable & { readonly name: string };
 type Role = 'source' | 'target' | 'copy';
 type AddOptions = Omit<NodeOptions, 'node-name'> & { readonly driver: string };

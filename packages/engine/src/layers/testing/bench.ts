@@ -1,8 +1,11 @@
 // A directory with layers to copy, for the tests on the real storage daemon.
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { type Host, type Image, localHost, startStorageDaemon, toBlockdev } from '@blockferry/qemu';
 import { LayerCopy, type LayerCopyOptions } from '../layer-copy.ts';
 import { copyJournalPath, type LayerPlan } from '../layer-plan.ts';
@@ -83,6 +86,39 @@ export class Bench implements AsyncDisposable {
     return daemon;
   }
 
+  /** Kills whatever has the file open, as a crash would; false if nothing has. */
+  killUsersOf(name: string): boolean {
+    const { stdout } = spawnSync('fuser', [this.path(name)], { encoding: 'utf8' });
+    const pids = stdout.split(/\s+/).filter((text) => text !== '');
+    for (const pid of pids) process.kill(Number(pid), 'SIGKILL');
+    return pids.length > 0;
+  }
+
+  /** A file system of this size, in megabytes such as `6M`, until it is disposed of. */
+  mountTmpfs(name: string, size: string): Disposable & { grow(size: string): void } {
+    mkdirSync(this.path(name));
+    this.run('mount', '-t', 'tmpfs', '-o', `size=${size}`, 'none', name);
+    return {
+      grow: (to) => void this.run('mount', '-o', `remount,size=${to}`, name),
+      [Symbol.dispose]: () => void this.run('umount', '-l', name),
+    };
+  }
+
+  /** Starts a server, which is ready when `socket` is there, and ends when it is disposed of. */
+  async attach(socket: string, [program = '', ...args]: readonly string[]): Promise<AsyncDisposable> {
+    const child = spawn(program, args, { stdio: 'ignore' });
+    while (!existsSync(socket) && child.exitCode === null) await sleep(5);
+    const stop = async () => {
+      if (child.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit');
+    };
+    return { [Symbol.asyncDispose]: stop };
+  }
+
+  /** Starts copying in a process of its own; see copy-until-killed.ts. */
+  startCopying(plan: LayerPlan, windowBytes: bigint, speed: bigint): CopyingProcess {
+    return new CopyingProcess([JSON.stringify(plan), String(windowBytes), String(speed)]);
+  }
+
   /** Are the two files the same, byte for byte? */
   same(a: string, b: string): boolean {
     try {
@@ -96,5 +132,39 @@ export class Bench implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.host.close();
     rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** A copier that may be killed at any time. */
+export class CopyingProcess {
+  readonly #child: ChildProcess;
+  #output = '';
+  #stderr = '';
+
+  constructor(args: readonly string[]) {
+    const program = fileURLToPath(new URL('copy-until-killed.ts', import.meta.url));
+    const node = ['--conditions=blockferry-source', program, ...args];
+    this.#child = spawn(process.execPath, node, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child.stdout?.on('data', (chunk: Buffer) => {
+      this.#output += chunk.toString();
+    });
+    this.#child.stderr?.on('data', (chunk: Buffer) => {
+      this.#stderr += chunk.toString();
+    });
+  }
+
+  /** Bytes that it has written, as it said last. */
+  get written(): bigint {
+    return BigInt(this.#output.trim().split('\n').at(-1) ?? 0);
+  }
+
+  /** Waits until it has ended or written so much, then kills it; true if it had come to its own, good end. */
+  async killAt(bytes: bigint): Promise<boolean> {
+    while (this.#child.exitCode === null && this.written < bytes) await sleep(2);
+    const exited = this.#child.exitCode === null ? once(this.#child, 'exit') : undefined;
+    this.#child.kill('SIGKILL');
+    await exited;
+    if (this.#child.exitCode !== null && this.#child.exitCode !== 0) throw new Error(this.#stderr);
+    return this.#child.exitCode === 0;
   }
 }

@@ -1,0 +1,78 @@
+// Killed at any moment, a copy is gone on with: right in the end, and next to nothing is copied twice.
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { copyState } from './copy-state.ts';
+import { Bench, MiB } from './testing/bench.ts';
+
+const SIZE = 24n * MiB;
+const SPEED = 24n * MiB;
+const fill = ['write -P 1 0 7M', 'write -P 2 9M 15M'];
+
+test('the copier killed with SIGKILL, again and again', async () => {
+  const moments = fc.sample(fc.bigInt({ min: 0n, max: 6n * MiB }), 6);
+  await using bench = new Bench();
+  const from = bench.make('layer', 'raw', '24M', ...fill);
+  const plan = bench.plan(from, 'copy');
+  let written = 0n;
+  let kills = 0n;
+  for (let done = false; !done; ) {
+    const copying = bench.startCopying(plan, MiB, SPEED);
+    done = await copying.killAt(moments.pop() ?? SIZE);
+    written += copying.written;
+    if (!done) kills += 1n;
+  }
+  expect(kills).toBeGreaterThan(0n);
+  expect(bench.same('layer', 'copy')).toBe(true);
+  expect(await copyState(bench.host, plan)).toMatchObject({ kind: 'complete', verified: true });
+  expect(written).toBeLessThanOrEqual(SIZE + kills * 2n * MiB);
+});
+
+test('the storage daemons killed with SIGKILL, again and again', async () => {
+  await using bench = new Bench();
+  const from = bench.make('layer', 'raw', '24M', ...fill);
+  const plan = bench.plan(from, 'copy');
+  let written = 0n;
+  let kills = 0n;
+  for (let done = false; !done; ) {
+    const copy = bench.copy([plan]);
+    await copy.setSpeed(kills < 5n ? SPEED : 0n);
+    const running = copy.run(AbortSignal.timeout(60_000)).then(
+      () => true,
+      (error: unknown) => {
+        expect(error).toMatchObject({ name: 'CopierDied' });
+        return false;
+      },
+    );
+    const killing = kills < 5n ? killLater(bench, 100 + Number(kills) * 97) : Promise.resolve();
+    [done] = await Promise.all([running, killing]);
+    written += copy.progress().written;
+    if (!done) kills += 1n;
+  }
+  expect(kills).toBeGreaterThan(0n);
+  expect(bench.same('layer', 'copy')).toBe(true);
+  expect(written).toBeLessThanOrEqual(SIZE + kills * 2n * MiB);
+});
+
+async function killLater(bench: Bench, delayMs: number): Promise<void> {
+  while (!bench.killUsersOf('copy')) await sleep(delayMs);
+}
+
+test('ended by its signal, it says how far it came, and goes on from there', async () => {
+  await using bench = new Bench();
+  const plan = bench.plan(bench.make('layer', 'raw', '24M', ...fill), 'copy');
+  const copy = bench.copy([plan]);
+  await copy.setSpeed(8n * MiB);
+  const ending = new AbortController();
+  const running = copy.run(ending.signal);
+  running.catch(() => {});
+  while (copy.progress().copiedNow < 5n * MiB) await sleep(5);
+  ending.abort(new Error('enough'));
+  await expect(running).rejects.toThrow('enough');
+  expect(bench.killUsersOf('copy')).toBe(false);
+  const state = await copyState(bench.host, plan);
+  expect(state).toMatchObject({ kind: 'partial', total: SIZE });
+  const again = await bench.copyAll([plan]);
+  expect(again.progress().copiedBefore).toBe(state.kind === 'partial' && state.copied);
+  expect(bench.same('layer', 'copy')).toBe(true);
+});
