@@ -5,7 +5,7 @@ import type { KnownPlace, LayeredWorld, Leg, Place } from '../model/layered-worl
 import type { MoveRecord, Phase } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
 import { isSomething } from './claims.ts';
-import { lostSwitch, unknownToLibvirt } from './doubt.ts';
+import { fellBack, lostSwitch, unknownToLibvirt } from './doubt.ts';
 import { onLeg } from './legs.ts';
 
 export type LayeredDecision = Decision<LayeredStep>;
@@ -20,6 +20,12 @@ export function decideLayered(world: LayeredWorld, move: MoveRecord): LayeredDec
   const place = placeOf(world, move);
   const lost = lostSwitch(world, move, place);
   if (lost !== undefined) return lost;
+  const back = fellBack(world, move, place);
+  if (back?.kind === 'define') return act(world, move, move.phase, { name: 'define-on', place: back.place });
+  // Going back needs the guest on the overlay, or never frozen: anything else is for a person.
+  if (back?.kind === 'changed' && !(wantsBack(move) && place === 'origin')) {
+    return interrupted(world, move, 'disk-changed');
+  }
   switch (place) {
     case 'origin':
       return onOrigin(world, move);

@@ -1,7 +1,7 @@
 // Where libvirt's word on a layered move is not enough: a switch that was ordered and not seen, a domain it has lost.
 import { act, recordPhase } from '../decide/intent.ts';
 import type { Decision, LayeredStep } from '../model/decision.ts';
-import { type LayeredWorld, LEGS, type Leg, type Place } from '../model/layered-world.ts';
+import { type KnownPlace, type LayeredWorld, LEGS, type Leg, type Place } from '../model/layered-world.ts';
 import type { MoveRecord, Phase } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
 
@@ -78,6 +78,45 @@ export function lostSwitch(
   return { kind: 'ask', question: 'which-side' };
 }
 
+/**
+ * The guest was seen further on than it, or its definition, is now: somebody defined the domain from an old file, or a
+ * crash came before the definition was put right. One that is off is defined on the image it left, unless somebody wrote
+ * to the other one since; then, and while it runs there, only a person can say what is right.
+ */
+export function fellBack(world: LayeredWorld, move: MoveRecord, place: Place): FellBack | undefined {
+  const seen = seenIn(move.phase);
+  if (seen === undefined || !isKnown(place) || ORDER.indexOf(place) >= ORDER.indexOf(seen)) return undefined;
+  const [left, now] = [world.writtenAt[seen], world.writtenAt[place]];
+  const untouched = left !== undefined && (now === undefined || now <= left);
+  return world.domain === 'off' && untouched ? { kind: 'define', place: seen } : { kind: 'changed' };
+}
+
+export type FellBack = { readonly kind: 'define'; readonly place: KnownPlace } | { readonly kind: 'changed' };
+
+/** The way of the guest. */
+const ORDER: readonly KnownPlace[] = ['origin', 'overlay', 'carrier', 'destination'];
+
+/** Where the guest was at least once, when this phase was recorded on the way forward. */
+function seenIn(phase: Phase): KnownPlace | undefined {
+  switch (phase) {
+    case 'copying':
+    case 'pivoting':
+      return 'overlay';
+    case 'collapsing':
+    case 'landing':
+      return 'carrier';
+    case 'settling':
+      return 'destination';
+    case 'freezing':
+    case 'undoing':
+    case 'returning':
+    case 'canceled':
+      return undefined;
+    default:
+      return unreachable(phase);
+  }
+}
+
 function phaseBefore(leg: Leg): Phase {
   switch (leg) {
     case 'switch':
@@ -91,6 +130,6 @@ function phaseBefore(leg: Leg): Phase {
   }
 }
 
-function isKnown(place: Place): boolean {
+function isKnown(place: Place): place is KnownPlace {
   return place !== 'none' && place !== 'elsewhere';
 }

@@ -55,6 +55,7 @@ export async function observeLayered(
     overlay: overlayClaim,
     carrier: carrierClaim,
     copyFiles: worstClaim(copyClaims),
+    writtenAt: await writtenAt(context, move),
     remains: [overlayClaim, carrierClaim, ...copyClaims].some(isSomething),
     copies,
     copying: copyingOf(memory),
@@ -153,4 +154,16 @@ async function sourcesRemain(
     if (source.kind === 'file' && (await context.host?.stat(source.path))) return true;
   }
   return false;
+}
+
+async function writtenAt({ host }: Context, move: MoveRecord): Promise<LayeredWorld['writtenAt']> {
+  const places = ['origin', 'overlay', 'carrier', 'destination'] as const;
+  const times = await Promise.all(
+    places.map(async (place) => {
+      const { source } = imageAt(move, place);
+      const stat = source.kind === 'file' ? await host?.stat(source.path) : undefined;
+      return stat ? { [place]: stat.mtimeNs } : {};
+    }),
+  );
+  return Object.assign({}, ...times);
 }

@@ -62,6 +62,8 @@ export interface LayeredWorld
   readonly carrier: Claim;
   /** The worst claim of all copies: with one foreign, `foreign`. */
   readonly copyFiles: Claim;
+  /** When each of the images that are there was last written to, in ns since the epoch. */
+  readonly writtenAt: Readonly<Partial<Record<KnownPlace, bigint>>>;
   /** Any file that we made is there. */
   readonly remains: boolean;
   /** What the journals of the copies say; `stale`: they were made of sources that are not these. */

@@ -1,0 +1,164 @@
+// What can happen around a layered move: to the guest, the daemons, and by other people's hands.
+
+import { LEGS } from '../../model/layered-world.ts';
+import type { Goal } from '../../model/record.ts';
+import { legOf } from '../doubt.ts';
+import { copyAlong, findRecord, finishSwitch, freshProcess, type Model, viewOf, write } from './model.ts';
+
+export type Event = (model: Model) => void;
+
+function guestWrites(model: Model): void {
+  const { qemu } = model;
+  if (!qemu.running || model.writes >= 30 || qemu.on === 'none' || qemu.on === 'elsewhere') return;
+  const bit = 1 << model.writes;
+  model.writes += 1;
+  write(model, qemu.on, bit);
+  model.acknowledged |= bit;
+  // The mirror to the carrier is synchronous.
+  if (qemu.job?.leg === 'switch' && qemu.job.state !== 'running') write(model, 'carrier', bit);
+}
+
+function jobAdvances(model: Model): void {
+  const { job, running } = model.qemu;
+  if (job === undefined || !running) return;
+  copyAlong(model, job.leg);
+  if (job.state === 'running') job.state = 'ready';
+  else finishSwitch(model);
+}
+
+function jobFails(model: Model): void {
+  if (model.qemu.job === undefined || model.qemu.job.state === 'pivoting') return;
+  model.qemu.job = undefined;
+  if (model.daemonUp && model.process.move) model.process.witnessed = 'failed';
+}
+
+function copyAdvances(model: Model): void {
+  if (model.process.copying !== 'running') return;
+  model.process.copying = 'no';
+  // What is copied is what lies below the overlay.
+  write(model, 'destination', model.images.origin.writes);
+  model.copies = 'complete';
+}
+
+function copyFails(model: Model): void {
+  if (model.process.copying === 'running') model.process.copying = { failed: 'no space' };
+}
+
+function qemuDies(model: Model): void {
+  model.qemu.running = false;
+  model.qemu.job = undefined;
+  model.foreignJob = false;
+  model.live = undefined;
+}
+
+function domainStarts(model: Model): void {
+  const { config, persistent, qemu } = model;
+  if (!persistent || qemu.running || config === 'elsewhere' || config === 'none') return;
+  if (model.images[config].claim === 'absent') return;
+  if ((viewOf(model, config) & model.acknowledged) !== model.acknowledged) model.meddled = true;
+  model.qemu = { running: true, on: config, job: undefined };
+  model.live = model.inConfig && { ...model.inConfig, mark: false };
+}
+
+function daemonStops(model: Model): void {
+  model.daemonUp = false;
+}
+
+function daemonStarts(model: Model): void {
+  if (model.daemonUp) return;
+  model.daemonUp = true;
+  const leg = legOf(findRecord(model)?.phase ?? 'freezing');
+  // It asks QEMU what became of the job that it knew.
+  if (model.qemu.running && leg && model.qemu.on === LEGS[leg].to && model.config === LEGS[leg].from)
+    model.config = LEGS[leg].to;
+}
+
+function otherAborts(model: Model): void {
+  if (model.qemu.job === undefined || model.qemu.job.state === 'pivoting') return;
+  model.qemu.job = undefined;
+  if (model.process.move) model.process.witnessed = 'canceled';
+}
+
+function otherStartsJob(model: Model): void {
+  if (model.qemu.running && model.qemu.job === undefined) model.foreignJob = true;
+}
+
+function foreignJobEnds(model: Model): void {
+  model.foreignJob = false;
+}
+
+/** From an old file: the record in the definition is lost, and a start would begin from an image left behind. */
+function otherRedefines(model: Model): void {
+  if (!model.persistent) return;
+  model.config = 'origin';
+  model.inConfig = undefined;
+}
+
+function otherWipesMetadata(model: Model): void {
+  model.live = undefined;
+  model.inConfig = undefined;
+}
+
+function blockferryDies(model: Model): void {
+  model.process = freshProcess();
+}
+
+/** QEMU switches while libvirtd is away, the guest writes on, and QEMU dies unseen. */
+export function switchesUnseenAndDies(model: Model): void {
+  if (model.qemu.job?.state !== 'pivoting') return;
+  daemonStops(model);
+  finishSwitch(model);
+  guestWrites(model);
+  qemuDies(model);
+  daemonStarts(model);
+}
+
+export function setGoal(model: Model, goal: Goal): void {
+  const stored = findRecord(model);
+  if (stored === undefined || !model.daemonUp) return;
+  const changed = { ...stored, goal, revision: stored.revision + 1 };
+  if (model.qemu.running) model.live = { ...changed, mark: model.live?.mark ?? false };
+  if (model.persistent) model.inConfig = { ...changed };
+  model.journal = { ...changed };
+}
+
+function operatorAborts(model: Model): void {
+  setGoal(model, 'abort');
+}
+
+function operatorPivots(model: Model): void {
+  if (findRecord(model)?.goal === 'hold') setGoal(model, 'pivot');
+}
+
+/** Weighted by repetition: a byte of the schedule picks one. */
+export const EVENTS: readonly Event[] = [
+  guestWrites,
+  guestWrites,
+  guestWrites,
+  guestWrites,
+  jobAdvances,
+  jobAdvances,
+  jobAdvances,
+  jobAdvances,
+  jobFails,
+  copyAdvances,
+  copyAdvances,
+  copyAdvances,
+  copyFails,
+  qemuDies,
+  domainStarts,
+  domainStarts,
+  daemonStops,
+  daemonStarts,
+  daemonStarts,
+  switchesUnseenAndDies,
+  otherAborts,
+  otherStartsJob,
+  foreignJobEnds,
+  otherRedefines,
+  otherWipesMetadata,
+  blockferryDies,
+  blockferryDies,
+  operatorAborts,
+  operatorPivots,
+];

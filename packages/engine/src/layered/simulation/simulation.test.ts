@@ -1,0 +1,220 @@
+// Every promise of strategy `layered`, against random interleavings of steps, crashes, failures and other people.
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import type { Outcome, Question } from '../../model/decision.ts';
+import type { KnownPlace, LayeredWorld, Leg } from '../../model/layered-world.ts';
+import type { Goal, MoveRecord } from '../../model/record.ts';
+import { decideLayered, type LayeredDecision } from '../decide.ts';
+import { EVENTS, setGoal, switchesUnseenAndDies } from './events.ts';
+import {
+  act,
+  copyAlong,
+  findRecord,
+  finishSwitch,
+  type Model,
+  newModel,
+  observe,
+  viewOf,
+  write,
+} from './model.ts';
+
+type Decide = (world: LayeredWorld, move: MoveRecord) => LayeredDecision;
+type Ending = Outcome | { readonly kind: 'ask'; readonly question: Question } | { readonly kind: 'stuck' };
+type Scenario = {
+  readonly persistent: boolean;
+  readonly goal: Goal;
+  /** What came before the schedule. The worst is too rare to wait for: a switch that nobody saw, and a death. */
+  readonly lost: Leg | undefined;
+};
+
+const RUNS = 100_000;
+const SETTLE_STEPS = 80;
+
+const file = (path: string) => ({ source: { kind: 'file', path }, format: 'qcow2' }) as const;
+
+function newMove(goal: Goal): MoveRecord {
+  const [origin, destination] = [file('/a'), file('/d')];
+  return {
+    version: 1,
+    id: 'simulated',
+    domain: { name: 'vm', uuid: '00000000-0000-0000-0000-000000000000' },
+    disk: 'vda',
+    strategy: 'layered',
+    layered: {
+      layers: [{ from: origin, to: destination, how: 'bytes' }],
+      overlay: file('/a.overlay'),
+      carrier: file('/d.carrier'),
+      verify: true,
+    },
+    scope: 'chain',
+    origin,
+    destination,
+    ownership: { kind: 'created' },
+    sources: [origin],
+    jobMode: 'transient-job',
+    options: { synchronousWrites: false, converge: false, deleteSource: false },
+    destinationXml: '<disk/>',
+    phase: 'freezing',
+    goal,
+  };
+}
+
+function current(model: Model, fresh: MoveRecord): MoveRecord | undefined {
+  const stored = findRecord(model);
+  if (stored === undefined) return model.process.move;
+  return { ...fresh, phase: stored.phase, goal: stored.goal, ...(stored.use && { use: stored.use }) };
+}
+
+function oneStep(decide: Decide, model: Model, fresh: MoveRecord, trace: string[]): Ending | undefined {
+  if (!model.daemonUp) return undefined;
+  const move = current(model, fresh);
+  if (move === undefined) return { kind: 'back', why: 'no record: nothing was begun' };
+  const decision = decide(observe(model), move);
+  trace.push(JSON.stringify(decision));
+  switch (decision.kind) {
+    case 'act':
+      return act(model, move, decision) && decision.step.name === 'close' ? decision.step.outcome : undefined;
+    case 'wait':
+      return { kind: 'stuck' };
+    case 'end':
+      return decision.outcome;
+    case 'ask':
+      return decision;
+  }
+}
+
+function copied(model: Model): void {
+  model.process.copying = 'no';
+  write(model, 'destination', model.images.origin.writes);
+  model.copies = 'complete';
+}
+
+/** Plays on until this leg's switch is ordered; it then happens unseen, the guest writes on, and QEMU dies. */
+function loseSwitch(decide: Decide, model: Model, fresh: MoveRecord, leg: Leg, trace: string[]): void {
+  if (leg === 'return') setGoal(model, 'abort');
+  for (let step = 0; step < SETTLE_STEPS; step += 1) {
+    const { job } = model.qemu;
+    if (job?.state === 'pivoting' && job.leg === leg) break;
+    if (job?.state === 'pivoting') finishSwitch(model);
+    else if (job) {
+      copyAlong(model, job.leg);
+      job.state = 'ready';
+    }
+    if (model.process.copying === 'running') copied(model);
+    if (leg === 'return' && model.qemu.on === 'overlay') setGoal(model, 'abort');
+    const ended = oneStep(decide, model, fresh, trace);
+    if (ended?.kind === 'ready') setGoal(model, 'pivot');
+  }
+  switchesUnseenAndDies(model);
+  trace.push(`— the ${leg} was lost`);
+}
+
+/** Everything comes back up, and `resume` is run until it ends. */
+function settle(decide: Decide, model: Model, fresh: MoveRecord, trace: string[]): Ending {
+  model.daemonUp = true;
+  model.foreignJob = false;
+  model.process = { ...model.process, copying: 'no', witnessed: 'nothing', starts: 0 };
+  trace.push('— settle');
+  for (let step = 0; step < SETTLE_STEPS; step += 1) {
+    const ended = oneStep(decide, model, fresh, trace);
+    if (ended === undefined) continue;
+    if (ended.kind !== 'stuck') return ended;
+    const { job } = model.qemu;
+    if (job?.state === 'pivoting') finishSwitch(model);
+    else if (job) {
+      copyAlong(model, job.leg);
+      job.state = 'ready';
+    }
+    if (model.process.copying === 'running') copied(model);
+  }
+  return { kind: 'stuck' };
+}
+
+function play(decide: Decide, { persistent, goal, lost }: Scenario, schedule: Uint8Array, trace: string[]) {
+  const model = newModel(persistent);
+  const fresh = newMove(goal);
+  model.process.move = fresh;
+  if (lost !== undefined) loseSwitch(decide, model, fresh, lost, trace);
+  for (const byte of schedule) {
+    const event = byte < 128 ? undefined : EVENTS[byte % EVENTS.length];
+    const ended = event === undefined ? oneStep(decide, model, fresh, trace) : undefined;
+    event?.(model);
+    if (event) trace.push(event.name);
+    if (ended?.kind === 'moved' || ended?.kind === 'back') return { model, ending: ended };
+  }
+  return { model, ending: settle(decide, model, fresh, trace) };
+}
+
+function everyPromiseHolds(model: Model, ending: Ending): void {
+  expect(ending.kind, 'every run ends').not.toBe('stuck');
+  const place = model.qemu.running ? model.qemu.on : model.config;
+  if (ending.kind === 'ask') {
+    expect(model.images.destination.claim, 'a question never costs an image').toBe('ours');
+    return;
+  }
+  if (!model.meddled && place !== 'none' && place !== 'elsewhere') {
+    expect(model.acknowledged & ~viewOf(model, place), 'no acknowledged write is missing').toBe(0);
+  }
+  if (ending.kind !== 'moved' && ending.kind !== 'back') return;
+  const wanted: KnownPlace = ending.kind === 'moved' ? 'destination' : 'origin';
+  const begun = model.images.overlay.claim !== 'absent' || ending.kind === 'moved';
+  if (place !== 'none' && begun) expect(place, 'the guest is where the move says').toBe(wanted);
+  expect(model.live ?? model.inConfig ?? model.journal, 'no record is left').toBeUndefined();
+  if (model.qemu.running && model.persistent) expect(model.config, 'one truth').toBe(model.qemu.on);
+  expect(model.images.overlay.claim, 'no overlay is left').toBe('absent');
+  expect(model.images.carrier.claim, 'no carrier is left').toBe('absent');
+  if (ending.kind === 'back') expect(model.images.destination.claim, 'no copy is left').toBe('absent');
+}
+
+function check(runs: number, decide: Decide): Map<string, number> {
+  const endings = new Map<string, number>();
+  const scenario: fc.Arbitrary<Scenario> = fc.record({
+    persistent: fc.constantFrom(true, true, true, false),
+    goal: fc.constantFrom('pivot', 'pivot', 'hold'),
+    lost: fc.constantFrom(undefined, undefined, undefined, 'switch', 'collapse', 'return'),
+  });
+  fc.assert(
+    fc.property(scenario, fc.uint8Array({ minLength: 0, maxLength: 64 }), (given, schedule) => {
+      const trace: string[] = [];
+      try {
+        const { model, ending } = play(decide, given, schedule, trace);
+        endings.set(ending.kind, (endings.get(ending.kind) ?? 0) + 1);
+        everyPromiseHolds(model, ending);
+      } catch (error) {
+        throw new Error(`${String(error)}\n  ${trace.join('\n  ')}`, { cause: error });
+      }
+    }),
+    { numRuns: runs },
+  );
+  return endings;
+}
+
+it('keeps every promise in 100,000 random runs', { timeout: 120_000 }, () => {
+  const endings = check(RUNS, decideLayered);
+  for (const kind of ['moved', 'back', 'interrupted', 'ask', 'ready']) {
+    expect(endings.get(kind) ?? 0, `runs that end ${kind}`).toBeGreaterThan(RUNS / 5_000);
+  }
+});
+
+/** Wrong engines that the simulation must notice. */
+const MUTANTS: Readonly<Record<string, Decide>> = {
+  'does not wait until the layers are copied': (world, move) =>
+    decideLayered({ ...world, copies: 'complete' }, move),
+  'takes a used carrier for a new one': (world, move) =>
+    decideLayered({ ...world, carrierFresh: true }, move),
+  'believes that a lost switch did not happen': (world, move) =>
+    decideLayered(world, move.phase === 'pivoting' ? { ...move, use: 'source' } : move),
+  'leaves the definition as it is': (world, move) => {
+    const decision = decideLayered(world, move);
+    if (decision.kind !== 'act' || decision.step.name !== 'define-on') return decision;
+    return decideLayered({ ...world, config: world.live }, move);
+  },
+};
+
+it.each(Object.entries(MUTANTS))(
+  'would notice an engine that %s',
+  (_, wrong) => {
+    expect(() => check(RUNS, wrong)).toThrow();
+  },
+  120_000,
+);
