@@ -1,5 +1,6 @@
 // Public surface of this package.
 
+export { CephCluster, type CephOptions, startCeph } from './ceph/cluster.ts';
 export {
   FaultyBlockDevice,
   faultyBlockDevice,
