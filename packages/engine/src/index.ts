@@ -20,9 +20,10 @@ export { type Definitions, jobOf, readDefinitions, sideOf } from './observe/defi
 export { readUsage, type Usage, type Use, usesOf } from './observe/usage.ts';
 export { type Plan, planOf } from './plan/plan.ts';
 export type { PlannedStep } from './plan/planned-step.ts';
-export { type Preflight, preflight, underWay, type Warning } from './preflight/preflight.ts';
+export { type Preflight, preflight, underWay } from './preflight/preflight.ts';
 export type { MoveRequest } from './preflight/request.ts';
 export { findDisk, findDomain } from './preflight/situation.ts';
+export type { Warning } from './preflight/warning.ts';
 export { destinationOfJournal, journalPathFor, readJournal } from './record/journal.ts';
 export { OpenMoves, stateDirectory } from './record/open-moves.ts';
 export { RecordUnreadable } from './record/serialise.ts';

@@ -89,6 +89,8 @@ export { QmpAbandoned, QmpCommandError, QmpConnectionError, QmpEventOverflow } f
 export type { EventQueue } from './qmp/events.ts';
 export type { QemuVersion, QmpEvent } from './qmp/messages.ts';
 export { connectQmp } from './qmp/unix-socket.ts';
+export { lookAtRbd, type RbdLook } from './rbd/look.ts';
+export { RbdError, type RbdRemoval, type RbdUse, rbdRemoval, rbdUse, removeRbd } from './rbd/tool.ts';
 export {
   type StorageDaemon,
   StorageDaemonError,

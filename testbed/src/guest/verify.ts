@@ -9,7 +9,11 @@ import type { Acknowledged, BadReadback, Life } from './report.ts';
 /** An image with its chain, or any block node as QEMU's `blockdev-add` takes it (an NBD export, say). */
 export type VerifiedImage =
   | { readonly path: string; readonly format: 'qcow2' | 'raw' }
-  | { readonly node: Readonly<Record<string, unknown>> };
+  | {
+      readonly node: Readonly<Record<string, unknown>>;
+      /** What the node refers to, such as secrets, as `--object` takes it. */
+      readonly objects?: readonly string[];
+    };
 
 export type Lost =
   /** A slot does not hold the block that was flushed there, nor a later one. */
@@ -98,7 +102,9 @@ async function copyRegion(image: VerifiedImage, plan: WriterPlan, to: string): P
   const node =
     'node' in image ? image.node : { driver: image.format, file: { driver: 'file', filename: image.path } };
   const region = { driver: 'raw', offset: Number(plan.offset), size: Number(plan.length), file: node };
-  await run(['qemu-img', 'convert', '-O', 'raw', `json:${JSON.stringify(region)}`, to]);
+  const objects = 'node' in image ? (image.objects ?? []) : [];
+  const options = objects.flatMap((object) => ['--object', object]);
+  await run(['qemu-img', 'convert', ...options, '-O', 'raw', `json:${JSON.stringify(region)}`, to]);
 }
 
 /** Calls `look` with every slot of the region. The buffer is used again for the next slot. */

@@ -14,18 +14,15 @@ export async function verifyWhilePaused(
 ): Promise<Verification> {
   await guest.host.virsh('suspend', guest.name);
   try {
-    return await verifyAcknowledged({ node: shared(image) }, await guest.acknowledged(disk));
+    return await verifyAcknowledged(shared(image), await guest.acknowledged(disk));
   } finally {
     await guest.host.virsh('resume', guest.name);
   }
 }
 
 /** QEMU holds locks on the image of a paused machine as well. */
-function shared(image: VerifiedImage): Readonly<Record<string, unknown>> {
-  if ('node' in image) return { ...image.node, 'force-share': true };
-  return {
-    driver: image.format,
-    'force-share': true,
-    file: { driver: 'file', filename: image.path },
-  };
+function shared(image: VerifiedImage): VerifiedImage {
+  if ('node' in image) return { ...image, node: { ...image.node, 'force-share': true } };
+  const file = { driver: 'file', filename: image.path };
+  return { node: { driver: image.format, 'force-share': true, file } };
 }

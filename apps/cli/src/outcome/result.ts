@@ -41,6 +41,8 @@ export interface Result {
   readonly durationMs: number | undefined;
   /** Copied by this run, as far as it was reported. */
   readonly bytes: bigint | undefined;
+  /** What the storage has allocated to a complete copy; undefined if there is none, or the storage does not tell. */
+  readonly allocatedBytes: bigint | undefined;
   /** Images that the guest has left, and that are still there. */
   readonly sourcesKept: readonly string[];
   /** Files of ours that this command could not or did not remove. */
@@ -59,6 +61,7 @@ export function bareResult(outcome: ResultOutcome, exitCode: ExitCode, known: Pa
     cutoverMs: undefined,
     durationMs: undefined,
     bytes: undefined,
+    allocatedBytes: undefined,
     sourcesKept: [],
     leftovers: [],
     error: undefined,

@@ -1,7 +1,16 @@
 // What can be seen once a move has ended: which image the guest runs on, and which sources are still there.
-import { type Context, journalPathFor, type MoveRecord, readDefinitions } from '@blockferry/engine';
+import {
+  type Context,
+  journalPathFor,
+  type MoveRecord,
+  readDefinitions,
+  toLocation,
+} from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
+import { lookAtRbd } from '@blockferry/qemu';
 import { formatBytes } from '../views/format.ts';
+
+const LOOK_WITHIN_MS = 5_000;
 
 /** The active image of the disk by the live definition; undefined when the domain is off or cannot be asked. */
 export async function imageInUse(context: Context, move: MoveRecord): Promise<string | undefined> {
@@ -33,7 +42,13 @@ export async function remainingSources(context: Context, move: MoveRecord): Prom
 /** Files of ours that are there although the move has gone back: each was kept for a reason that was told. */
 export async function leftoversOf({ host }: Context, move: MoveRecord): Promise<string[]> {
   const { source } = move.destination;
-  if (host === undefined || source.kind !== 'file' || move.ownership.kind !== 'created') return [];
+  if (host === undefined) return [];
+  if (move.ownership.kind === 'rbd-image' && move.ownership.claimed) {
+    const location = toLocation(source);
+    const look = location.kind === 'rbd' ? await lookAtRbd(host, location, LOOK_WITHIN_MS) : undefined;
+    return look?.kind === 'there' ? [describeSource(source)] : [];
+  }
+  if (source.kind !== 'file' || move.ownership.kind !== 'created') return [];
   const paths = [source.path, journalPathFor(source.path)];
   const stats = await Promise.all(paths.map((path) => host.stat(path).catch(() => null)));
   return paths.filter((_, index) => stats[index] !== null);

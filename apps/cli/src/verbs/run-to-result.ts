@@ -1,5 +1,5 @@
 // Runs a move to its end, shows it, and makes the result of it: shared by move, resume, pivot and abort.
-import { type Ended, type MoveRecord, type RunOptions, runMove } from '@blockferry/engine';
+import { allocatedBytes, type Ended, type MoveRecord, type RunOptions, runMove } from '@blockferry/engine';
 import { explain } from '../outcome/explain.ts';
 import { bareResult, commandsFor, errorOf, judge, namesOf, type Result } from '../outcome/result.ts';
 import type { Session } from '../session.ts';
@@ -87,6 +87,8 @@ async function resultOf(
     cutoverMs,
     durationMs,
     bytes,
+    allocatedBytes:
+      ending.kind === 'moved' || ending.kind === 'kept' ? await allocatedBytes(context, move) : undefined,
     leftovers: ending.kind === 'back' ? await leftoversOf(context, move) : [],
     sourcesKept: ending.kind === 'moved' ? await remainingSources(context, move) : [],
     error: errorOf(ending, move, asked, ending.kind === 'ask' ? await sideFacts(context, move) : []),

@@ -62,8 +62,9 @@ function withoutAnswer(move: MoveRecord, next: MoveRecord['phase']): MoveRecord 
 
 /** What a step changes in the record itself. */
 function afterStep(move: MoveRecord, step: Step): MoveRecord {
-  if (step.name === 'claim-destination' && move.ownership.kind === 'volume') {
-    return { ...move, ownership: { ...move.ownership, claimed: true } };
+  const { ownership } = move;
+  if (step.name === 'claim-destination' && (ownership.kind === 'volume' || ownership.kind === 'rbd-image')) {
+    return { ...move, ownership: { ...ownership, claimed: true } };
   }
   if (step.name === 'restart-synchronously') {
     return { ...move, options: { ...move.options, synchronousWrites: true } };

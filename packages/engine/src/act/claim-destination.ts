@@ -6,15 +6,17 @@ import type { Ownership } from '../model/record.ts';
 import { writeJournal } from '../record/journal.ts';
 import { journalPlace } from '../run/context.ts';
 import type { Scene } from './act.ts';
+import { claimRbdImage } from './claim-rbd-image.ts';
 import { record } from './record.ts';
 
 /**
  * Makes an empty file (libvirt accepts one, and fills the same inode) and notes its identity in the journal; or
- * makes the volume through libvirt. A crash between the two leaves an empty file, which is taken the next time.
+ * makes the volume through libvirt, the RBD image through librbd. A crash between the two leaves an empty file, which is taken the next time.
  */
 export async function claimDestination(scene: Scene): Promise<void> {
   const { context, move, observation, memory } = scene;
   if (move.ownership.kind === 'volume') return claimVolume(scene, move.ownership);
+  if (move.ownership.kind === 'rbd-image') return claimRbdImage(scene, move.ownership);
   const { host } = context;
   const { source } = move.destination;
   if (host === undefined || source.kind !== 'file') return;

@@ -1,12 +1,15 @@
 // QEMU died while pivoting: are the two images the same, so that either is the truth?
-import { compare, type Host, type Image, readChain } from '@blockferry/qemu';
+import { type ChainImage, compare, type Image, readChain } from '@blockferry/qemu';
 import { toOpenableImage } from '../storage/tls-credentials.ts';
 import type { Scene } from './act.ts';
 
 /** The time limit is for a comparison that hangs; a large disk takes long. */
 const COMPARE_WITHIN_MS = 6 * 3600_000;
 
-/** Compares what a guest would read from either, the whole disk. Without a host to do it on they count as different. */
+/**
+ * Compares what a guest would read from either, the whole disk. Without a host to do it on they count as different, and
+ * so do encrypted ones: their secrets are libvirt's.
+ */
 export async function compareSides(scene: Scene): Promise<void> {
   const { context, move, memory } = scene;
   if (context.host === undefined) {
@@ -14,14 +17,19 @@ export async function compareSides(scene: Scene): Promise<void> {
     return;
   }
   const chains = await Promise.all([
-    wholeChain(context.host, await toOpenableImage(context.host, move.origin)),
-    wholeChain(context.host, await toOpenableImage(context.host, move.destination)),
+    readChain(context.host, await toOpenableImage(context.host, move.origin)),
+    readChain(context.host, await toOpenableImage(context.host, move.destination)),
   ]);
-  const result = await compare(context.host, ...chains, { timeoutMs: COMPARE_WITHIN_MS });
+  if (chains.flat().some(({ encryption }) => encryption !== null)) {
+    memory.sides = 'differ';
+    return;
+  }
+  const [origin, destination] = chains;
+  const limits = { timeoutMs: COMPARE_WITHIN_MS };
+  const result = await compare(context.host, imagesOf(origin), imagesOf(destination), limits);
   memory.sides = result.same ? 'same' : 'differ';
 }
 
-async function wholeChain(host: Host, top: Image): Promise<[Image, ...Image[]]> {
-  const [first, ...rest] = await readChain(host, top);
+function imagesOf([first, ...rest]: readonly [ChainImage, ...ChainImage[]]): [Image, ...Image[]] {
   return [first.image, ...rest.map(({ image }) => image)];
 }

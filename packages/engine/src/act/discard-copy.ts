@@ -3,6 +3,7 @@ import { ErrorCode, isLibvirtError } from '@blockferry/libvirt';
 import { StepFailed } from '../model/errors.ts';
 import { readUsage, usesOf } from '../observe/usage.ts';
 import type { Scene } from './act.ts';
+import { removeRbdImage } from './claim-rbd-image.ts';
 import { updateJournal } from './update-journal.ts';
 
 /** @throws StepFailed when any definition refers to it: then it is not removed. */
@@ -19,6 +20,10 @@ export async function discardCopy(scene: Scene): Promise<void> {
   }
   if (move.ownership.kind === 'volume') {
     await deleteVolume(scene, move.ownership.pool, move.ownership.volume);
+    return;
+  }
+  if (move.ownership.kind === 'rbd-image' && context.host !== undefined) {
+    await removeRbdImage(scene, context.host);
     return;
   }
   if (source.kind !== 'file' || context.host === undefined) return;

@@ -1,4 +1,5 @@
 // Looks at hosts, domains and moves without changing them; and clears what ended moves left behind.
+export { allocatedBytes, allocatedTo } from './allocated.ts';
 export { type ChainEntry, type ChainReport, inspectChains } from './chain.ts';
 export { type Check, type CheckStatus, examine } from './doctor/examine.ts';
 export { type DiskSummary, type DomainSummary, listDomains } from './domains.ts';

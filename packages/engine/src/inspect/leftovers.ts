@@ -1,7 +1,7 @@
 // What moves that ended badly left behind: journals whose move is open nowhere, and the copies they claim.
 import { join } from 'node:path';
-import { type DomainXml, describeSource, sameSource } from '@blockferry/libvirt';
-import type { Host } from '@blockferry/qemu';
+import { type DiskSource, type DomainXml, describeSource, sameSource } from '@blockferry/libvirt';
+import { type Host, quoteCommand, rbdRemoval } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
@@ -17,6 +17,7 @@ import {
 } from '../record/journal.ts';
 import { readMetadata } from '../record/metadata.ts';
 import type { Context } from '../run/context.ts';
+import { toLocation } from '../storage/to-image.ts';
 
 export interface Leftover {
   readonly journal: JournalPlace;
@@ -152,6 +153,7 @@ async function verdictOnCopy(place: JournalPlace, journal: Journal, usage: Usage
     const hint = `virsh vol-delete --pool ${ownership.pool} ${ownership.volume}`;
     return keep(`${name} is a volume of pool ${ownership.pool}`, hint);
   }
+  if (ownership.kind === 'rbd-image') return keep(`${name} is an RBD image`, rbdHint(source));
   if (ownership.kind === 'reused' || source.kind !== 'file') return { kind: 'remove-journal' };
   // A journal speaks for the file beside it and for no other: anybody may have put it there.
   if (destinationOfJournal(place.path) !== source.path) {
@@ -171,6 +173,11 @@ async function verdictOnCopy(place: JournalPlace, journal: Journal, usage: Usage
     return keep(`${name} may be used: the chain of ${whose} cannot be read (${unknown.why})`);
   }
   return { kind: 'remove-copy', path: source.path };
+}
+
+function rbdHint(source: DiskSource): string | undefined {
+  const location = toLocation(source);
+  return location.kind === 'rbd' ? quoteCommand(rbdRemoval(location)) : undefined;
 }
 
 /** The uid that wrote the journal, if it is not ours: in a directory for all (/tmp) that may be anybody. */

@@ -68,6 +68,13 @@ export type Ownership =
       /** Written just before we make it, where there was none: without it, a volume of that name is not ours. */
       readonly claimed?: true;
     }
+  /** An RBD image that we made; ours to remove until the pivot. */
+  | {
+      readonly kind: 'rbd-image';
+      readonly capacity: Bytes;
+      /** As for a volume. */
+      readonly claimed?: true;
+    }
   /** Existed before (block device, NBD export, --reuse-external): never removed. */
   | { readonly kind: 'reused' };
 

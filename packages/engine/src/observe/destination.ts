@@ -1,11 +1,13 @@
 // Looks at the destination itself: is it there, is it the one we made, does it answer?
 import { type Connection, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
-import { type FileStat, probeDestination } from '@blockferry/qemu';
-import type { MoveRecord } from '../model/record.ts';
+import { type FileStat, lookAtRbd, probeDestination } from '@blockferry/qemu';
+import type { MoveRecord, Ownership } from '../model/record.ts';
+import { unreachable } from '../model/units.ts';
 import type { Job, World } from '../model/world.ts';
 import type { Journal } from '../record/journal.ts';
 import type { Context } from '../run/context.ts';
 import { toOpenableImage } from '../storage/tls-credentials.ts';
+import { toLocation } from '../storage/to-image.ts';
 import { isHang } from './hang.ts';
 import type { Memory } from './memory.ts';
 
@@ -23,6 +25,7 @@ export async function lookAtDestination(
   // While it copies, QEMU has it open and nothing is decided by its name.
   if (job.kind === 'ours' && job.state !== 'ready') return 'unknown';
   if (move.ownership.kind === 'volume') return lookAtVolume(context, connection, move, memory);
+  if (move.ownership.kind === 'rbd-image') return lookAtRbdImage(context, move, move.ownership, memory);
   const stat = await fileOf(context, move);
   if (stat === 'unknown') return 'unknown';
   if (stat === null) return 'absent';
@@ -67,6 +70,33 @@ async function lookAtVolume(
 }
 
 /**
+ * An image of ours counts as \`claimed\` whatever is in it: it need not be made anew for another copy, since a full mirror
+ * zeroes the part of its target that it does not write (seen with QEMU 7.2).
+ */
+async function lookAtRbdImage(
+  { host }: Context,
+  { destination }: MoveRecord,
+  { claimed }: Ownership & { readonly kind: 'rbd-image' },
+  memory: Memory,
+): Promise<World['destination']> {
+  const location = toLocation(destination.source);
+  if (host === undefined || location.kind !== 'rbd' || memory.copyStays) return 'unknown';
+  const look = await lookAtRbd(host, location, ANSWER_WITHIN_MS);
+  switch (look.kind) {
+    case 'there':
+      return claimed ? 'claimed' : 'foreign';
+    case 'absent':
+      return 'absent';
+    case 'no-pool':
+    case 'hang':
+    case 'error':
+      return 'unknown';
+    default:
+      return unreachable(look);
+  }
+}
+
+/**
  * Does the destination answer? Asked in a process of its own with a deadline, so that whatever hangs, hangs there.
  * A server that never let us in beside QEMU is judged by the mirror alone, which keeps reaching zero.
  */
@@ -87,7 +117,9 @@ export async function askDestination(
   const probe = await probeDestination(host, await toOpenableImage(host, move.destination), ANSWER_WITHIN_MS);
   if (probe.kind === 'answers') memory.everAnswered = true;
   if (probe.kind === 'answers' || (goesBack && probe.kind === 'error')) return 'yes';
-  // A copy that stands still as well says the same: that server does not just serve one client at a time.
-  const known = memory.everAnswered || memory.standsStill || probe.kind === 'error';
+  // A copy that stands still as well says the same: that server does not just serve one client at a time. A Ceph never
+  // does.
+  const many = source.kind === 'network' && source.protocol === 'rbd';
+  const known = many || memory.everAnswered || memory.standsStill || probe.kind === 'error';
   return known || (goesBack && !memory.flows) ? 'silent' : 'yes';
 }

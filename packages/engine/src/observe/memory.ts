@@ -42,6 +42,8 @@ export interface Memory {
   everAnswered: boolean;
   /** We made the volume in this process, and nothing was copied to it yet. */
   freshVolume: boolean;
+  /** The copy that we made cannot be removed from here; that was said. */
+  copyStays: boolean;
   /** The journal's storage took no write: it is not asked for until it takes one again. */
   journalStuck: boolean;
   /** Since when libvirt has shown a mirror without a job, or a copy without a mirror; on performance.now's clock. */
@@ -69,6 +71,7 @@ export function newMemory(): Memory {
     diverging: false,
     everAnswered: false,
     freshVolume: false,
+    copyStays: false,
     standsStill: false,
     journalStuck: false,
     flows: false,

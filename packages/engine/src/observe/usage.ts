@@ -14,6 +14,7 @@ import { messageOf } from '../model/errors.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
 import { toRef } from '../storage/to-image.ts';
 import { type FileKey, fileKeys, pathOf } from './file-key.ts';
+import { type Clusters, maybeSameRbdImage, readClusters } from './rbd-identity.ts';
 
 export interface Use {
   readonly domain: string;
@@ -32,6 +33,8 @@ export interface Usage {
   readonly unknown: readonly { readonly domain: string; readonly disk: string; readonly why: string }[];
   /** Which file stands under each path that is used or was asked for: one file may have several names. */
   readonly files: ReadonlyMap<string, FileKey>;
+  /** What tells the Ceph clusters apart whose images are used or were asked for. */
+  readonly clusters: Clusters;
 }
 
 /**
@@ -62,20 +65,24 @@ export async function readUsage(
       }
     }
   }
-  if (host === undefined) return { uses, unknown, files: new Map() };
+  if (host === undefined) return { uses, unknown, files: new Map(), clusters: new Map() };
+  const asked = [...uses.map(({ source }) => source), ...sources];
+  const clusters = await readClusters(host, asked);
   try {
-    const files = await fileKeys(host, [...uses.map(({ source }) => source), ...sources]);
-    return { uses, unknown, files };
+    return { uses, unknown, files: await fileKeys(host, asked), clusters };
   } catch (error) {
     unknown.push({ domain: 'some domain', disk: 'some disk', why: messageOf(error) });
-    return { uses, unknown, files: new Map() };
+    return { uses, unknown, files: new Map(), clusters };
   }
 }
 
 /** The uses of one image, under whatever name. */
 export function usesOf(usage: Usage, source: DiskSource, key = keyOf(usage, source)): Use[] {
   return usage.uses.filter(
-    (use) => sameSource(use.source, source) || (key !== undefined && keyOf(usage, use.source) === key),
+    (use) =>
+      sameSource(use.source, source) ||
+      (key !== undefined && keyOf(usage, use.source) === key) ||
+      maybeSameRbdImage(use.source, source, usage.clusters),
   );
 }
 

@@ -2,7 +2,8 @@
 import { describeSource } from '@blockferry/libvirt';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
-import type { Preflight, Warning } from '../preflight/preflight.ts';
+import type { Preflight } from '../preflight/preflight.ts';
+import type { Warning } from '../preflight/warning.ts';
 import { layeredSteps } from './layered-steps.ts';
 import type { PlannedStep } from './planned-step.ts';
 
@@ -47,7 +48,11 @@ function stepsOf(move: MoveRecord): PlannedStep[] {
     },
   ];
   if (move.ownership.kind !== 'reused') {
-    const what = move.ownership.kind === 'volume' ? `create the volume ${to}` : `claim the file ${to}`;
+    const what = {
+      created: `claim the file ${to}`,
+      volume: `create the volume ${to}`,
+      'rbd-image': `create the image ${to}`,
+    }[move.ownership.kind];
     steps.push({
       step: 'claim-destination',
       what,

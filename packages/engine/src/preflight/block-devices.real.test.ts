@@ -1,4 +1,5 @@
 // Block devices as destinations and as sources: equal, larger, smaller, formatted, and in use by the host itself.
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainXml } from '@blockferry/libvirt';
 import {
@@ -11,6 +12,7 @@ import {
   startMovingGuest,
 } from '@blockferry/testbed';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { allocatedBytes } from '../inspect/index.ts';
 
 let vm: MovingGuest;
 let images: string;
@@ -32,6 +34,8 @@ async function device(name: string, bytes: bigint): Promise<string> {
   return (await loopDevice(vm.host, path)).device;
 }
 
+const blocksOf = async (name: string) => BigInt((await stat(join(images, name))).blocks) * 512n;
+
 /** What of a device the guest's disk is on. */
 function deviceAt(path: string, format: 'raw' | 'qcow2', size?: bigint): Place {
   const file = { driver: 'host_device', filename: path };
@@ -46,8 +50,11 @@ async function slicesOf(...which: readonly string[]): Promise<readonly bigint[]>
 
 test('a device of the same size is used whole', async () => {
   const equal = await device('equal', vm.chain.size);
-  await vm.move({ destination: equal, scope: 'flatten' }, deviceAt(equal, 'raw'));
+  const { move } = await vm.move({ destination: equal, scope: 'flatten' }, deviceAt(equal, 'raw'));
   expect(await slicesOf()).toEqual([]);
+  // Nobody asks a device what stands behind it; the file that does stays sparse all the same.
+  expect(await allocatedBytes(vm.mover.context, move)).toBeUndefined();
+  expect(await blocksOf('equal')).toBeLessThan(vm.chain.size / 2n);
 });
 
 test('of a larger one the guest sees as much as before, at the next boot too', async () => {
@@ -85,7 +92,9 @@ test('a qcow2 image on a device, made beforehand', async () => {
 });
 
 test('back from a device to a file in a directory, which gets a name of its own', async () => {
-  await vm.move({ destination: `${images}/` }, fileAt(join(images, `${vm.name}-vda.qcow2`)));
+  const path = join(images, `${vm.name}-vda.qcow2`);
+  const { move } = await vm.move({ destination: `${images}/` }, fileAt(path));
+  expect(await allocatedBytes(vm.mover.context, move)).toBe(await blocksOf(`${vm.name}-vda.qcow2`));
 });
 
 test('a smaller device, one that is mounted, and one without the format it should have are refused', async () => {

@@ -1,20 +1,24 @@
 // What about the destination speaks against a move. Nothing is touched: what must write to find out comes last.
 import { basename, dirname } from 'node:path';
-import { describeSource } from '@blockferry/libvirt';
+import { type DiskSource, describeSource } from '@blockferry/libvirt';
 import { type Host, probeDestination } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { fileKeyOf, pathOf } from '../observe/file-key.ts';
-import { type Use, usesOf } from '../observe/usage.ts';
+import { readClusters } from '../observe/rbd-identity.ts';
+import { type Usage, type Use, usesOf } from '../observe/usage.ts';
 import { journalPathFor } from '../record/journal.ts';
 import { toOpenableImage } from '../storage/tls-credentials.ts';
 import type { Destination } from './destination.ts';
+import { allocatesAll, LUKS_HEADER_BYTES } from './encryption.ts';
 import { ANSWER_WITHIN_MS, answered, lookAt, mustKnowDirectIo, mustServe, silent } from './look.ts';
+import { mustBeUnused } from './rbd-destination.ts';
 import { mustBeReachable } from './reach.ts';
 import type { MoveRequest } from './request.ts';
 import { checkReused, mustNotBeBlind } from './reused-checks.ts';
 import type { Situation } from './situation.ts';
 import { bytesToCopy } from './size.ts';
 import { mustBeIdle } from './system-use.ts';
+import type { Warning } from './warning.ts';
 
 /**
  * @returns the destination, with the slice that a larger block device needs
@@ -27,7 +31,7 @@ export async function checkDestination(
 ): Promise<Destination> {
   const name = describeSource(destination.image.source);
   checkKind(destination, name);
-  checkUse(situation, destination, name);
+  checkUse(situation, await usageFor(situation, destination.image.source), destination, name);
   checkFormat(situation, request, destination, name);
   const { host } = situation;
   if (host === undefined) {
@@ -41,10 +45,17 @@ export async function checkDestination(
     await checkAnswers(host, situation, destination, name);
     return destination;
   }
-  if (destination.image.source.kind === 'block') await mustBeIdle(host, destination.image.source.path);
+  const { source } = destination.image;
+  if (source.kind === 'block') await mustBeIdle(host, source.path);
+  const warnings = (await mustBeUnused(host, source)) ? [] : [useUnknown(name)];
   const fitting = await checkReused(host, situation, request, destination, name);
   await checkAnswers(host, situation, destination, name);
-  return fitting;
+  return { ...fitting, warnings };
+}
+
+function useUnknown(name: string): Warning {
+  const message = `the host has no rbd program, so nobody can tell whether another has ${name} open`;
+  return { code: 'use-unknown', message };
 }
 
 /** libvirt unlinks a character device, hangs on a FIFO, and its `file` driver refuses block devices. */
@@ -66,7 +77,14 @@ function checkKind({ stat, image }: Destination, name: string): void {
   });
 }
 
-function checkUse({ usage, live, disk }: Situation, { image, stat }: Destination, name: string): void {
+/** Preflight began to read who uses what before it knew the destination: whose cluster is that? */
+async function usageFor({ usage, host }: Situation, source: DiskSource): Promise<Usage> {
+  if (host === undefined) return usage;
+  const clusters = await readClusters(host, [source, ...usage.uses.map((use) => use.source)]);
+  return { ...usage, clusters };
+}
+
+function checkUse({ live, disk }: Situation, usage: Usage, { image, stat }: Destination, name: string): void {
   const key = stat ? fileKeyOf(stat) : undefined;
   const uses = usesOf(usage, image.source, key);
   const isOwn = (use: Use) => use.uuid === live.uuid && use.disk === disk.target && use.definition === 'live';
@@ -161,7 +179,7 @@ async function checkSpace(
   { image }: Destination,
 ): Promise<void> {
   if (image.source.kind !== 'file') return;
-  const need = bytesToCopy(situation, scope);
+  const need = allocatesAll(image) ? situation.capacity + LUKS_HEADER_BYTES : bytesToCopy(situation, scope);
   const directory = dirname(image.source.path);
   const space = await answered(directory, host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS }));
   const { available, total } = space;

@@ -53,6 +53,26 @@ it('a URI that QEMU knows is what it says', () => {
   expect(parse('rbd:pool/image')).toMatchObject({ kind: 'location', location: { kind: 'rbd' } });
 });
 
+it.each([
+  ['nbds://host/vol', { server: { host: 'host', port: 10809 } }, undefined],
+  ['nbds://10.0.0.1:10/vol?tls-hostname=store', { server: { host: '10.0.0.1', port: 10 } }, 'store'],
+  ['nbds+unix:///vol?socket=/s&tls-hostname=store', { server: { socket: '/s' } }, 'store'],
+])('%s is an export with TLS', (text, where, hostname) => {
+  const { tls, ...location } = (parse(text) as { location: { tls?: { hostname?: string } } }).location;
+  expect(location).toEqual({ kind: 'nbd', export: 'vol', ...where });
+  expect(tls).toBeDefined();
+  expect(tls?.hostname).toBe(hostname);
+});
+
+it.each([
+  'nbds://',
+  'nbds://h/x?tls-hostname=a&tls-hostname=b',
+  'nbds://h/x?tls-certificates=/d',
+  'nbds:h:1',
+])('%s is refused', (text) => {
+  expect(() => parse(text)).toThrow(expect.objectContaining({ code: 'bad-destination' }));
+});
+
 it.each(['', 'pool:', 'pool:/x', 'pool:a/b/c', 'json:{}', 'gopher://x', 'a:b', 'nbd://', '/a\nb', '/a\0b'])(
   '%j is refused, with what to do where there is something',
   (text) => {

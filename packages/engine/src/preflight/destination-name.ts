@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { type Location, parseImageUri, UnknownImageName } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
+import { DEFAULT_TLS_DIRECTORY } from '../storage/tls-credentials.ts';
 
 export type DestinationName =
   /** Absolute. `directory` when the name ends in a slash. */
@@ -18,7 +19,7 @@ export function parseDestination(text: string, workingDirectory: string | undefi
   if (text.startsWith('pool:')) return parsePool(text);
   if (text.startsWith('/')) return path(text);
   try {
-    const location = parseImageUri(text);
+    const location = parseTlsUri(text) ?? parseImageUri(text);
     if (location !== null) return { kind: 'location', location };
   } catch (error) {
     if (!(error instanceof UnknownImageName)) throw error;
@@ -27,6 +28,25 @@ export function parseDestination(text: string, workingDirectory: string | undefi
   if (workingDirectory === undefined) throw bad(text, 'on another machine it must be absolute');
   return path(resolve(workingDirectory, text) + (text.endsWith('/') ? '/' : ''));
 }
+
+/**
+ * `nbds://` and `nbds+unix://`, as the NBD project spells an export with TLS (QEMU has no such name), with the name that
+ * the certificate must have, where it is not the host's: `?tls-hostname=NAME`.
+ */
+function parseTlsUri(text: string): Location | null {
+  const [, transport, rest, query] = /^nbds(\+unix)?:\/\/([^?]*)(?:\?(.*))?$/s.exec(text) ?? [];
+  if (rest === undefined) return null;
+  const parameters = (query ?? '').split('&').filter((one) => one !== '');
+  const [hostname, ...more] = parameters.filter((one) => one.startsWith(TLS_HOSTNAME));
+  if (more.length > 0) throw new UnknownImageName(text, 'two names for the certificate');
+  const others = parameters.filter((one) => one !== hostname).join('&');
+  const location = parseImageUri(`nbd${transport ?? ''}://${rest}${others === '' ? '' : `?${others}`}`);
+  if (location?.kind !== 'nbd') throw new UnknownImageName(text, 'not an NBD URI');
+  const expected = hostname === undefined ? {} : { hostname: hostname.slice(TLS_HOSTNAME.length) };
+  return { ...location, tls: { directory: DEFAULT_TLS_DIRECTORY, ...expected } };
+}
+
+const TLS_HOSTNAME = 'tls-hostname=';
 
 function path(text: string): DestinationName {
   if (/[\0\n]/.test(text)) throw bad(text, 'a path with a line break or NUL cannot be given to libvirt');

@@ -8,15 +8,20 @@ import { toSource } from '../storage/to-image.ts';
 import { type DestinationName, parseDestination } from './destination-name.ts';
 import { lookAt, mustHaveDirectory } from './look.ts';
 import { inPool } from './pool-destination.ts';
+import { onRbd, rbdSource } from './rbd-destination.ts';
 import type { MoveRequest } from './request.ts';
 import type { Situation } from './situation.ts';
 import { fileNameOf, sourceFormat } from './source-image.ts';
+import type { Warning } from './warning.ts';
 
 export interface Destination {
   readonly image: ImageRef;
   readonly ownership: Ownership;
   /** What stands at the path now; null: nothing. Undefined where we cannot look, or it is no path. */
   readonly stat: FileStat | null | undefined;
+  readonly warnings?: readonly Warning[];
+  /** Bytes that its storage allocates at once, as far as that was seen. */
+  readonly clusterSize?: bigint;
 }
 
 /** @throws Refusal for every destination that cannot be meant. Touches nothing. */
@@ -31,8 +36,15 @@ export async function resolveDestination(situation: Situation, request: MoveRequ
     case 'pool':
       return inPool(situation, request, name.pool, name.volume ?? fileNameOf(situation));
     case 'location': {
-      const image = { source: toSource(name.location), format: request.format ?? 'raw' };
-      return { image, ownership: { kind: 'reused' }, stat: undefined };
+      const format = request.format ?? 'raw';
+      if (name.location.kind === 'rbd') {
+        return onRbd(situation, request, { source: rbdSource(situation.live, name.location), format });
+      }
+      return {
+        image: { source: toSource(name.location), format },
+        ownership: { kind: 'reused' },
+        stat: undefined,
+      };
     }
   }
 }
@@ -75,17 +87,17 @@ function fileDestination(
 }
 
 /** The XML goes to libvirt as it is, so it must say everything that our own would. */
-async function fromXml({ host }: Situation, request: MoveRequest, xml: string): Promise<Destination> {
+async function fromXml(situation: Situation, request: MoveRequest, xml: string): Promise<Destination> {
+  const { host } = situation;
   const disk = parseXml(xml);
   const { source } = disk;
   if (source === undefined) throw badXml('names no source');
   const format = declaredFormat(disk, request.format);
-  if (disk.encrypted) {
-    throw new Refusal('encrypted', 'the destination XML asks for encryption, which is not supported yet');
-  }
   if (source.kind === 'file' && !request.reuseExternal && disk.slices.length > 0) {
     throw badXml('asks for a slice of a file that is not there', 'make the file, and give --reuse-external');
   }
+  if (source.kind === 'network' && source.protocol === 'rbd')
+    return onRbd(situation, request, { source, format });
   const created = source.kind === 'file' && !request.reuseExternal;
   const ownership: Ownership = created ? { kind: 'created' } : { kind: 'reused' };
   if (source.kind !== 'file' && source.kind !== 'block')

@@ -37,6 +37,17 @@ export function chooseStrategy(situation: Situation, request: MoveRequest, bytes
   return { strategy: 'layered', why: 'it is verified, and goes on after a restart of QEMU' };
 }
 
+/** Is it in a place where there may be other files beside it? */
+export function holdsChain({ image, ownership }: Destination): boolean {
+  return image.source.kind === 'file' && ownership.kind === 'created';
+}
+
+/** The strategy as it was chosen for the disk, unless the destination is none for layers and the choice is ours. Pure. */
+export function suitDestination(choice: Choice, request: MoveRequest, destination: Destination): Choice {
+  if (choice.strategy === 'mirror' || request.strategy !== 'auto' || holdsChain(destination)) return choice;
+  return { strategy: 'mirror', why: 'the destination is no new file' };
+}
+
 /** Why this disk cannot be moved in layers; undefined: it can. */
 export function cannotBeLayered(situation: Situation, request: MoveRequest): Refusal | undefined {
   const { host, chain, disk, libVersion } = situation;
@@ -52,6 +63,13 @@ export function cannotBeLayered(situation: Situation, request: MoveRequest): Ref
   }
   if (disk.source?.kind !== 'file' || chain.some(({ image }) => image.location.kind !== 'file')) {
     return no('not-files', `${disk.target} is not made of files only`, 'use --strategy mirror');
+  }
+  if (disk.encrypted || chain.some(({ encryption }) => encryption !== null)) {
+    return no(
+      'encrypted',
+      `${disk.target} is encrypted, and the overlay of strategy layered would hold in plain what the guest writes`,
+      'use --strategy mirror, with --shallow or --flatten',
+    );
   }
   return undefined;
 }
@@ -69,7 +87,7 @@ export async function layeredPartOf(
   const [top] = chain ?? [];
   const { source } = destination.image;
   if (host === undefined || chain === undefined || top === undefined) throw new Error('checked above');
-  if (source.kind !== 'file' || destination.ownership.kind !== 'created') {
+  if (source.kind !== 'file' || !holdsChain(destination)) {
     throw new Refusal(
       'not-a-file',
       'strategy layered moves to files',

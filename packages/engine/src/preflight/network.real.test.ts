@@ -1,6 +1,7 @@
 // NBD servers as destinations: over a unix socket and over TCP, two exports of one name, and what is refused.
-import { chmod } from 'node:fs/promises';
+import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DomainXml } from '@blockferry/libvirt';
 import {
   fileAt,
   freePort,
@@ -14,6 +15,7 @@ import {
   startMovingGuest,
 } from '@blockferry/testbed';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { allocatedBytes } from '../inspect/index.ts';
 
 let vm: MovingGuest;
 let images: string;
@@ -45,9 +47,20 @@ async function serve(
   return { server, place: { source: uri, format: 'raw', image: { path, format: 'raw' } } };
 }
 
-test('an export on a unix socket, by its URI', async () => {
+test('an export on a unix socket, by its URI: sparse, as far as it tells and as it is', async () => {
   const { server, place } = await serve('unix.raw');
-  await vm.move({ destination: server.uri, scope: 'flatten' }, place);
+  const { move } = await vm.move({ destination: server.uri, scope: 'flatten' }, place);
+  const { blocks } = await stat(join(images, 'unix.raw'));
+  expect(BigInt(blocks) * 512n).toBeLessThan(vm.chain.size / 2n);
+  expect(await allocatedBytes(vm.mover.context, move)).toBeLessThan(vm.chain.size / 2n);
+});
+
+test('of a larger export the guest sees as much as before', async () => {
+  const { size } = vm.chain;
+  const { server, place } = await serve('larger.raw', {}, size + (8n << 20n));
+  await vm.move({ destination: server.uri }, place);
+  const config = DomainXml.parse(await vm.host.virsh('dumpxml', '--inactive', vm.name));
+  expect(config.disk('vda')?.slices).toEqual([{ offset: 0n, size }]);
 });
 
 test('the export of the same name of another server, over TCP: told apart, and moved to', async () => {

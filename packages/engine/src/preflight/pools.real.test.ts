@@ -3,6 +3,7 @@ import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileAt, Mover, MovingGuest, run, startLibvirtHost, startMovingGuest } from '@blockferry/testbed';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { allocatedBytes } from '../inspect/index.ts';
 
 let vm: MovingGuest;
 let images: string;
@@ -57,17 +58,22 @@ describe('a volume of a pool', () => {
 
   test('made into one image, raw and sparse', async () => {
     const path = join(volumes, 'flat.raw');
-    await vm.move(
+    const { move } = await vm.move(
       { destination: 'pool:pool/flat.raw', scope: 'flatten', format: 'raw' },
       fileAt(path, 'raw'),
     );
     expect(await allocated(path)).toBeLessThan(vm.chain.size / 2n);
+    expect(await allocatedBytes(vm.mover.context, move)).toBe(await allocated(path));
   });
 
   test('without a name it keeps that of the file', async () => {
     const path = join(images, 'kept-name.qcow2');
     await vm.move({ destination: path, format: 'qcow2' }, fileAt(path));
-    await vm.move({ destination: 'pool:pool' }, fileAt(join(volumes, 'kept-name.qcow2')));
+    const { move } = await vm.move({ destination: 'pool:pool' }, fileAt(join(volumes, 'kept-name.qcow2')));
+    // Without tools on the host, libvirt tells.
+    await using blind = new Mover(vm.host, { tools: 'none' });
+    const told = await allocatedBytes(blind.context, move);
+    expect(told).toBe(await allocated(join(volumes, 'kept-name.qcow2')));
   });
 
   test('abort removes it, and the same command then works', async () => {

@@ -9,13 +9,14 @@ const AS_USER = `
 groups=$(id -G "$1" 2>/dev/null | tr ' ' ,)
 uid=$1 gid=$2; shift 2
 exec setpriv --reuid "$uid" --regid "$gid" --groups "\${groups:-$gid}" sh -c '
-  socket=$1; shift
+  socket=$1 conf=$2; shift 2
   for directory; do [ -x "$directory" ] || [ ! -e "$directory" ] || { printf %s "$directory"; exit 3; }; done
-  [ -w "$socket" ] || [ ! -e "$socket" ] || { printf %s "$socket"; exit 3; }' sh "$@"`;
+  [ -w "$socket" ] || [ ! -e "$socket" ] || { printf %s "$socket"; exit 3; }
+  [ -r "$conf" ] || [ ! -e "$conf" ] || { printf %s "$conf"; exit 3; }' sh "$@"`;
 const REFUSED = 3;
 
 /**
- * Asks for the directories on the way, and for the socket of an NBD server. Nothing is known, and so nothing refused,
+ * Asks for the directories on the way, the socket of an NBD server, the configuration of a Ceph. Nothing is known, and so nothing refused,
  * where we are not root.
  *
  * @throws Refusal `destination-unreachable`
@@ -23,15 +24,20 @@ const REFUSED = 3;
 export async function mustBeReachable(host: Host, live: DomainXml, source: DiskSource): Promise<void> {
   const user = qemuUser(live);
   const socket = socketOf(source);
-  const path = source.kind === 'file' ? source.path : socket;
+  const conf = source.kind === 'network' ? source.config : undefined;
+  const path = source.kind === 'file' ? source.path : (socket ?? conf);
   if (user === undefined || path === undefined) return;
   const { uid, gid } = user;
   const directories = parentsOf(path);
-  const argv = ['sh', '-c', AS_USER, 'sh', uid, gid, socket ?? '', ...directories];
+  const argv = ['sh', '-c', AS_USER, 'sh', uid, gid, socket ?? '', conf ?? '', ...directories];
   const { code, stdout: refused } = await host.run(argv);
   if (code !== REFUSED) return;
-  const what = refused === socket ? 'may not write to' : 'may not enter';
-  const remedy = refused === socket ? `chmod o+rw ${refused}` : `chmod o+x ${refused}`;
+  const [what, remedy] =
+    refused === socket
+      ? ['may not write to', `chmod o+rw ${refused}`]
+      : refused === conf
+        ? ['may not read', `chmod o+r ${refused}`]
+        : ['may not enter', `chmod o+x ${refused}`];
   throw new Refusal(
     'destination-unreachable',
     `QEMU (uid ${uid}) ${what} ${refused}`,

@@ -57,7 +57,7 @@ async function makeImages(): Promise<void> {
   const luks = ['encrypt.format=luks', 'encrypt.key-secret=key', 'encrypt.iter-time=10'].join();
   await create('locked.qcow2', ...secret, '-o', luks);
   await create('plain-over-locked.qcow2', ...over('locked2.qcow2'));
-  await copyFile(at('locked.qcow2'), at('locked2.qcow2'));
+  for (const copy of ['locked2.qcow2', 'locked3.qcow2']) await copyFile(at('locked.qcow2'), at(copy));
 }
 
 async function makeDomains(): Promise<void> {
@@ -124,8 +124,32 @@ const flat = { scope: 'flatten' } as const;
 const raw = { ...flat, format: 'raw' };
 
 test.each<[string, string, () => Partial<Ask>]>([
-  ['encrypted', 'LUKS, of which a mirror would be plain', () => ({ disk: 'vdc', destination: at('x') })],
-  ['encrypted', 'LUKS below a plain overlay', () => ({ disk: 'vdd', destination: at('x') })],
+  [
+    'encrypted',
+    'LUKS, in XML that says nothing of it',
+    () => ({ disk: 'vdc', destinationXml: file(at('x')), ...flat }),
+  ],
+  [
+    'encrypted',
+    'LUKS below a plain overlay, likewise',
+    () => ({ disk: 'vdd', destinationXml: file(at('x')), ...flat }),
+  ],
+  ['encrypted', 'LUKS into a volume', () => ({ disk: 'vdc', destination: 'pool:pool/x', ...flat })],
+  [
+    'encrypted',
+    'LUKS onto a plain image',
+    () => ({ disk: 'vdc', destination: at('alone.qcow2'), ...flat, ...reuse }),
+  ],
+  [
+    'encrypted',
+    'an image with LUKS, and nobody says so',
+    () => ({ disk: 'vdb', destination: at('locked3.qcow2'), ...flat, ...reuse }),
+  ],
+  [
+    'destination-unusable',
+    'LUKS onto a raw device without it',
+    () => ({ disk: 'vdc', destination: larger, ...flat }),
+  ],
   ['disk-transient', 'a disk that forgets', () => ({ disk: 'vde', destination: at('x') })],
   ['unsupported-storage', 'a disk that is a volume', () => ({ disk: 'vdf', destination: at('x') })],
   [
@@ -256,11 +280,11 @@ test.each<[string, string, () => Partial<Ask>]>([
   ['bad-destination', 'nothing', () => ({ destination: '' })],
   [
     'encrypted',
-    'XML that asks for encryption',
+    'XML that asks for encryption of another kind',
     () => ({
       destinationXml: file(
         at('x'),
-        `<encryption format='luks'><secret type='passphrase' uuid='${SECRET}'/></encryption>`,
+        `<encryption format='qcow'><secret type='passphrase' uuid='${SECRET}'/></encryption>`,
       ),
     }),
   ],

@@ -5,6 +5,7 @@ import {
   type ChainImage,
   type Host,
   HostError,
+  type ImageInfo,
   info,
   map,
   QemuImgError,
@@ -16,6 +17,7 @@ import { fileKeyOf } from '../observe/file-key.ts';
 import { toOpenableImage } from '../storage/tls-credentials.ts';
 import { toRef } from '../storage/to-image.ts';
 import type { Destination } from './destination.ts';
+import { isEncrypted } from './encryption.ts';
 import { ANSWER_WITHIN_MS, answered, silent } from './look.ts';
 import type { MoveRequest } from './request.ts';
 import type { Situation } from './situation.ts';
@@ -35,8 +37,13 @@ export async function checkReused(
   name: string,
 ): Promise<Destination> {
   const { image } = destination;
-  const size = await sizeOf(host, destination, name);
-  const fitting = fit(situation, request, destination, size, name);
+  const header = await headerOf(host, destination, name);
+  checkEncryption(destination, header, name);
+  const { clusterSize, virtualSize } = header;
+  const fitting = {
+    ...fit(situation, request, destination, virtualSize, name),
+    ...(clusterSize !== null && { clusterSize }),
+  };
   if (image.format === 'raw') return fitting;
   const have = await chainOf(host, destination, name);
   checkBacking(situation, request, have, name);
@@ -60,16 +67,34 @@ export function mustNotBeBlind(
   );
 }
 
-async function sizeOf(host: Host, { image }: Destination, name: string): Promise<bigint> {
+async function headerOf(host: Host, { image }: Destination, name: string): Promise<ImageInfo> {
   try {
-    const header = await info(host, await toOpenableImage(host, image), { timeoutMs: ANSWER_WITHIN_MS });
-    return header.virtualSize;
+    return await info(host, await toOpenableImage(host, image), { timeoutMs: ANSWER_WITHIN_MS });
   } catch (error) {
     if (error instanceof HostError && error.code === 'timeout') throw silent(name, messageOf(error));
     if (!(error instanceof QemuImgError)) throw error;
-    const hint = `is it a ${image.format} image, and is its server running?`;
+    const kind = isEncrypted(image) ? `${image.format} image with LUKS` : `${image.format} image`;
+    const hint = `is it a ${kind}, and is its server running?`;
     throw new Refusal('destination-unusable', messageOf(error), {}, hint, { cause: error });
   }
+}
+
+/** A plain image would get in plain what is encrypted; one that is not would not even open. */
+function checkEncryption({ image }: Destination, { encryption }: ImageInfo, name: string): void {
+  if (isEncrypted(image) === (encryption !== null)) return;
+  throw encryption === null
+    ? new Refusal(
+        'encrypted',
+        `the disk is encrypted, and ${name} is not`,
+        {},
+        'make it with LUKS beforehand',
+      )
+    : new Refusal(
+        'encrypted',
+        `${name} is encrypted (${encryption}), and nothing says with which secret`,
+        {},
+        'name it by --dest-xml, with <encryption> in its <source>',
+      );
 }
 
 /** A mirror needs equal sizes (libvirt fails late, with "Copy failed"); a larger device is used up to that size. */
@@ -82,7 +107,9 @@ function fit(
 ): Destination {
   if (size === capacity) return destination;
   const { image } = destination;
-  const larger = image.format === 'raw' && image.source.kind === 'block' && size > capacity;
+  // A slice of what is inside LUKS is nothing that libvirt has words for.
+  const canSlice = image.source.kind === 'block' || image.source.kind === 'network';
+  const larger = image.format === 'raw' && canSlice && !isEncrypted(image) && size > capacity;
   if (larger && request.destinationXml === undefined) {
     const source = { ...image.source, slices: [{ offset: 0n, size: capacity }] };
     return { ...destination, image: { ...image, source } };

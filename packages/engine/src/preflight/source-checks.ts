@@ -9,7 +9,7 @@ type Check = (situation: Situation, scope: Scope) => Refusal | undefined;
 export function checkSource(situation: Situation, scope: Scope, strategy: MoveRecord['strategy']): void {
   // Copied byte for byte, an image keeps its snapshots.
   const loses = strategy === 'mirror' || scope === 'flatten' ? [keepsInternalSnapshots] : [];
-  for (const check of [isADisk, isFree, isWritable, isPlain, ...loses, isHealthy]) {
+  for (const check of [isADisk, isFree, isWritable, ...loses, isHealthy]) {
     const refusal = check(situation, scope);
     if (refusal !== undefined) throw refusal;
   }
@@ -64,15 +64,6 @@ const isWritable: Check = ({ disk }) => {
     );
   }
   return undefined;
-};
-
-const isPlain: Check = ({ disk, chain }) => {
-  const encrypted = disk.encrypted || chain?.some((image) => image.encryption !== null) === true;
-  if (!encrypted) return undefined;
-  return new Refusal(
-    'encrypted',
-    `${disk.target} is encrypted, and a mirror would write its plain contents to the destination`,
-  );
 };
 
 const keepsInternalSnapshots: Check = ({ chain, disk }, scope) => {

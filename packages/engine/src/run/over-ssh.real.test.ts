@@ -16,6 +16,7 @@ import {
   startSshd,
 } from '@blockferry/testbed';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { allocatedBytes } from '../inspect/index.ts';
 
 let vm: MovingGuest;
 let sshd: Sshd;
@@ -105,6 +106,15 @@ test('a server that wants TLS, named by XML: tried with the certificates that QE
   );
   const back = join(images, 'back.qcow2');
   await vm.move({ destination: back, format: 'qcow2' }, fileAt(back));
+  const uri = `nbds://127.0.0.1:${port}/vol?tls-hostname=localhost`;
+  const place = {
+    source: server.uri.replace('nbd:', 'nbds:'),
+    format: 'raw',
+    image: fileAt(path, 'raw').image,
+  };
+  const { move } = await vm.move({ destination: uri }, place);
+  expect(move.destination.source).toMatchObject({ tls: true, tlsHostname: 'localhost' });
+  expect(await allocatedBytes(vm.mover.context, move)).toBeLessThan(vm.chain.size / 2n);
 });
 
 test('nothing of ours is left on the far side', async () => {

@@ -11,17 +11,23 @@ import { DEFAULT_TLS_DIRECTORY } from './tls-credentials.ts';
  * @throws Refusal `unsupported-storage` for storage whose QEMU options cannot be told from the definition.
  */
 export function toImage({ source, format }: ImageRef): Image {
-  const image = { location: toLocation(source), format };
+  const image = { location: toLocation(source), format: encryptedAs(source, format) };
   const [slice, ...more] = slicesOf(source);
   if (slice === undefined) return image;
   // Below a format with headers of its own, QEMU needs a node more than our images have.
-  if (more.length > 0 || format !== 'raw') throw unsupported(`${format} in a slice`);
+  if (more.length > 0 || image.format !== 'raw') throw unsupported(`${format} in a slice`);
   return { ...image, offset: slice.offset, size: slice.size };
 }
 
-/** The other way round. @throws Refusal `unsupported-storage` for a location that libvirt's XML has no words for. */
-export function toRef({ location, format, offset, size }: Image): ImageRef {
+/** To libvirt, LUKS is a property of an image; to QEMU, raw in LUKS is a format. */
+function encryptedAs({ encryption }: DiskSource, format: string): string {
+  return format === 'raw' && encryption !== undefined ? 'luks' : format;
+}
+
+/** The other way round; an <encryption> is forgotten. @throws Refusal `unsupported-storage` for a location that libvirt's XML has no words for. */
+export function toRef({ location, format: opened, offset, size }: Image): ImageRef {
   const source = toSource(location);
+  const format = opened === 'luks' ? 'raw' : opened;
   if (size === undefined) return { source, format };
   return { source: { ...source, slices: [{ offset: offset ?? 0n, size }] }, format };
 }
@@ -48,7 +54,7 @@ export function toLocation(source: DiskSource): Location {
   }
 }
 
-function networkLocation(source: NetworkSource): Location {
+function networkLocation(source: DiskSource & NetworkSource): Location {
   if (source.protocol === 'nbd') {
     const { tlsHostname } = source;
     const tls = {
@@ -70,10 +76,18 @@ function networkLocation(source: NetworkSource): Location {
       pool,
       image: rest.join('/'),
       ...(monitors.length > 0 && { monitors }),
+      ...userOf(source.auth),
       ...(source.config !== undefined && { conf: source.config }),
+      ...(source.snapshot !== undefined && { snapshot: source.snapshot }),
     };
   }
   throw unsupported(source.protocol);
+}
+
+/** The user's key is not in the definition: our own looks find it where Ceph's programs do (a keyring). */
+function userOf(auth: string | undefined): { readonly user?: string } {
+  const [, , user] = /username=(['"])(.*?)\1/.exec(auth ?? '') ?? [];
+  return user === undefined ? {} : { user };
 }
 
 function nbdServer(source: NetworkSource): NbdServer {
@@ -102,6 +116,7 @@ export function toSource(location: Location): DiskSource {
         ...(location.tls?.hostname && { tlsHostname: location.tls.hostname }),
       };
     case 'rbd':
+      if (location.namespace !== undefined) throw unsupported('a namespace of an RBD pool');
       return {
         kind: 'network',
         protocol: 'rbd',

@@ -179,11 +179,11 @@ function describeNetwork(source: NetworkSource): string {
   if (source.protocol === 'rbd') return `rbd:${name}${snapshot}`;
   const host = source.hosts[0];
   const query = source.query === undefined ? '' : `?${source.query}`;
+  const scheme = source.protocol === 'nbd' && source.tls === true ? 'nbds' : source.protocol;
   if (host?.transport === 'unix') {
     const socket = `?socket=${encodeReadably(host.socket ?? '')}`;
-    return `${source.protocol}+unix:///${encodeReadably(name)}${socket}`;
+    return `${scheme}+unix:///${encodeReadably(name)}${socket}`;
   }
-  const scheme = source.protocol === 'nbd' && source.tls === true ? 'nbds' : source.protocol;
   const address = host?.name?.includes(':') === true ? `[${host.name}]` : (host?.name ?? '');
   const port = host?.port === undefined ? '' : `:${host.port}`;
   return `${scheme}://${address}${port}/${encodeReadably(name)}${snapshot}${query}`;

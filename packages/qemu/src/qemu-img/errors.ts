@@ -29,6 +29,7 @@ const PATTERNS: readonly (readonly [RegExp, QemuImgErrorCode, string])[] = [
     'unreachable',
     'Is its server running?',
   ],
+  [/File exists/, 'exists', 'Remove it if you know that nothing needs it, or choose another name.'],
   [/No such file or directory/, 'no-such-file', 'Check the path.'],
   [
     /[Ii]mage is not in|not in \w+ format|Invalid (magic|header)|is corrupt/,

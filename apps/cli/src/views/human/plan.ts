@@ -32,6 +32,8 @@ function ownership({ move }: Plan): string {
       return ', new';
     case 'volume':
       return `, new volume in pool ${move.ownership.pool}`;
+    case 'rbd-image':
+      return ', new image';
     case 'reused':
       return ', used as it is';
     default:

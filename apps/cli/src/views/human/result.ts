@@ -39,11 +39,12 @@ function headline(result: Result): string {
 }
 
 function details(result: Result): string[] {
-  const { outcome, runsOn, source, cutoverMs, durationMs, bytes, sourcesKept, leftovers, domain, disk } =
-    result;
+  const { outcome, runsOn, source, cutoverMs, durationMs, bytes, allocatedBytes } = result;
+  const { sourcesKept, leftovers, domain, disk } = result;
   const facts = [
     ...(cutoverMs === undefined ? [] : [`cutover ${formatDuration(cutoverMs)}`]),
     ...(bytes === undefined ? [] : [`${formatBytes(bytes)} copied`]),
+    ...(allocatedBytes === undefined ? [] : [`${formatBytes(allocatedBytes)} allocated`]),
     ...(durationMs === undefined ? [] : [`took ${formatDuration(durationMs)}`]),
   ];
   const lines = facts.length === 0 ? [] : [`  ${facts.join(', ')}`];
@@ -60,11 +61,22 @@ function details(result: Result): string[] {
   for (const kept of sourcesKept) lines.push(`  source kept: ${kept}`);
   if (sourcesKept.length > 0) {
     const them = sourcesKept.length === 1 ? 'it' : 'them';
-    const command = `rm ${sourcesKept.map(shellWord).join(' ')}`;
-    lines.push(`  once nothing else uses ${them} and you no longer want ${them}: ${command}`);
+    for (const command of removalsOf(sourcesKept)) {
+      lines.push(`  once nothing else uses ${them} and you no longer want ${them}: ${command}`);
+    }
   }
   for (const leftover of leftovers) lines.push(`  left behind: ${leftover}`);
   return lines;
+}
+
+/** For what can be removed by a command: a device or an export cannot. */
+function removalsOf(names: readonly string[]): string[] {
+  const files = names.filter((name) => name.startsWith('/') && !name.startsWith('/dev/'));
+  const images = names.filter((name) => name.startsWith('rbd:')).map((name) => name.slice('rbd:'.length));
+  return [
+    ...(files.length === 0 ? [] : [`rm ${files.map(shellWord).join(' ')}`]),
+    ...images.map((name) => `rbd rm ${shellWord(name)}`),
+  ];
 }
 
 /** What happened, then what to do, each on lines of their own. */

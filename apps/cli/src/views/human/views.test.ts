@@ -120,12 +120,14 @@ describe('the result', () => {
         cutoverMs: 24,
         durationMs: 5_200,
         bytes: 12n * MIB,
-        sourcesKept: ["/old/it's.qcow2"],
+        allocatedBytes: 9n * MIB,
+        sourcesKept: ["/old/it's.qcow2", 'rbd:pool/old', '/dev/vg/old', 'nbd://host/old'],
       }),
     );
     expect(text).toContain('moved: web vda runs on /new/web.qcow2');
-    expect(text).toContain('cutover 24 ms, 12.0 MiB copied, took 5.2 s');
-    expect(text).toContain("rm '/old/it'\\''s.qcow2'");
+    expect(text).toContain('cutover 24 ms, 12.0 MiB copied, 9.0 MiB allocated, took 5.2 s');
+    expect(text).toContain(": rm '/old/it'\\''s.qcow2'\n");
+    expect(text).toContain(': rbd rm pool/old\n');
   });
 
   it('of a held move says how to switch, undo, and keep', () => {

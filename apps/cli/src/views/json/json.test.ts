@@ -102,6 +102,7 @@ describe('a move as JSON', () => {
         cutoverMs: null,
         durationMs: null,
         bytes: 5,
+        allocatedBytes: null,
         sourcesKept: [],
         leftovers: [],
         error: null,

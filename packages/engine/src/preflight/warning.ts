@@ -1,0 +1,6 @@
+// What preflight says although it refuses nothing.
+
+export interface Warning {
+  readonly code: string;
+  readonly message: string;
+}
