@@ -54,6 +54,13 @@ export {
 } from './json/exact-json.ts';
 export { type DestinationProbe, probeDestination } from './probe/destination.ts';
 export { hasWriter, type Writer } from './probe/writer.ts';
+export {
+  type CarriedBitmaps,
+  continueBitmaps,
+  gatherBitmaps,
+  mergeBitmaps,
+  repairBitmaps,
+} from './qemu-img/bitmap.ts';
 export { type ChainImage, type ReadChainOptions, readChain } from './qemu-img/chain.ts';
 export { type CheckResult, check } from './qemu-img/check.ts';
 export { commit } from './qemu-img/commit.ts';
