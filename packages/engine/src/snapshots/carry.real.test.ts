@@ -8,7 +8,7 @@ import { type LibvirtHost, removeIdle, run, startIdle, startLibvirtHost } from '
 import { afterAll, afterEach, beforeAll, describe, expect, it, test } from 'vitest';
 import { copyLayers, makeOverlay, mirror, moveByHand } from '../../test/layered-by-hand.ts';
 import { carrySnapshots, foreseeSnapshots, type SnapshotScene } from './carry.ts';
-import { type ImageMove, movedByMirror } from './image-move.ts';
+import { type ImageMove, imageMovesOf } from './image-move.ts';
 
 let host: LibvirtHost;
 let tools: Host;
@@ -164,7 +164,7 @@ const bytes = (from: readonly string[], to: readonly string[]) =>
 
 /** As by a mirror: the whole chain into one image if `below` is given. */
 const mirrored = (from: string, to: string, ...below: readonly string[]) =>
-  movedByMirror({
+  imageMovesOf({
     disk: 'vda',
     origin: image(at(from)),
     destination: image(at(to)),

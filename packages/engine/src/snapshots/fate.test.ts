@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import type { ImageRef } from '../model/record.ts';
 import { type Fate, fateOf, parentsFirst } from './fate.ts';
-import { type ImageMove, movedByMirror } from './image-move.ts';
+import { type ImageMove, imageMovesOf } from './image-move.ts';
 
 const image = (path: string, format = 'qcow2'): ImageRef => ({ source: { kind: 'file', path }, format });
 
@@ -48,13 +48,13 @@ const outcome = (fate: Fate) => {
 };
 
 // base <- mid <- top, moved as each kind of move does it.
-const shallow = movedByMirror({
+const shallow = imageMovesOf({
   disk: 'vda',
   origin: image('/s/top'),
   destination: image('/d/top'),
   sources: [image('/s/top')],
 });
-const flattened = movedByMirror({
+const flattened = imageMovesOf({
   disk: 'vda',
   origin: image('/s/top'),
   destination: image('/d/top'),

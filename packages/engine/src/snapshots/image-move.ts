@@ -1,4 +1,5 @@
 // What a move does to the images of a disk, as far as snapshots care.
+import { sameSource } from '@blockferry/libvirt';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
 
 export type ImageMove = {
@@ -10,7 +11,7 @@ export type ImageMove = {
       readonly how: 'bytes';
       readonly to: ImageRef;
     }
-  | /** What the guest sees of this layer: a mirror, or a copy through the format's driver. */ {
+  | /** What the guest sees: a mirror, or a copy through the format's driver. */ {
       readonly how: 'contents';
       readonly to: ImageRef;
     }
@@ -19,14 +20,28 @@ export type ImageMove = {
     }
 );
 
-/** What strategy mirror does: the active image gets a new place, and in scope flatten takes those below into itself. */
-export function movedByMirror(
-  move: Pick<MoveRecord, 'disk' | 'origin' | 'destination' | 'sources'>,
-): readonly ImageMove[] {
-  const { disk } = move;
-  const below = move.sources.slice(1);
+type Moved = Pick<MoveRecord, 'disk' | 'origin' | 'destination' | 'sources'> & {
+  /** With strategy `layered`: what became of each frozen layer. */
+  readonly layered?: {
+    readonly layers: readonly {
+      readonly from: ImageRef;
+      readonly to: ImageRef;
+      readonly how: 'bytes' | 'contents';
+    }[];
+  };
+};
+
+/**
+ * Of a move that has succeeded, or of one that is planned. The images that the guest has left and that have no
+ * counterpart at the destination were dissolved; those that it shares from there on are not mentioned.
+ */
+export function imageMovesOf({ disk, origin, destination, sources, layered }: Moved): readonly ImageMove[] {
+  const layers = layered?.layers ?? [{ from: origin, to: destination, how: 'contents' as const }];
+  const isMoved = ({ source }: ImageRef) => layers.some(({ from }) => sameSource(from.source, source));
   return [
-    { disk, from: move.origin, how: 'contents', to: move.destination },
-    ...below.map((from): ImageMove => ({ disk, from, how: 'dissolved' })),
+    ...layers.map(({ from, to, how }): ImageMove => ({ disk, from, to, how })),
+    ...sources
+      .filter((image) => !isMoved(image))
+      .map((from): ImageMove => ({ disk, from, how: 'dissolved' })),
   ];
 }

@@ -9,6 +9,7 @@ export const DomainListFlags = {
   PAUSED: 32,
   SHUTOFF: 64,
   OTHER: 128,
+  HAS_SNAPSHOT: 4096,
 } as const;
 
 export const DomainXmlFlags = {
