@@ -3,8 +3,10 @@
 import type { Millis } from '../model/units.ts';
 import { type Baseline, baselineOf, blend, isOtherLoad, judge } from './judge.ts';
 import { type LatencySample, NOTHING, together } from './latency.ts';
+import { type Pace, paced, usedShare } from './pace.ts';
 import {
   AMPLE,
+  BINDS,
   CLOSE,
   LISTEN_ENOUGH,
   LISTEN_EVERY_MS,
@@ -43,6 +45,7 @@ export interface ControlState {
   readonly pool: LatencySample;
   /** The pool of the last judgement, to show. */
   readonly latest: LatencySample | undefined;
+  readonly pace: Pace | undefined;
   /** The speed that was last found to hurt. */
   readonly ceiling: number | undefined;
   /** The next sample began before the limit was changed, and says nothing of it. */
@@ -61,6 +64,7 @@ export function begin(policy: Policy, before: LatencySample): ControlState {
     doing: baseline === undefined ? 'free' : 'rising',
     pool: NOTHING,
     latest: undefined,
+    pace: undefined,
     ceiling: undefined,
     stale: false,
     listening: undefined,
@@ -83,12 +87,13 @@ export function control(
   const sinceListenedMs = state.sinceListenedMs + sample.elapsedMs;
   if (state.listening !== undefined)
     return listen(policy, { ...state, sinceListenedMs }, sample, state.listening);
-  if (state.stale) return { ...state, sinceListenedMs, stale: false };
+  const pace = paced(state.pace, rate, state.limit, sample.elapsedMs);
+  if (state.stale) return { ...state, sinceListenedMs, pace, stale: false };
   const pool = together(state.pool, sample);
-  return weigh(policy, { ...state, sinceListenedMs, pool }, rate);
+  return weigh(policy, { ...state, sinceListenedMs, pace, pool });
 }
 
-function weigh(policy: Policy, state: ControlState, rate: number): ControlState {
+function weigh(policy: Policy, state: ControlState): ControlState {
   const { pool, baseline } = state;
   const judgement = judge(pool, baseline, policy.ratio);
   if (judgement.kind === 'collecting') return state;
@@ -97,7 +102,7 @@ function weigh(policy: Policy, state: ControlState, rate: number): ControlState 
     return {
       ...judged,
       doing: 'free',
-      limit: Math.min(policy.cap, faster(state, rate, 2)),
+      limit: Math.min(policy.cap, faster(state, 2)),
       ceiling: undefined,
     };
   }
@@ -108,36 +113,38 @@ function weigh(policy: Policy, state: ControlState, rate: number): ControlState 
   const helpless = judgement.strain > 1 && state.limit <= policy.floor;
   if (rested && (helpless || isOtherLoad(pool, baseline))) return startListening(judged, true);
   if (state.sinceListenedMs >= LISTEN_EVERY_MS) return startListening(judged, false);
-  if (judgement.strain > 1) return fall(policy, judged, rate, judgement.strain);
+  if (judgement.strain > 1) return fall(policy, judged, judgement.strain);
   if (judgement.headroom < CLOSE) return { ...judged, doing: 'holding' };
-  return rise(policy, judged, rate, judgement.headroom);
+  return rise(policy, judged, judgement.headroom);
 }
 
-function fall(policy: Policy, state: ControlState, rate: number, strain: number): ControlState {
+function fall(policy: Policy, state: ControlState, strain: number): ControlState {
   // From what it did, not from what it was allowed: a limit far above changes nothing when it is halved.
-  const did = rate > 0 ? Math.min(state.limit, rate) : state.limit;
-  const from = Number.isFinite(did) ? did : START;
+  const did = Number.isFinite(state.limit) ? state.limit * (usedShare(state.pace) ?? 1) : state.pace?.rate;
+  const from = did !== undefined && did > 0 ? did : START;
   const limit = Math.max(policy.floor, from * clamp(1 / strain, 0.4, 0.9));
   return { ...state, doing: 'yielding', limit, ceiling: from, stale: true };
 }
 
-function rise(policy: Policy, state: ControlState, rate: number, headroom: number): ControlState {
+function rise(policy: Policy, state: ControlState, headroom: number): ControlState {
   const { ceiling, limit } = state;
   const forgotten = ceiling !== undefined && limit > 1.15 * ceiling;
   const next = { ...state, doing: 'rising' as const, ceiling: forgotten ? undefined : ceiling };
   if (ceiling === undefined || forgotten) {
     // Where nothing is known to hurt: doubled while the guest hardly feels it.
-    return { ...next, limit: Math.min(policy.cap, faster(state, rate, headroom > AMPLE ? 2 : 1.25)) };
+    return { ...next, limit: Math.min(policy.cap, faster(state, headroom > AMPLE ? 2 : 1.25)) };
   }
   // Back to just below what hurt in a few steps, then past it with care: the guest may have become lighter.
   const near = 0.9 * ceiling;
   const step = limit < near ? Math.max(1.03, 1 + (near - limit) / limit / 3) : 1.03;
-  return { ...next, limit: Math.min(policy.cap, faster(state, rate, step)) };
+  return { ...next, limit: Math.min(policy.cap, faster(state, step)) };
 }
 
 /** A limit that does not bind is left where it is: raised further it could not be lowered in time. */
-function faster({ limit }: ControlState, rate: number, factor: number): number {
-  return rate > 0.7 * limit ? limit * factor : limit;
+function faster({ limit, pace }: ControlState, factor: number): number {
+  const used = usedShare(pace);
+  if (used !== undefined) return used > BINDS ? limit * factor : limit;
+  return Math.max(limit, Math.min(limit * factor, 2 * (pace?.best ?? 0)));
 }
 
 function startListening(state: ControlState, replaces: boolean): ControlState {

@@ -82,7 +82,7 @@ export class Guard {
    * Takes what happened since the last call and answers how fast the copy may go on.
    *
    * @param sample undefined when the domain does not run, or libvirt cannot be asked: the copy is then not held back
-   * @param rate what the copy did since the last call, in bytes a second
+   * @param rate what the copy did since the last call, in bytes a second, as far as it tells; may come in lumps
    */
   observe(sample: LatencySample | undefined, rate: BytesPerSecond): GuardVerdict {
     const before = this.#state();

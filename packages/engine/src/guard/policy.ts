@@ -54,6 +54,8 @@ export const THIN = 1.5;
  */
 export const CLOSE = 0.25;
 export const AMPLE = 0.6;
+/** A copy that uses more than this of what it is allowed is held back by it. */
+export const BINDS = 0.7;
 /** Latencies that nobody feels, whatever their ratio: a disk in the host's memory answers in microseconds. */
 export const NEGLIGIBLE_MS: Millis = 0.2;
 

@@ -13,7 +13,7 @@ export interface SuperviseOptions {
 }
 
 export interface SupervisedCopy extends SuperviseOptions {
-  /** Bytes copied so far; it may fall when a new job begins. */
+  /** Bytes copied so far, or read back if that is all that goes on; it may come late and fall when a job begins. */
   readonly copied: () => bigint;
   /** Limits the running copy, 0n for no limit. Called only when the limit changes. */
   readonly setSpeed: (limit: BytesPerSecond) => Promise<void>;

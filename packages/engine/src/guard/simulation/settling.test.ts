@@ -29,12 +29,27 @@ function listenBefore(guard: Guard, disk: SharedDisk): void {
   for (let n = 0; n < 8; n++) guard.baseline(disk.idle());
 }
 
-function copyFor(guard: Guard, disk: SharedDisk, seconds: number, from = guard.first): Step[] {
+/** What the copy tells of a rate: it itself, it in lumps of every second or third step, or nothing at all. */
+type Telling = (rate: number, step: number) => number;
+const exactly: Telling = (rate) => rate;
+const inLumps =
+  (every: number): Telling =>
+  (rate, step) =>
+    step % every === 0 ? every * rate : 0;
+const nothing: Telling = () => 0;
+
+function copyFor(
+  guard: Guard,
+  disk: SharedDisk,
+  seconds: number,
+  from = guard.first,
+  tell: Telling = exactly,
+): Step[] {
   const steps: Step[] = [];
   let verdict = from;
   for (let n = 0; n < seconds * 5; n++) {
     const { sample, rate } = disk.step(Number(verdict.limit));
-    verdict = guard.observe(sample, BigInt(Math.round(rate)));
+    verdict = guard.observe(sample, BigInt(Math.round(tell(rate, n))));
     steps.push({ verdict, sample, rate });
   }
   return steps;
@@ -90,6 +105,29 @@ describe('beside a guest that writes all the time', () => {
           .sort((a, b) => a - b);
         const at = (share: number) => rates[Math.floor(share * rates.length)] ?? 0;
         expect(at(0.9)).toBeLessThan(2 * at(0.2));
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+describe('a copy that tells of itself badly', () => {
+  it.each([
+    ['in every second step', inLumps(2)],
+    ['in every third step', inLumps(3)],
+    ['never', nothing],
+  ])('%s, is guarded and gets on nevertheless', (_, tell) => {
+    fc.assert(
+      fc.property(disks, loads, ratios, seeds, (model, load, ratio, seed) => {
+        const disk = new SharedDisk(model, load, seed);
+        const guard = new Guard({ ratio });
+        listenBefore(guard, disk);
+        copyFor(guard, disk, 5, guard.first, tell === nothing ? exactly : tell);
+        copyFor(guard, disk, 3, guard.first, tell);
+        const steps = copyFor(guard, disk, 20, guard.first, tell);
+        const floor = expectedMs(model, 4 * 1024 * 1024);
+        expect(feltIn(steps)).toBeLessThan(Math.max(ratio * model.aloneMs, floor) * 1.15);
+        expect(rateIn(steps)).toBeGreaterThan(0.4 * fastestWithin(model, ratio));
       }),
       { numRuns: 100 },
     );
