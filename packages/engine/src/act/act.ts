@@ -100,7 +100,7 @@ async function perform(scene: Scene, step: Step): Promise<void> {
     case 'compare-sides':
       return compareSides(scene);
     case 'close':
-      return close(scene);
+      return close(scene, step.outcome);
     default:
       return unreachable(step);
   }

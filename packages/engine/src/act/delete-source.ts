@@ -2,25 +2,26 @@
 import { describeSource } from '@blockferry/libvirt';
 import type { Seen } from '../observe/seen.ts';
 import { readUsage, usesOf } from '../observe/usage.ts';
+import { heldBySnapshots, settleSnapshots } from '../snapshots/index.ts';
 import type { Scene } from './act.ts';
 
 /**
- * Deletes each source that no domain's live or persistent chain on the host uses. What is used, or may be used
- * because a chain could not be read, is kept and reported.
+ * Deletes each source that no domain's live or persistent chain and no snapshot on the host uses. What is used, or may
+ * be used because a chain could not be read, is kept and reported. Snapshots that can come along have done so before.
  */
 export async function deleteSource(scene: Scene<Seen>): Promise<void> {
   const { context, move, memory, warn } = scene;
   memory.sourcesSeenTo = true;
   const connection = await context.link.connection();
-  const usage = await readUsage(
-    connection,
-    context.host,
-    move.sources.map(({ source }) => source),
-  );
-  for (const { source } of move.sources) {
+  await settleSnapshots(scene);
+  const sources = move.sources.map(({ source }) => source);
+  const usage = await readUsage(connection, context.host, sources);
+  const held = await heldBySnapshots(connection, context.host, sources);
+  for (const [index, source] of sources.entries()) {
     const name = describeSource(source);
     const use = usesOf(usage, source)[0];
-    if (use !== undefined) {
+    if (held[index] !== undefined) warn('source-in-use', `${name} is kept: ${held[index]}`);
+    else if (use !== undefined) {
       warn(
         'source-in-use',
         `${name} is kept: ${use.domain} uses it for ${use.disk} (${use.definition} definition)`,

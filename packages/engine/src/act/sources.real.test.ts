@@ -220,20 +220,6 @@ test('a chain whose header names no format is moved with the one the definition 
   await removeIdle(host, 'vm');
 });
 
-test("libvirt's snapshots that name the images left are spoken of", async () => {
-  await create('snapped.qcow2');
-  await domainOn('vm', 'snapped.qcow2');
-  const overlay = `vda,file=${at('overlay.qcow2')}`;
-  await host.virsh('snapshot-create-as', 'vm', 'monday', '--disk-only', '--diskspec', overlay);
-  const moved = await mover.move({ domain: 'vm', disk: 'vda', destination: at('after-snapshot.qcow2') });
-  expect(moved.ending.kind).toBe('moved');
-  expect(moved.warnings).toContainEqual(
-    expect.objectContaining({ code: 'snapshots-name-source', message: expect.stringContaining('monday') }),
-  );
-  expect(await host.virsh('snapshot-list', '--name', 'vm')).toContain('monday');
-  await removeIdle(host, 'vm');
-});
-
 test('a transient domain gets no definition', async () => {
   await create('transient.qcow2');
   await domainOn('vm', 'transient.qcow2', { as: 'transient' });

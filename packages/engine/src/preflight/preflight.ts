@@ -6,6 +6,7 @@ import type { CopyOptions, ImageRef, JobMode, MoveRecord } from '../model/record
 import type { Bytes } from '../model/units.ts';
 import { sideOf } from '../observe/definitions.ts';
 import type { Context } from '../run/context.ts';
+import { type Carried, foreseeSnapshots, imageMovesOf, whyNot } from '../snapshots/index.ts';
 import { toRef } from '../storage/to-image.ts';
 import { type Destination, resolveDestination } from './destination.ts';
 import { checkDestination } from './destination-checks.ts';
@@ -58,9 +59,15 @@ export async function preflight(context: Context, request: MoveRequest): Promise
   destinationXml(situation, request, resolved); // what XML cannot write is refused before anything is tried
   const destination = await checkDestination(situation, request, resolved);
   const move = await recordOf(situation, request, destination, choice.strategy);
+  const { domain } = situation.definitions;
+  const snapshots = await foreseeSnapshots({ connection, host: context.host, domain }, imageMovesOf(move));
   return {
     move,
-    warnings: [...warningsFor(situation, move), ...(destination.warnings ?? [])],
+    warnings: [
+      ...snapshotWarnings(snapshots),
+      ...warningsFor(situation, move),
+      ...(destination.warnings ?? []),
+    ],
     bytes,
     why: choice.why,
     capacity: situation.capacity,
@@ -228,16 +235,16 @@ function chainOf({ chain, disk }: Situation): ImageRef[] {
   return disk.chain.map(({ source, format }) => ({ source, format: format ?? 'raw' }));
 }
 
+/** Those that come along are no news. */
+function snapshotWarnings(snapshots: readonly Carried[]): Warning[] {
+  const words = snapshots.map(whyNot).filter((each) => each !== undefined);
+  return words.map((message) => ({ code: 'snapshot-stays', message }));
+}
+
 function warningsFor(situation: Situation, move: MoveRecord): Warning[] {
-  const { snapshots, chain, definitions, disk } = situation;
+  const { chain, definitions, disk } = situation;
   const warnings: Warning[] = [];
   const say = (code: string, message: string) => warnings.push({ code, message });
-  if (snapshots.length > 0) {
-    say(
-      'snapshots-name-source',
-      `libvirt's snapshots ${snapshots.join(', ')} name the old images; after the move they cannot be reverted to or deleted with their files`,
-    );
-  }
   if (move.scope === 'shallow' && chain?.[0]?.backing?.relative) {
     say(
       'backing-becomes-absolute',

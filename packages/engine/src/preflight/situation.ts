@@ -5,7 +5,6 @@ import {
   type DomainXml,
   ErrorCode,
   isLibvirtError,
-  snapshotFiles,
 } from '@blockferry/libvirt';
 import { BrokenChain, type ChainImage, type Host, QemuImgError, UndeclaredFormat } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
@@ -31,8 +30,6 @@ export interface Situation {
   readonly job: string | undefined;
   readonly backupRuns: boolean;
   readonly checkpoints: number;
-  /** libvirt snapshots that name images of this disk. */
-  readonly snapshots: readonly string[];
   /** Moves of this domain's disks that have not ended. */
   readonly open: readonly MoveRecord[];
   readonly libVersion: bigint;
@@ -82,14 +79,13 @@ export async function gather(
     );
   }
   const { domain } = definitions;
-  const [chain, info, blockInfo, usage, backupRuns, checkpoints, snapshots, libVersion] = await Promise.all([
+  const [chain, info, blockInfo, usage, backupRuns, checkpoints, libVersion] = await Promise.all([
     host && chainOf(host, disk),
     domain.blockJobInfo(disk.target),
     domain.blockInfo(disk.target),
     readUsage(connection, host),
     backupUnderWay(domain),
     checkpointsOf(domain),
-    snapshotsNaming(domain, disk),
     connection.libVersion(),
   ]);
   return {
@@ -104,7 +100,6 @@ export async function gather(
     job: disk.mirror?.job ?? info?.type,
     backupRuns,
     checkpoints,
-    snapshots,
     open: openMoves(live, definitions.config),
     libVersion,
   };
@@ -171,13 +166,4 @@ async function checkpointsOf(domain: Definitions['domain']): Promise<number> {
     if (isLibvirtError(error, ErrorCode.NO_SUPPORT) || isLibvirtError(error, ErrorCode.RPC)) return 0;
     throw error;
   }
-}
-
-async function snapshotsNaming(domain: Definitions['domain'], disk: DiskDefinition): Promise<string[]> {
-  const names: string[] = [];
-  for (const snapshot of await domain.listAllSnapshots()) {
-    const { name, disks } = snapshotFiles(await snapshot.getXmlDesc());
-    if (disks.some(({ target }) => target === disk.target)) names.push(name);
-  }
-  return names;
 }

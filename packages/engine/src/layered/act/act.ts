@@ -61,7 +61,7 @@ async function perform(scene: LayeredScene, step: LayeredStep): Promise<void> {
     case 'delete-source':
       return deleteSource(scene);
     case 'close':
-      return close(scene);
+      return close(scene, step.outcome);
     default:
       return unreachable(step);
   }
