@@ -88,14 +88,14 @@ export async function relink(path: string, below: string): Promise<void> {
   await run(['qemu-img', 'rebase', '-u', '-f', 'qcow2', ...backing, path], { cwd: dirname(path) });
 }
 
-/** A shallow, synchronous block copy of the active image onto the image `to`, and the pivot. */
+/** A shallow block copy of the active image onto the image `to`, and the pivot. */
 export async function mirror(
   { domain, disk }: Pick<ByHand, 'domain' | 'disk'>,
   to: string,
   meanwhile: () => Promise<void> = nothing,
 ): Promise<void> {
-  const { SHALLOW, REUSE_EXT, TRANSIENT_JOB, SYNCHRONOUS_WRITES } = DomainBlockCopyFlags;
-  const flags = SHALLOW | REUSE_EXT | TRANSIENT_JOB | SYNCHRONOUS_WRITES;
+  const { SHALLOW, REUSE_EXT, TRANSIENT_JOB } = DomainBlockCopyFlags;
+  const flags = SHALLOW | REUSE_EXT | TRANSIENT_JOB;
   await domain.blockCopy(disk, diskElement({ kind: 'file', path: to }, 'qcow2'), {}, flags);
   await meanwhile();
   await pivot(domain, disk);
