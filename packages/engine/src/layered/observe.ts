@@ -35,6 +35,8 @@ export async function observeLayered(
   memory.layered.copy?.setBandwidth(current.options.bandwidth);
   const job = trusted(legJobOf(definitions?.live, seen.info, move, live), memory);
   const { overlay, carrier, layers } = layeredPart(move);
+  // Before the journals: a copier that ends between the two looks would seem to have left them incomplete.
+  const copying = copyingOf(memory);
   const [overlayClaim, carrierClaim, copyClaims, copies, qemuWrites] = await Promise.all([
     claimOf(context, overlay, seen.journal),
     claimOf(context, carrier, seen.journal),
@@ -58,7 +60,7 @@ export async function observeLayered(
     writtenAt: await writtenAt(context, move),
     remains: [overlayClaim, carrierClaim, ...copyClaims].some(isSomething),
     copies,
-    copying: copyingOf(memory),
+    copying,
     relinked: layered.relinked,
     carrierFresh: layered.carrierFresh,
     lastLeg: layered.lastLeg,
