@@ -164,7 +164,11 @@ describe('a refusal leaves everything as it was', () => {
   it.each<[string, string, () => readonly string[]]>([
     ['no-such-domain', 'a domain that is not there', () => ['nobody', 'vda', at('x.qcow2')]],
     ['no-such-disk', 'a disk that is not there', () => ['still', 'vdz', at('x.qcow2')]],
-    ['domain-off', 'a domain that is off', () => ['off', 'vda', at('x.qcow2')]],
+    [
+      'domain-off',
+      'a mirror of a domain that is off',
+      () => ['off', 'vda', at('x.qcow2'), '--strategy', 'mirror'],
+    ],
     [
       'choose-scope',
       'a chain without a scope, and a mirror',

@@ -12,6 +12,7 @@ import {
 import { messageOf } from '../model/errors.ts';
 import type { LayeredWorld } from '../model/layered-world.ts';
 import type { Layer, MoveRecord } from '../model/record.ts';
+import type { Bytes } from '../model/units.ts';
 import type { Memory } from '../observe/memory.ts';
 import type { Context } from '../run/context.ts';
 import { toImage } from '../storage/to-image.ts';
@@ -42,6 +43,37 @@ export async function copiesState(
   const states = await Promise.all(layers.map((layer) => copyState(host, bare(layer))));
   if (states.some(({ kind }) => kind === 'foreign')) return 'stale';
   return states.every((state) => isComplete(state, verify)) ? 'complete' : 'partial';
+}
+
+export interface LayersStatus {
+  readonly copied: Bytes;
+  readonly verified: Bytes;
+  /** Undefined until each copy has begun. */
+  readonly total: Bytes | undefined;
+}
+
+/** How far the copies are by their journals. */
+export async function journaledProgress(
+  { host }: Context,
+  move: MoveRecord,
+): Promise<LayersStatus | undefined> {
+  if (host === undefined) return undefined;
+  const states = await Promise.all(layeredPart(move).layers.map((layer) => copyState(host, bare(layer))));
+  const sum = (bytes: (state: LayerCopyState) => bigint) =>
+    states.reduce((total, state) => total + bytes(state), 0n);
+  const begun = states.every(({ kind }) => kind === 'partial' || kind === 'complete');
+  return {
+    copied: sum((state) => (state.kind === 'partial' ? state.copied : totalOf(state))),
+    verified: sum((state) => {
+      if (state.kind === 'complete') return state.verified ? state.total : 0n;
+      return state.kind === 'partial' ? state.verified : 0n;
+    }),
+    total: begun ? sum(totalOf) : undefined,
+  };
+}
+
+function totalOf(state: LayerCopyState): bigint {
+  return state.kind === 'partial' || state.kind === 'complete' ? state.total : 0n;
 }
 
 function isComplete(state: LayerCopyState, verify: boolean): boolean {

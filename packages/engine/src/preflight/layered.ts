@@ -26,6 +26,7 @@ export interface Choice {
 /** What `--strategy auto` means for this disk. Pure. */
 export function chooseStrategy(situation: Situation, request: MoveRequest, bytes: Bytes): Choice {
   if (request.strategy !== 'auto') return { strategy: request.strategy, why: 'asked for' };
+  if (!situation.definitions.running) return { strategy: 'layered', why: 'the domain is off' };
   if (request.scope === 'shallow') return { strategy: 'mirror', why: 'one image over a chain that stays' };
   const against = cannotBeLayered(situation, request);
   const images = situation.chain?.length ?? 1;

@@ -13,6 +13,7 @@ import { checkDestination } from './destination-checks.ts';
 import { allocatesAll, withEncryption } from './encryption.ts';
 import {
   type Choice,
+  cannotBeLayered,
   carrierXml,
   chooseStrategy,
   holdsChain,
@@ -48,12 +49,14 @@ export async function preflight(context: Context, request: MoveRequest): Promise
   checkOptions(request, situation.libVersion);
   const bytes = bytesToCopy(situation, request.scope);
   const first = chooseStrategy(situation, request, bytes);
+  checkRunning(situation, request, first);
   checkScope(situation, request, first);
   checkSource(situation, request.scope, first.strategy);
   const named = await resolveDestination(situation, request);
   const choice = suitDestination(first, request, named);
   checkScope(situation, request, choice, named);
   checkSynchronous(situation, request, choice);
+  if (choice !== first) checkRunning(situation, request, choice);
   if (choice !== first) checkSource(situation, request.scope, choice.strategy);
   const resolved = withEncryption(situation, request, named);
   destinationXml(situation, request, resolved); // what XML cannot write is refused before anything is tried
@@ -94,6 +97,22 @@ export function underWay(open: MoveRecord): Refusal {
     `${open.disk} of ${name} is being moved to ${describeSource(open.destination.source)} already`,
     { id: open.id },
     `continue it: blockferry resume ${name}; or undo it: blockferry abort ${name} ${open.disk}`,
+  );
+}
+
+/** QEMU's mirror needs a QEMU. Of a domain that is off, the layers are copied all the same. */
+function checkRunning(situation: Situation, request: MoveRequest, { strategy }: Choice): void {
+  const { definitions, live } = situation;
+  if (definitions.running) return;
+  const against = cannotBeLayered(situation, request);
+  if (strategy === 'layered' && against === undefined) return;
+  const why =
+    strategy === 'mirror' ? 'strategy mirror moves the disks of running domains' : (against?.message ?? '');
+  throw new Refusal(
+    'domain-off',
+    `${live.name} is not running: ${why}`,
+    { domain: live.name },
+    `start it first: virsh start ${live.name}`,
   );
 }
 

@@ -19,6 +19,7 @@ export interface Situation {
   readonly connection: Connection;
   readonly host: Host | undefined;
   readonly definitions: Definitions;
+  /** The live definition; of a domain that is off, the persistent one. */
   readonly live: DomainXml;
   readonly disk: DiskDefinition;
   /** The chain as its images tell it, top first; undefined where we cannot run tools on the host. */
@@ -59,15 +60,9 @@ export async function gather(
 ): Promise<Situation> {
   const { uuid } = await findDomain(connection, request.domain);
   const definitions = await readDefinitions(connection, uuid);
-  const { live } = definitions ?? {};
-  if (definitions === undefined || live === undefined) {
-    throw new Refusal(
-      'domain-off',
-      `${request.domain} is not running: strategy mirror moves the disks of running domains`,
-      { domain: request.domain },
-      `start it first: virsh start ${request.domain}`,
-    );
-  }
+  // Of a domain that is off, what it would start with.
+  const live = definitions?.live ?? definitions?.config;
+  if (definitions === undefined || live === undefined) throw new Error(`${request.domain} is gone`);
   const disk = findDisk(live, request.disk);
   // libvirt has no block information on an empty drive.
   if (disk.source === undefined) {
@@ -81,10 +76,10 @@ export async function gather(
   const { domain } = definitions;
   const [chain, info, blockInfo, usage, backupRuns, checkpoints, libVersion] = await Promise.all([
     host && chainOf(host, disk),
-    domain.blockJobInfo(disk.target),
+    definitions.running ? domain.blockJobInfo(disk.target) : null,
     domain.blockInfo(disk.target),
     readUsage(connection, host),
-    backupUnderWay(domain),
+    definitions.running && backupUnderWay(domain),
     checkpointsOf(domain),
     connection.libVersion(),
   ]);

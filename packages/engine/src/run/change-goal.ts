@@ -62,7 +62,7 @@ function mustBeKeepable({ job }: Look, move: MoveRecord): void {
       `undo it: blockferry abort ${name} ${move.disk}; and use --strategy mirror`,
     );
   }
-  if (job?.state === 'ready') return;
+  if (job.kind === 'ours' && job.state === 'ready') return;
   throw new Refusal(
     'not-ready',
     `the copy of ${move.disk} is not complete, so there is nothing to keep yet`,

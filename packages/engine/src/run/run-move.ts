@@ -133,7 +133,7 @@ class Run {
       this.#move = seen.stored;
       return undefined;
     }
-    if (!this.#onRecord || job !== undefined) return undefined;
+    if (!this.#onRecord || job.kind === 'ours') return undefined;
     if (onDestination) return { kind: 'moved' };
     return { kind: 'back', why: 'ended by another blockferry' };
   }
@@ -141,7 +141,7 @@ class Run {
   async #act(seen: Look, decision: Decision<AnyStep> & { kind: 'act' }): Promise<Outcome | undefined> {
     const { step } = decision;
     // Ready came between two reports: say how much it was.
-    if (seen.job !== undefined) this.#options.report(progressAt(seen.job));
+    if (seen.job.kind === 'ours') this.#options.report(progressAt(seen.job));
     this.#show(decision);
     if (ordersSwitch(step)) this.#pivotOrderedAt = performance.now();
     if (startsCopy(step)) this.#progress.reset();
@@ -169,7 +169,7 @@ class Run {
     if (decision.wait.for === 'layers' && layers !== undefined) {
       this.#options.report(await this.#progress.sampleLayers(definitions?.domain, this.#move.disk, layers));
       if (layers.waitsForSpace) this.#warnFull();
-    } else if (seen.job !== undefined && definitions !== undefined) {
+    } else if (seen.job.kind === 'ours' && definitions !== undefined) {
       this.#options.report(await this.#progress.sample(definitions.domain, this.#move.disk, seen.job));
       this.#judgePace(seen);
     }

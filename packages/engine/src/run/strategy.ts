@@ -5,9 +5,9 @@ import { actLayered } from '../layered/act/act.ts';
 import { decideLayered } from '../layered/decide.ts';
 import { observeLayered } from '../layered/observe.ts';
 import type { Decision, LayeredStep, Step } from '../model/decision.ts';
+import type { LegJob, Place } from '../model/layered-world.ts';
 import type { MoveRecord } from '../model/record.ts';
-import type { Bytes } from '../model/units.ts';
-import type { JobState, World } from '../model/world.ts';
+import type { Job, World } from '../model/world.ts';
 import type { Memory } from '../observe/memory.ts';
 import { observe } from '../observe/observe.ts';
 import type { Seen } from '../observe/seen.ts';
@@ -21,8 +21,9 @@ export interface Look {
   readonly domain: World['domain'];
   /** The guest runs on the destination. */
   readonly onDestination: boolean;
-  /** A block job of ours, with how far it has come. */
-  readonly job: { readonly state: JobState; readonly cur: Bytes; readonly end: Bytes } | undefined;
+  readonly live: Place;
+  readonly config: Place;
+  readonly job: Job | LegJob;
   readonly answers: World['answers'];
   decide(move: MoveRecord): Decision<AnyStep>;
   /** Carries out a decision of this look. Returns the record as it is afterwards. */
@@ -47,7 +48,9 @@ async function lookMirror(context: Context, move: MoveRecord, memory: Memory): P
     seen: observation,
     domain: world.domain,
     onDestination: world.live === 'destination',
-    job: world.job.kind === 'ours' ? world.job : undefined,
+    live: world.live,
+    config: world.config,
+    job: world.job,
     answers: world.answers,
     decide: (current) => decide(world, current),
     act: (current, decision, warn) =>
@@ -62,7 +65,9 @@ async function lookLayered(context: Context, move: MoveRecord, memory: Memory): 
     seen: observation,
     domain: world.domain,
     onDestination: world.live === 'destination',
-    job: world.job.kind === 'ours' ? world.job : undefined,
+    live: world.live,
+    config: world.config,
+    job: world.job,
     answers: world.answers,
     decide: (current) => decideLayered(world, current),
     act: (current, decision, warn) =>

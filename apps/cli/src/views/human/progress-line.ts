@@ -26,9 +26,9 @@ export function drawnProgress({ phase, progress }: ProgressLine, columns: number
 }
 
 /** In the order in which they are shown. */
-const SHOWN = ['phase', 'bar', 'percent', 'amount', 'rate', 'left', 'guest'] as const;
+const SHOWN = ['phase', 'bar', 'percent', 'amount', 'rate', 'left', 'guest', 'latency'] as const;
 /** In the order in which they are given up on a narrow terminal. */
-const DISPENSABLE = ['amount', 'bar', 'guest', 'left', 'rate', 'percent'] as const;
+const DISPENSABLE = ['latency', 'amount', 'bar', 'guest', 'left', 'rate', 'percent'] as const;
 
 type Parts = Partial<Record<(typeof SHOWN)[number], string | undefined>>;
 
@@ -40,7 +40,7 @@ function join(parts: Parts): string {
 
 function partsOf(progress: ProgressReport | undefined): Parts {
   if (progress === undefined) return {};
-  const { copied, total, rate, etaMs, guestWriteRate } = progress;
+  const { copied, total, rate, etaMs, guestWriteRate, guard } = progress;
   const percent = percentOf(copied, total);
   return {
     bar: drawBar(percent),
@@ -49,7 +49,16 @@ function partsOf(progress: ProgressReport | undefined): Parts {
     rate: rate === undefined ? undefined : formatRate(rate),
     left: etaMs === undefined ? undefined : `${formatDuration(etaMs)} left`,
     guest: guestWriteRate === undefined ? undefined : `guest writes ${formatRate(guestWriteRate)}`,
+    latency: latencyWords(guard),
   };
+}
+
+/** The guest's mean write of late, and how many times its own that is. */
+function latencyWords(guard: ProgressReport['guard']): string | undefined {
+  const { latencyMs, baselineMs } = guard ?? {};
+  if (latencyMs === undefined) return undefined;
+  const ratio = baselineMs === undefined ? '' : ` (${(latencyMs / baselineMs).toFixed(1)}x)`;
+  return `in ${latencyMs.toFixed(1)} ms${ratio}`;
 }
 
 function drawBar(percent: number): string {

@@ -14,9 +14,18 @@ export function statusText(status: MoveStatus): string {
     ...(job.kind === 'ours' && job.end > 0n
       ? [`  ${percentOf(job.cur, job.end)} %, ${formatBytes(job.cur)} of ${formatBytes(job.end)}`]
       : []),
+    ...layersLine(status),
     ...adviceFor(status).map((advice) => `  → ${advice}`),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function layersLine({ layers, live }: MoveStatus): string[] {
+  if (layers?.total === undefined || live !== 'overlay') return [];
+  const { copied, verified, total } = layers;
+  return [
+    `  ${percentOf(copied, total)} %, ${formatBytes(copied)} of ${formatBytes(total)} copied, ${formatBytes(verified)} verified`,
+  ];
 }
 
 function stateWords({ move, domain, job, live }: MoveStatus): string {

@@ -154,6 +154,7 @@ describe('the status of a move', () => {
     live: 'origin',
     config: 'origin',
     job: { kind: 'ours', state: 'running', cur: 32n * MIB, end: 64n * MIB },
+    layers: undefined,
     next: { kind: 'wait', wait: { for: 'ready' } },
   };
 

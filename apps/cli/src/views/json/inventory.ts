@@ -27,7 +27,7 @@ export function chainLine({ images, ...report }: ChainReport): JsonLine {
   };
 }
 
-export function moveLine({ move, domain, live, config, job, next }: MoveStatus): JsonLine {
+export function moveLine({ move, domain, live, config, job, layers, next }: MoveStatus): JsonLine {
   const { id, phase, goal, scope, strategy } = move;
   return {
     type: 'move',
@@ -46,6 +46,7 @@ export function moveLine({ move, domain, live, config, job, next }: MoveStatus):
         : job.kind === 'foreign'
           ? { state: 'foreign', what: job.what }
           : undefined,
+    layers,
     question: next.kind === 'ask' ? next.question : undefined,
   };
 }

@@ -40,9 +40,8 @@ export class JsonMoveView implements MoveView {
         this.#say('step', { step: report.step });
         return;
       case 'progress': {
-        const { copied, total, rate, etaMs, guestWriteRate } = report;
-        const percent = percentOf(copied, total);
-        this.#say('progress', { copied, total, percent, rate, etaMs, guestWriteRate });
+        const { type: _, copied, total, ...rest } = report;
+        this.#say('progress', { copied, total, percent: percentOf(copied, total), ...rest });
         return;
       }
       case 'warning':
