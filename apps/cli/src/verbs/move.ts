@@ -29,6 +29,8 @@ Examples:
   blockferry move web vda pool:fast --flatten --bandwidth 200M
       the whole chain as one new volume of a pool
   blockferry move web vda nbd://10.0.0.2/vol --flatten --format raw
+  blockferry move web vda rbd:ssd/web --flatten
+      into Ceph, as an image that is made for it
   blockferry move web vda /srv/copy.qcow2 --flatten --hold
       stop when ready; then blockferry pivot web vda, or abort
 

@@ -72,7 +72,9 @@ test('a disk on a part of a device moves on with that part alone', async () => {
   const path = join(images, 'from-slice.qcow2');
   const asked = { destination: path, format: 'qcow2' };
   expect((await vm.mover.plan({ domain: vm.name, disk: 'vda', ...asked })).capacity).toBe(vm.chain.size);
-  await vm.move(asked, fileAt(path));
+  const { warnings } = await vm.move(asked, fileAt(path));
+  // And it is told before that such a copy has no holes.
+  expect(warnings.map(({ code }) => code)).toContain('no-holes');
 });
 
 test('a larger device is sliced when the definition was kept aside as well', async () => {

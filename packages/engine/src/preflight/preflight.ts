@@ -4,13 +4,12 @@ import { DomainXmlError, describeSource, diskElement } from '@blockferry/libvirt
 import { Refusal } from '../model/errors.ts';
 import type { CopyOptions, ImageRef, JobMode, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
-import { sideOf } from '../observe/definitions.ts';
 import type { Context } from '../run/context.ts';
 import { type Carried, foreseeSnapshots, imageMovesOf, whyNot } from '../snapshots/index.ts';
 import { toRef } from '../storage/to-image.ts';
 import { type Destination, resolveDestination } from './destination.ts';
 import { checkDestination } from './destination-checks.ts';
-import { allocatesAll, withEncryption } from './encryption.ts';
+import { withEncryption } from './encryption.ts';
 import {
   type Choice,
   cannotBeLayered,
@@ -24,7 +23,7 @@ import type { MoveRequest } from './request.ts';
 import { gather, type Situation } from './situation.ts';
 import { bytesToCopy } from './size.ts';
 import { checkSource } from './source-checks.ts';
-import type { Warning } from './warning.ts';
+import { type Warning, warningsFor } from './warning.ts';
 
 export interface Preflight {
   readonly move: MoveRecord;
@@ -258,44 +257,4 @@ function chainOf({ chain, disk }: Situation): ImageRef[] {
 function snapshotWarnings(snapshots: readonly Carried[]): Warning[] {
   const words = snapshots.map(whyNot).filter((each) => each !== undefined);
   return words.map((message) => ({ code: 'snapshot-stays', message }));
-}
-
-function warningsFor(situation: Situation, move: MoveRecord): Warning[] {
-  const { chain, definitions, disk } = situation;
-  const warnings: Warning[] = [];
-  const say = (code: string, message: string) => warnings.push({ code, message });
-  if (move.scope === 'shallow' && chain?.[0]?.backing?.relative) {
-    say(
-      'backing-becomes-absolute',
-      'the source names its backing file relative to itself; the copy will name it absolutely',
-    );
-  }
-  if (situation.host === undefined) {
-    say(
-      'no-host',
-      'this connection gives no way to run tools on the host: chains, free space and the destination could not be checked',
-    );
-  }
-  if (situation.host === undefined && move.ownership.kind === 'created') {
-    say(
-      'copy-not-removable',
-      'if the move goes back, the unfinished copy stays: it must be removed by hand. A volume (pool:NAME) would be removed through libvirt',
-    );
-  }
-  if (definitions.persistent && sideOf(definitions.config, move) !== 'origin') {
-    say(
-      'definition-differs',
-      `the persistent definition does not name the disk's current image for ${disk.target}; it is left as it is`,
-    );
-  }
-  if (allocatesAll(move.destination)) {
-    say(
-      'fully-allocated',
-      `a raw image in LUKS is allocated in full: ${situation.capacity} bytes. With --format qcow2 it stays sparse`,
-    );
-  }
-  if (move.destination.format === 'raw' && chain?.some(({ bitmaps }) => bitmaps.length > 0)) {
-    say('bitmaps-lost', 'persistent bitmaps of the chain are lost in a raw image');
-  }
-  return warnings;
 }

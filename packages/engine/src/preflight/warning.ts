@@ -1,6 +1,67 @@
 // What preflight says although it refuses nothing.
 
+import type { MoveRecord } from '../model/record.ts';
+import { sideOf } from '../observe/definitions.ts';
+import { allocatesAll } from './encryption.ts';
+import type { Situation } from './situation.ts';
+
 export interface Warning {
   readonly code: string;
   readonly message: string;
+}
+
+/** What may surprise the operator of this move. Pure. */
+export function warningsFor(situation: Situation, move: MoveRecord): Warning[] {
+  const { chain, definitions, disk } = situation;
+  const warnings: Warning[] = [];
+  const allocation = allocationWarning(situation, move);
+  const say = (code: string, message: string) => warnings.push({ code, message });
+  if (move.scope === 'shallow' && chain?.[0]?.backing?.relative) {
+    say(
+      'backing-becomes-absolute',
+      'the source names its backing file relative to itself; the copy will name it absolutely',
+    );
+  }
+  if (situation.host === undefined) {
+    say(
+      'no-host',
+      'this connection gives no way to run tools on the host: chains, free space and the destination could not be checked',
+    );
+  }
+  if (situation.host === undefined && move.ownership.kind === 'created') {
+    say(
+      'copy-not-removable',
+      'if the move goes back, the unfinished copy stays: it must be removed by hand. A volume (pool:NAME) would be removed through libvirt',
+    );
+  }
+  if (definitions.persistent && sideOf(definitions.config, move) !== 'origin') {
+    say(
+      'definition-differs',
+      `the persistent definition does not name the disk's current image for ${disk.target}; it is left as it is`,
+    );
+  }
+  if (allocation !== undefined) say(allocation.code, allocation.message);
+  if (move.destination.format === 'raw' && chain?.some(({ bitmaps }) => bitmaps.length > 0)) {
+    say('bitmaps-lost', 'persistent bitmaps of the chain are lost in a raw image');
+  }
+  return warnings;
+}
+
+/** Why the copy will take more of its storage than the data needs. */
+function allocationWarning(situation: Situation, move: MoveRecord): Warning | undefined {
+  const { capacity } = situation;
+  if (allocatesAll(move.destination)) {
+    const message = `a raw image in LUKS is allocated in full: ${capacity} bytes. With --format qcow2 it stays sparse`;
+    return { code: 'fully-allocated', message };
+  }
+  if (!hasDeviceWithoutHoles(situation, move)) return undefined;
+  const message = `a block device does not tell where it holds nothing: all of it is copied, and allocated at the destination (${capacity} bytes). With discard='unmap' on the disk, fstrim in the guest gives it back`;
+  return { code: 'no-holes', message };
+}
+
+/** A raw image on a device, in scope, shows data wherever the images above it hold nothing. */
+function hasDeviceWithoutHoles({ disk }: Situation, { scope, destination }: MoveRecord): boolean {
+  if (destination.source.kind === 'block') return false;
+  const images = scope === 'shallow' ? disk.chain.slice(0, 1) : disk.chain;
+  return images.some(({ source, format }) => source.kind === 'block' && (format ?? 'raw') === 'raw');
 }
