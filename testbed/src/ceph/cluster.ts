@@ -13,6 +13,8 @@ export type CephOptions = {
   readonly parent: string;
   /** Bytes that the OSD can hold, in memory; default 1 GiB. */
   readonly bytes?: bigint;
+  /** Default `none`: everybody is let in. */
+  readonly auth?: 'cephx' | 'none';
 };
 
 /** The pool that every cluster has. */
@@ -27,7 +29,7 @@ export async function startCeph(options: CephOptions): Promise<CephCluster> {
   const ports: CephPorts = { v2: await freePort(), v1: await freePort() };
   const cluster = new CephCluster(directory, randomUUID(), ports);
   try {
-    await cluster.create(options.bytes ?? 1n << 30n);
+    await cluster.create(options.bytes ?? 1n << 30n, options.auth ?? 'none');
     return cluster;
   } catch (cause) {
     await cluster.stop();
@@ -54,18 +56,23 @@ export class CephCluster {
   }
 
   /** Makes and starts the daemons, and the pool. For startCeph. */
-  async create(bytes: bigint): Promise<void> {
+  async create(bytes: bigint, auth: 'cephx' | 'none'): Promise<void> {
     const { directory, fsid, ports } = this;
-    const conf = cephConf({ directory, fsid, ports, bytes });
+    const conf = cephConf({ directory, fsid, ports, bytes, auth });
     await run(['chmod', '755', directory]);
     await writeFile(this.conf, conf);
     await writeFile(this.#adminConf, impatient(conf));
     await Promise.all(['mon.a', 'osd.0'].map((name) => mkdir(join(directory, name))));
     const map = join(directory, 'monmap');
     await run(['monmaptool', '--create', '--fsid', fsid, '--addv', 'a', monitorAddress(ports), map]);
-    await run(['ceph-mon', '-c', this.conf, '-i', 'a', '--mkfs', '--monmap', map]);
+    const keys = auth === 'none' ? [] : ['--keyring', await this.#makeKeys()];
+    await run(['ceph-mon', '-c', this.conf, '-i', 'a', '--mkfs', '--monmap', map, ...keys]);
     await this.startMonitor();
     const osd = randomUUID();
+    if (auth !== 'none') {
+      const rights = ['mon', 'allow profile osd', 'osd', 'allow *'];
+      await this.ceph('auth', 'get-or-create', 'osd.0', ...rights, '-o', join(directory, 'osd.0/keyring'));
+    }
     await this.ceph('osd', 'new', osd);
     await run(['ceph-osd', '-c', this.conf, '-i', '0', '--mkfs', '--osd-uuid', osd]);
     await this.startOsd();
@@ -73,6 +80,30 @@ export class CephCluster {
     // The first write waits until the pool's placement groups are up.
     await this.createImage('first', 1n << 20n);
     await this.rbd('rm', `${POOL}/first`);
+  }
+
+  /** The monitor's key and the administrator's. Returns the path of both together. */
+  async #makeKeys(): Promise<string> {
+    const [all, admin] = ['mon.keyring', 'client.admin.keyring'].map((name) => join(this.directory, name));
+    if (all === undefined || admin === undefined) throw new Error('two names');
+    const make = (path: string, name: string, ...rights: readonly string[]) =>
+      run(['ceph-authtool', '--create-keyring', path, '--gen-key', '-n', name, ...rights]);
+    await make(all, 'mon.', '--cap', 'mon', 'allow *');
+    await make(admin, 'client.admin', '--cap', 'mon', 'allow *', '--cap', 'osd', 'allow *');
+    await run(['ceph-authtool', all, '--import-keyring', admin]);
+    return all;
+  }
+
+  /**
+   * Makes a user that may use the pool, with a keyring that root alone may read and that is found by `conf`.
+   * Returns its key.
+   */
+  async addUser(name: string): Promise<string> {
+    const keyring = join(this.directory, `client.${name}.keyring`);
+    const rights = ['mon', 'profile rbd', 'osd', `profile rbd pool=${POOL}`];
+    await this.ceph('auth', 'get-or-create', `client.${name}`, ...rights, '-o', keyring);
+    await run(['chmod', '600', keyring]);
+    return (await this.ceph('auth', 'print-key', `client.${name}`)).stdout.trim();
   }
 
   async startMonitor(): Promise<void> {

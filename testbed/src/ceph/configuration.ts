@@ -8,19 +8,21 @@ export type CephConfiguration = {
   readonly ports: CephPorts;
   /** Bytes that the OSD can hold, in memory. */
   readonly bytes: bigint;
+  /** Whether clients need a key. */
+  readonly auth: 'cephx' | 'none';
 };
 
 /** What clients are given, as an operator would: nothing that bounds how long librados waits. */
-export function cephConf({ directory, fsid, ports, bytes }: CephConfiguration): string {
+export function cephConf({ directory, fsid, ports, bytes, auth }: CephConfiguration): string {
   return `[global]
 fsid = ${fsid}
 mon host = ${monitorAddress(ports)}
 mon initial members = a
 public network = 127.0.0.0/8
 cluster network = 127.0.0.0/8
-auth cluster required = none
-auth service required = none
-auth client required = none
+auth cluster required = ${auth}
+auth service required = ${auth}
+auth client required = ${auth}
 run dir = ${directory}
 admin socket = ${directory}/$name.asok
 pid file = ${directory}/$name.pid
@@ -43,7 +45,7 @@ osd client watch timeout = 8
 # It measures its storage at the start otherwise.
 osd mclock skip benchmark = true
 [client]
-keyring = ${directory}/no.keyring
+keyring = ${directory}/$name.keyring
 admin socket =
 log file =
 `;

@@ -2,6 +2,7 @@
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainXml } from '@blockferry/libvirt';
+import { type Host, localHost, type RunOptions } from '@blockferry/qemu';
 import {
   type CephCluster,
   fileAt,
@@ -45,6 +46,20 @@ const qemuIo = (name: string, ...commands: readonly string[]) => {
   const argv = ['qemu-io', ...commands.flatMap((one) => ['-c', one])];
   return run([...argv, `json:${JSON.stringify(rawNode(name))}`]);
 };
+
+/** The same host, as it is where Ceph's own programs are not installed. */
+function withoutRbd(host: Host): Host {
+  return new Proxy(host, {
+    get(target, name) {
+      if (name !== 'run') {
+        const value: unknown = Reflect.get(target, name);
+        return typeof value === 'function' ? value.bind(target) : value;
+      }
+      return (argv: readonly string[], options?: RunOptions) =>
+        target.run(argv[0] === 'rbd' ? ['no-such-rbd', ...argv.slice(1)] : argv, options);
+    },
+  });
+}
 
 const sizeOf = async (name: string): Promise<number> => {
   const { stdout } = await ceph.rbd('info', '--format', 'json', `rbd/${name}`);
@@ -100,6 +115,21 @@ describe('an image that we make', () => {
     expect((await vm.mover.run(move)).ending).toEqual({ kind: 'interrupted', why: 'destination-taken' });
     expect((await vm.mover.change(vm.name, { goal: 'abort' })).ending.kind).toBe('back');
     expect(await sizeOf('contended')).toBe(1 << 20);
+  });
+
+  test('where the host has no rbd program it stays, and that is said with the command that removes it', async () => {
+    const here = localHost();
+    await using poor = new Mover(vm.host, { tools: withoutRbd(here) });
+    expect((await poor.move({ ...asked('stays'), hold: true })).ending).toEqual({ kind: 'ready' });
+    const { ending, warnings } = await poor.change(vm.name, { goal: 'abort' });
+    expect(ending.kind).toBe('back');
+    expect(warnings).toMatchObject([
+      { code: 'copy-not-removable', message: expect.stringContaining('rm --pool rbd --image stays') },
+    ]);
+    expect(await ceph.images()).toContain('stays');
+    const ask = { ...asked('stays'), reuseExternal: true };
+    expect((await poor.plan(ask)).warnings.map(({ code }) => code)).toContain('use-unknown');
+    await ceph.rbd('rm', 'rbd/stays');
   });
 
   test('a move that was held is finished by another process', async () => {
