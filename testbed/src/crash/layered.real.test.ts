@@ -1,6 +1,11 @@
 // Whole chains moved in layers while the guest writes: in peace, and through deaths of QEMU.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { type Guest, guestWriter, startGuest } from '../guest/guest.ts';
+import { verifyAcknowledged } from '../guest/verify.ts';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
+import { run } from '../process/run.ts';
 import { until } from '../process/until.ts';
 import { type Berth, makeBerth, startHarbour } from './berth.ts';
 import { ends } from './endings.ts';
@@ -46,6 +51,31 @@ describe('a chain of three images', () => {
     await expectLayersMoved(berth, 'held', before, directory);
   });
 });
+
+it('a base that two domains share is copied once', async () => {
+  const berth = await makeBerth(host, 'shared', CHAIN);
+  const [, , base = ''] = await chainOf(berth.disk);
+  const clone = join(berth.directory, 'clone.qcow2');
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', clone]);
+  const disks = [{ path: clone, target: 'vda', format: 'qcow2' }] as const;
+  const writers = [guestWriter('vda', berth.chain.region, { rate: 30 })];
+  const guest = await startGuest(host, { name: 'clone', disks, writers });
+  const directory = await berth.newDirectory();
+  await ends(berth.moveLayers(directory), 'moved');
+  const second = berth.ferry(['move', 'clone', 'vda', directory, '--strategy', 'layered']);
+  assert.match(await second.warning('shared-base'), /base\.qcow2 was copied and verified before/);
+  await ends(second, 'moved');
+  const copies = [join(directory, 'clone.qcow2'), join(directory, 'base.qcow2')];
+  assert.deepEqual(await chainOf(copies[0] ?? ''), copies);
+  await guest.waitForWrites(10);
+  const { lost } = await verifyAfter(guest, copies[0] ?? '');
+  assert.deepEqual(lost, []);
+});
+
+async function verifyAfter(guest: Guest, path: string) {
+  await guest.stop();
+  return verifyAcknowledged({ path, format: 'qcow2' }, await guest.acknowledged());
+}
 
 it('a domain that is off is moved by the same command', async () => {
   const berth = await makeBerth(host, 'cold', CHAIN);

@@ -49,7 +49,10 @@ export async function leftoversOf({ host }: Context, move: MoveRecord): Promise<
     return look?.kind === 'there' ? [describeSource(source)] : [];
   }
   if (source.kind !== 'file' || move.ownership.kind !== 'created') return [];
-  const paths = [source.path, journalPathFor(source.path)];
+  const { layers = [], overlay, carrier } = move.layered ?? {};
+  const made = [...layers.map(({ to }) => to), overlay, carrier].map((image) => image?.source);
+  const more = made.flatMap((each) => (each?.kind === 'file' ? [each.path] : []));
+  const paths = [...new Set([source.path, ...more, journalPathFor(source.path)])];
   const stats = await Promise.all(paths.map((path) => host.stat(path).catch(() => null)));
   return paths.filter((_, index) => stats[index] !== null);
 }

@@ -1,7 +1,8 @@
 // What moves that ended badly left behind: journals whose move is open nowhere, and the copies they claim.
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type DiskSource, type DomainXml, describeSource, sameSource } from '@blockferry/libvirt';
 import { type Host, quoteCommand, rbdRemoval } from '@blockferry/qemu';
+import { copyJournalPath } from '../layers/index.ts';
 import { messageOf, Refusal } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
@@ -27,8 +28,8 @@ export interface Leftover {
 }
 
 export type Verdict =
-  /** The copy is ours by device and inode, unfinished, and nobody uses it. */
-  | { readonly kind: 'remove-copy'; readonly path: string }
+  /** The copies are ours by device and inode, unfinished, and nobody uses them. */
+  | { readonly kind: 'remove-copy'; readonly paths: readonly string[] }
   /** Only the journal goes: no file that it claims is there. `note`: what is there instead, and stays. */
   | { readonly kind: 'remove-journal'; readonly note?: string }
   /** Nothing goes. */
@@ -55,8 +56,10 @@ export async function removeLeftover(context: Context, leftover: Leftover): Prom
   const now = await judge(context, leftover.journal);
   if (now === undefined || now.verdict.kind === 'keep') return [];
   const removed: string[] = [];
-  if (now.verdict.kind === 'remove-copy' && (await leftover.journal.host.unlink(now.verdict.path))) {
-    removed.push(now.verdict.path);
+  for (const path of now.verdict.kind === 'remove-copy' ? now.verdict.paths : []) {
+    for (const each of [path, copyJournalPath(path)]) {
+      if (await leftover.journal.host.unlink(each)) removed.push(each);
+    }
   }
   await removeJournal(leftover.journal);
   removed.push(leftover.journal.path);
@@ -110,11 +113,9 @@ async function verdictOn(context: Context, place: JournalPlace, journal: Journal
   const complete = mayBeTruth(record);
   if (complete !== undefined)
     return keep(complete, `look at it; then blockferry resume ${name} --use source|destination`);
-  return verdictOnCopy(
-    place,
-    journal,
-    await readUsage(connection, context.host, [record.destination.source]),
-  );
+  const copies = record.layered?.layers.map(({ to }) => to.source) ?? [record.destination.source];
+  const usage = await readUsage(connection, context.host, copies);
+  return verdictOnCopies(place, journal, usage, copies);
 }
 
 /** The record is in its metadata, or its live mirror copies to the destination. */
@@ -145,8 +146,13 @@ function mayBeTruth({ phase, goal, destination }: MoveRecord): string | undefine
   }
 }
 
-async function verdictOnCopy(place: JournalPlace, journal: Journal, usage: Usage): Promise<Verdict> {
-  const { destination, ownership } = journal.record;
+async function verdictOnCopies(
+  place: JournalPlace,
+  journal: Journal,
+  usage: Usage,
+  copies: readonly DiskSource[],
+): Promise<Verdict> {
+  const { destination, ownership, layered } = journal.record;
   const { source } = destination;
   const name = describeSource(source);
   if (ownership.kind === 'volume') {
@@ -155,24 +161,50 @@ async function verdictOnCopy(place: JournalPlace, journal: Journal, usage: Usage
   }
   if (ownership.kind === 'rbd-image') return keep(`${name} is an RBD image`, rbdHint(source));
   if (ownership.kind === 'reused' || source.kind !== 'file') return { kind: 'remove-journal' };
-  // A journal speaks for the file beside it and for no other: anybody may have put it there.
+  // A journal speaks for the files beside it and for no others: anybody may have put it there.
   if (destinationOfJournal(place.path) !== source.path) {
     return keep(`it names ${name}, which is not the file it stands beside`);
   }
   const stranger = await strangerBehind(place);
   if (stranger !== undefined) return keep(`its journal was written by another user (${stranger})`);
-  const claim = await claimOf(place.host, journal, source.path);
-  if (claim !== 'ours') return { kind: 'remove-journal', ...(claim !== undefined && { note: claim }) };
-  const use = usesOf(usage, source)[0];
-  if (use !== undefined) {
-    return keep(`${name} is used by ${use.domain} for ${use.disk} (${use.definition} definition)`);
+  if (layered !== undefined) {
+    const overlay = layered.overlay.source;
+    const there = overlay.kind === 'file' ? await place.host.stat(overlay.path) : null;
+    if (there !== null && there.size > 0n) {
+      return keep(`${describeSource(overlay)} may hold what the guest wrote while its images were copied`);
+    }
   }
+  return verdictOnFiles(place, journal, usage, copies);
+}
+
+/** Of the files that are beside the journal: all that are ours go, unless one of them is in use. */
+async function verdictOnFiles(
+  place: JournalPlace,
+  journal: Journal,
+  usage: Usage,
+  copies: readonly DiskSource[],
+): Promise<Verdict> {
+  const paths: string[] = [];
+  const notes: string[] = [];
+  for (const source of copies) {
+    if (source.kind !== 'file' || dirname(source.path) !== dirname(place.path)) continue;
+    const claim = await claimOf(place.host, journal, source.path);
+    if (claim !== 'ours') {
+      if (claim !== undefined) notes.push(claim);
+      continue;
+    }
+    const use = usesOf(usage, source)[0];
+    if (use !== undefined) {
+      return keep(`${source.path} is used by ${use.domain} for ${use.disk} (${use.definition} definition)`);
+    }
+    paths.push(source.path);
+  }
+  const [note] = notes;
+  if (paths.length === 0) return { kind: 'remove-journal', ...(note !== undefined && { note }) };
   const [unknown] = usage.unknown;
-  if (unknown !== undefined) {
-    const whose = `${unknown.disk} of ${unknown.domain}`;
-    return keep(`${name} may be used: the chain of ${whose} cannot be read (${unknown.why})`);
-  }
-  return { kind: 'remove-copy', path: source.path };
+  if (unknown === undefined) return { kind: 'remove-copy', paths };
+  const whose = `${unknown.disk} of ${unknown.domain}`;
+  return keep(`${paths.join(', ')} may be used: the chain of ${whose} cannot be read (${unknown.why})`);
 }
 
 function rbdHint(source: DiskSource): string | undefined {
@@ -190,7 +222,8 @@ async function strangerBehind({ host, path }: JournalPlace): Promise<number | un
 }
 
 /** Is the file that stands there the one we made? Undefined: there is none; else what it is. */
-async function claimOf(host: Host, { claimed }: Journal, path: string): Promise<'ours' | string | undefined> {
+async function claimOf(host: Host, journal: Journal, path: string): Promise<'ours' | string | undefined> {
+  const claimed = journal.files?.[path] ?? journal.claimed;
   const stat = await host.stat(path, { followSymlinks: false });
   if (stat === null) return undefined;
   if (claimed === undefined) return `${path} is there and not claimed by the journal`;

@@ -81,7 +81,7 @@ function isComplete(state: LayerCopyState, verify: boolean): boolean {
 }
 
 /** Enough to find its journal. */
-function bare(layer: Layer): LayerPlan {
+export function bare(layer: Layer): LayerPlan {
   const { from, to, how } = layer;
   return { from: toImage(from), to: toImage(to), how, chain: [toImage(from)], journal: journalOf(layer) };
 }

@@ -103,6 +103,8 @@ export interface Layer {
 export interface LayeredPart {
   /** Top first. The first copy is the move's destination. */
   readonly layers: readonly [Layer, ...Layer[]];
+  /** Copies below these that were there before, of the images below: another domain's move brought them. */
+  readonly shared?: readonly ImageRef[];
   /** Takes the guest's writes on the source side while the layers below are copied. */
   readonly overlay: ImageRef;
   /** The overlay's counterpart over the copies, until it is committed into the top one. */

@@ -23,7 +23,8 @@ export interface Plan {
 /** Turns what preflight found into the plan that `move` runs. Pure. */
 export function planOf({ move, warnings, why, bytes, capacity, chain }: Preflight): Plan {
   const shared = move.scope === 'shallow' ? chain.slice(1) : [];
-  const copies = move.layered?.layers.map(({ to }) => to) ?? [move.destination];
+  const layers = move.layered && [...move.layered.layers.map(({ to }) => to), ...(move.layered.shared ?? [])];
+  const copies = layers ?? [move.destination];
   return {
     move,
     why,

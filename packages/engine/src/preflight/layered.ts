@@ -2,7 +2,8 @@
 import { basename, dirname, join } from 'node:path';
 import { diskElement } from '@blockferry/libvirt';
 import type { ChainImage, Host } from '@blockferry/qemu';
-import { copyJournalPath } from '../layers/index.ts';
+import { bare } from '../layered/copies.ts';
+import { copyJournalPath, copyState } from '../layers/index.ts';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, Layer, LayeredPart, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
@@ -96,13 +97,15 @@ export async function layeredPartOf(
       'use --strategy mirror, which takes devices and servers too',
     );
   }
-  const layers = layersOf(chain, request, destination.image);
+  const all = layersOf(chain, request, destination.image);
+  mustBeDistinct(all);
+  const { layers, shared } = await withoutShared(host, all, request.verify);
   for (const { to } of layers) await mustBeFree(host, to);
-  mustBeDistinct(layers);
   const from = toRef(top.image).source;
   if (from.kind !== 'file') throw new Error('checked above');
   return {
     layers,
+    ...(shared.length > 0 && { shared }),
     overlay: beside(from.path, `${id}.overlay`),
     carrier: beside(source.path, `${id}.carrier`),
     verify: request.verify,
@@ -136,11 +139,14 @@ function layersOf(
     );
   }
   const copied = scope === 'shallow' ? chain.slice(0, 1) : chain;
-  const targets = copied.map((each, at) => (at === 0 ? destination : lowerTarget(each, destination)));
+  const targets = chain.map((each, at) => {
+    if (at === 0) return destination;
+    return at < copied.length ? lowerTarget(each, destination) : undefined;
+  });
   const [first, ...rest] = copied.map((each, at): Layer => {
     const to = targets[at];
     if (to === undefined) throw new Error('a target for each');
-    const backing = backingOf(each, targets[at + 1]);
+    const backing = backingOf(each, targets[at + 1], chain[at + 1]);
     return { from: toRef(each.image), to, how: 'bytes', ...(backing && { backing }) };
   });
   if (first === undefined) throw new Error('a chain has an image');
@@ -156,12 +162,44 @@ function lowerTarget({ image }: ChainImage, destination: ImageRef): ImageRef {
 }
 
 /** What the copy's header says: the next copy, in the words of the source, or the image that both share. */
-function backingOf({ backing }: ChainImage, next: ImageRef | undefined): Layer['backing'] {
-  if (backing === null) return undefined;
-  if (next === undefined) return { reference: backing.reference, format: backing.format };
-  if (next.source.kind !== 'file') throw new Error('checked before');
-  const reference = backing.relative ? basename(next.source.path) : next.source.path;
-  return { reference, format: next.format };
+function backingOf(
+  { backing }: ChainImage,
+  next: ImageRef | undefined,
+  below: ChainImage | undefined,
+): Layer['backing'] {
+  if (backing === null || below === undefined) return undefined;
+  const target = next ?? toRef(below.image);
+  if (target.source.kind !== 'file') throw new Error('checked before');
+  const { path } = target.source;
+  // Whatever is shared is in another directory than the copy.
+  const reference = backing.relative && next !== undefined ? basename(path) : path;
+  return { reference, format: target.format };
+}
+
+/**
+ * Bases that another domain's move has brought there already, by their journals: complete, verified, and of these very
+ * sources. They are linked to, not copied; from the bottom up, as far as it goes.
+ */
+async function withoutShared(
+  host: Host,
+  all: LayeredPart['layers'],
+  verify: boolean,
+): Promise<Pick<LayeredPart, 'layers'> & { readonly shared: readonly ImageRef[] }> {
+  const [top, ...lower] = all;
+  const shared: ImageRef[] = [];
+  while (lower.length > 0) {
+    const base = lower.at(-1);
+    if (base === undefined || !(await isThere(host, base, verify))) break;
+    shared.unshift(base.to);
+    lower.pop();
+  }
+  return { layers: [top, ...lower], shared };
+}
+
+async function isThere(host: Host, layer: Layer, verify: boolean): Promise<boolean> {
+  if (layer.how !== 'bytes' || layer.to.source.kind !== 'file') return false;
+  const state = await copyState(host, bare(layer));
+  return state.kind === 'complete' && (state.verified || !verify);
 }
 
 async function mustBeFree(host: Host, { source }: ImageRef): Promise<void> {

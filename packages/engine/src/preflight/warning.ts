@@ -1,5 +1,6 @@
 // What preflight says although it refuses nothing.
 
+import { describeSource } from '@blockferry/libvirt';
 import type { MoveRecord } from '../model/record.ts';
 import { sideOf } from '../observe/definitions.ts';
 import { allocatesAll } from './encryption.ts';
@@ -16,6 +17,9 @@ export function warningsFor(situation: Situation, move: MoveRecord): Warning[] {
   const warnings: Warning[] = [];
   const allocation = allocationWarning(situation, move);
   const say = (code: string, message: string) => warnings.push({ code, message });
+  for (const { source } of move.layered?.shared ?? []) {
+    say('shared-base', `${describeSource(source)} was copied and verified before: it is linked to`);
+  }
   if (move.scope === 'shallow' && chain?.[0]?.backing?.relative) {
     say(
       'backing-becomes-absolute',

@@ -10,7 +10,7 @@ export function leftoverText({ journal, move, verdict }: Leftover): string {
       : `${move.domain.name} ${move.disk} to ${describeSource(move.destination.source)}`;
   switch (verdict.kind) {
     case 'remove-copy':
-      return `${whose}: an unfinished copy that nothing uses\n  remove ${verdict.path}\n  remove ${journal.path}\n`;
+      return `${whose}: an unfinished copy that nothing uses\n${[...verdict.paths, journal.path].map((path) => `  remove ${path}\n`).join('')}`;
     case 'remove-journal': {
       const note = verdict.note === undefined ? 'its copy is gone' : `${verdict.note}, and stays`;
       return `${whose}: ${note}\n  remove ${journal.path}\n`;

@@ -278,7 +278,7 @@ describe('what doctor and cleanup say', () => {
 
   it('is what would be removed, or why it is kept', () => {
     const journal = { path: '/new/.web.qcow2.blockferry' } as Leftover['journal'];
-    const text = leftoverText({ journal, move, verdict: { kind: 'remove-copy', path: '/new/web.qcow2' } });
+    const text = leftoverText({ journal, move, verdict: { kind: 'remove-copy', paths: ['/new/web.qcow2'] } });
     expect(text).toContain('remove /new/web.qcow2\n');
     expect(text).toContain('remove /new/.web.qcow2.blockferry');
     const kept = leftoverText({ journal, move, verdict: { kind: 'keep', why: 'it is used', hint: 'wait' } });

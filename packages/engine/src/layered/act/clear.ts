@@ -28,8 +28,24 @@ export async function clear(scene: LayeredScene, what: 'overlays' | 'everything'
     await host.unlink(path);
     delete files[path];
   }
-  for (const path of copyJournals(move)) await host.unlink(path);
+  for (const path of await uselessJournals(scene, what)) await host.unlink(path);
   if (observation.journal !== undefined) await updateJournal(scene, { ...observation.journal, files });
+}
+
+/** By its journal, the copy of a base is found again by the moves of the other domains that share it. */
+async function uselessJournals(scene: LayeredScene, what: 'overlays' | 'everything'): Promise<string[]> {
+  const { context, move } = scene;
+  const journals = copyJournals(move);
+  if (what === 'everything') return journals;
+  const { layers } = layeredPart(move);
+  const sources = layers.map(({ from }) => from.source);
+  const usage = await readUsage(await context.link.connection(), context.host, sources);
+  const isShared = (at: number) => {
+    const source = sources[at];
+    if (at === 0 || source === undefined) return false;
+    return usesOf(usage, source).some(({ uuid }) => uuid !== move.domain.uuid);
+  };
+  return journals.filter((_, at) => !isShared(at));
 }
 
 async function ours(scene: LayeredScene, images: readonly ImageRef[]): Promise<ImageRef[]> {
