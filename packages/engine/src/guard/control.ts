@@ -1,17 +1,21 @@
 // The controller: from what the guest felt and what the copy did, how fast the copy may go next. Pure: its only clock
 // is the length of the samples. Falls at once, rises slowly, remembers what hurt.
 import type { Millis } from '../model/units.ts';
-import { type Baseline, baselineOf, blend, isOtherLoad, judge } from './judge.ts';
+import { alike, type Baseline, baselineOf, blend, isOtherLoad, judge } from './judge.ts';
 import { type LatencySample, NOTHING, together } from './latency.ts';
 import { type Pace, paced, usedShare } from './pace.ts';
 import {
   AMPLE,
   BINDS,
   CLOSE,
+  HELPED,
+  IN_VAIN,
+  LISTEN_DOUBT_MS,
   LISTEN_ENOUGH,
   LISTEN_EVERY_MS,
   LISTEN_MS,
   LISTEN_REST_MS,
+  LISTEN_SOON_MS,
   type Policy,
   SETTLE_MS,
   START,
@@ -52,6 +56,10 @@ export interface ControlState {
   readonly stale: boolean;
   readonly listening: Listening | undefined;
   readonly sinceListenedMs: Millis;
+  /** When the guest is listened to again for no other reason: the sooner the less two hearings agreed. */
+  readonly listenAfterMs: Millis;
+  /** How often in a row the copy yielded, and the strain when it began to. */
+  readonly yielded: { readonly times: number; readonly from: number } | undefined;
 }
 
 /** The state in which a copy begins. `before`: what was sampled while nothing was copied, if anything. */
@@ -69,6 +77,8 @@ export function begin(policy: Policy, before: LatencySample): ControlState {
     stale: false,
     listening: undefined,
     sinceListenedMs: baseline === undefined ? LISTEN_REST_MS : 0,
+    listenAfterMs: LISTEN_EVERY_MS,
+    yielded: undefined,
   };
 }
 
@@ -109,13 +119,24 @@ function weigh(policy: Policy, state: ControlState): ControlState {
   const rested = state.sinceListenedMs >= LISTEN_REST_MS;
   const unknown = baseline === undefined || judgement.kind === 'no-baseline';
   if (unknown) return rested ? startListening(judged, true) : { ...judged, doing: 'holding' };
-  // At the floor it is hardly us that the guest suffers from: perhaps the storage has become another.
-  const helpless = judgement.strain > 1 && state.limit <= policy.floor;
-  if (rested && (helpless || isOtherLoad(pool, baseline))) return startListening(judged, true);
-  if (state.sinceListenedMs >= LISTEN_EVERY_MS) return startListening(judged, false);
-  if (judgement.strain > 1) return fall(policy, judged, judgement.strain);
-  if (judgement.headroom < CLOSE) return { ...judged, doing: 'holding' };
-  return rise(policy, judged, judgement.headroom);
+  const { strain, headroom } = judgement;
+  if (strain > 1 ? seemsNotUs(policy, state, strain) : rested && isOtherLoad(pool, baseline))
+    return startListening(judged, true);
+  if (state.sinceListenedMs >= state.listenAfterMs) return startListening(judged, false);
+  if (strain > 1) return fall(policy, judged, strain);
+  if (headroom < CLOSE) return { ...judged, doing: 'holding', yielded: undefined };
+  return rise(policy, judged, headroom);
+}
+
+/** The guest suffers and yielding does not help: perhaps the storage has become another, or somebody else is at work. */
+function seemsNotUs(
+  policy: Policy,
+  { yielded, limit, sinceListenedMs }: ControlState,
+  strain: number,
+): boolean {
+  if (limit <= policy.floor) return sinceListenedMs >= LISTEN_REST_MS;
+  const inVain = yielded !== undefined && yielded.times >= IN_VAIN && strain > HELPED * yielded.from;
+  return inVain && sinceListenedMs >= LISTEN_DOUBT_MS;
 }
 
 function fall(policy: Policy, state: ControlState, strain: number): ControlState {
@@ -123,13 +144,19 @@ function fall(policy: Policy, state: ControlState, strain: number): ControlState
   const did = Number.isFinite(state.limit) ? state.limit * (usedShare(state.pace) ?? 1) : state.pace?.rate;
   const from = did !== undefined && did > 0 ? did : START;
   const limit = Math.max(policy.floor, from * clamp(1 / strain, 0.4, 0.9));
-  return { ...state, doing: 'yielding', limit, ceiling: from, stale: true };
+  const yielded = { times: (state.yielded?.times ?? 0) + 1, from: state.yielded?.from ?? strain };
+  return { ...state, doing: 'yielding', limit, ceiling: from, stale: true, yielded };
 }
 
 function rise(policy: Policy, state: ControlState, headroom: number): ControlState {
   const { ceiling, limit } = state;
   const forgotten = ceiling !== undefined && limit > 1.15 * ceiling;
-  const next = { ...state, doing: 'rising' as const, ceiling: forgotten ? undefined : ceiling };
+  const next = {
+    ...state,
+    doing: 'rising' as const,
+    yielded: undefined,
+    ceiling: forgotten ? undefined : ceiling,
+  };
   if (ceiling === undefined || forgotten) {
     // Where nothing is known to hurt: doubled while the guest hardly feels it.
     return { ...next, limit: Math.min(policy.cap, faster(state, headroom > AMPLE ? 2 : 1.25)) };
@@ -166,10 +193,20 @@ function listen(policy: Policy, state: ControlState, sample: LatencySample, now:
   // Without a limit before, it begins as beside any guest that writes.
   const limit =
     Number.isFinite(state.limit) || known === undefined ? state.limit : Math.min(policy.cap, START);
+  const agree = alike(baseline, fresh);
+  const listenAfterMs = agree ? Math.min(LISTEN_EVERY_MS, 2 * state.listenAfterMs) : LISTEN_SOON_MS;
   // Speeds that hurt by another baseline need not hurt by this one.
   const ceiling = now.replaces ? undefined : state.ceiling;
-  const over = { listening: undefined, sinceListenedMs: 0, stale: true, pool: NOTHING, ceiling };
-  return { ...state, ...over, baseline: known, limit, doing: known === undefined ? 'free' : 'holding' };
+  const over = {
+    listening: undefined,
+    sinceListenedMs: 0,
+    stale: true,
+    pool: NOTHING,
+    ceiling,
+    listenAfterMs,
+  };
+  const fresher = { baseline: known, yielded: undefined, limit };
+  return { ...state, ...over, ...fresher, doing: known === undefined ? 'free' : 'holding' };
 }
 
 function clamp(value: number, low: number, high: number): number {

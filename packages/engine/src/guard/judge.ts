@@ -66,6 +66,13 @@ export function isOtherLoad(pool: LatencySample, baseline: Baseline): boolean {
   return oftener || larger;
 }
 
+/** Do two hearings agree? Unknown ones have nothing to disagree about. */
+export function alike(one: Baseline | undefined, other: Baseline | undefined): boolean {
+  if (one?.writeMs === undefined || other?.writeMs === undefined) return true;
+  const [low, high] = [Math.min(one.writeMs, other.writeMs), Math.max(one.writeMs, other.writeMs)];
+  return high <= 1.5 * low || high <= NEGLIGIBLE_MS;
+}
+
 /** The same load heard twice: the mean of both, so that one odd second does not move the bound by its whole error. */
 export function blend(old: Baseline, heard: Baseline): Baseline {
   const mean = (one: number | undefined, other: number | undefined) =>

@@ -71,6 +71,12 @@ export const LISTEN_ENOUGH = 60;
 export const LISTEN_EVERY_MS: Millis = 30_000;
 /** Not oftener than this, whatever the reason. */
 export const LISTEN_REST_MS: Millis = 8_000;
+/** After two hearings that did not agree: what else is at work changes by the second. Doubled while they agree. */
+export const LISTEN_SOON_MS: Millis = 5_000;
+/** Yielding so often in a row, with this much of the strain left, was in vain: it may not be us. Then so long a rest. */
+export const IN_VAIN = 3;
+export const HELPED = 0.7;
+export const LISTEN_DOUBT_MS: Millis = 2_500;
 /** A guest that writes so many times as often, or as large, as at its baseline has a new one. */
 export const OTHER_LOAD = 2;
 

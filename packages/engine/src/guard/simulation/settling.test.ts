@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Guard, type GuardVerdict } from '../guard.ts';
 import { type LatencySample, meanMs, NOTHING, together } from '../latency.ts';
-import { type DiskModel, expectedMs, fastestWithin, type GuestLoad, SharedDisk } from './disk.ts';
+import { type DiskModel, expectedMs, fastestWithin, type GuestLoad, randomFrom, SharedDisk } from './disk.ts';
 
 const MB = 1_000_000;
 const disks: fc.Arbitrary<DiskModel> = fc.record({
@@ -172,6 +172,28 @@ describe('when something changes', () => {
     const after = copyFor(guard, disk, 20, guard.first);
     expect(rateIn(after)).toBeGreaterThan(0.5 * fastestWithin(disk.model, 2));
     expect(feltIn(after)).toBeLessThan(2 * 5 * 1.1);
+  });
+
+  it('on storage that others disturb by the second, it neither starves the copy nor gives the guest up', () => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
+        const disk = new SharedDisk(model, load, seed);
+        const random = randomFrom(seed);
+        const guard = new Guard({ ratio: 2 });
+        listenBefore(guard, disk);
+        let [alone, possible] = [0, 0];
+        const steps: Step[] = [];
+        for (let second = 0; second < 120; second++) {
+          if (random() < 0.3) disk.model = { ...model, aloneMs: 0.7 * 6 ** random() };
+          steps.push(...copyFor(guard, disk, 1, guard.first));
+          alone += disk.model.aloneMs / 120;
+          possible += fastestWithin(disk.model, 2) / 120;
+        }
+        expect(feltIn(steps)).toBeLessThan(2 * alone * 1.15);
+        expect(rateIn(steps)).toBeGreaterThan(0.25 * possible);
+      }),
+      { numRuns: 40 },
+    );
   });
 
   it('a guest that begins to write larger blocks gets a baseline of its own', () => {
