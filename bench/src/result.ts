@@ -10,6 +10,9 @@ export interface Figure {
   readonly values: readonly number[];
 }
 
+/** The speed of the bulk copy alone, as its tool tells it. */
+export const BULK_SPEED = 'bulk copy';
+
 /** Ours against theirs; above 1 is better for us. */
 export interface Ratio {
   readonly what: string;

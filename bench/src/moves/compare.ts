@@ -1,7 +1,7 @@
 // Moves the same disk with each peer in turn, round after round, with the guest alone in between.
 import { type Bench, turn } from '../bench.ts';
 import type { MoveRequest, Mover } from '../peers/mover.ts';
-import { type CaseResult, type Figure, median, type Ratio, timesBetter } from '../result.ts';
+import { BULK_SPEED, type CaseResult, type Figure, median, type Ratio, timesBetter } from '../result.ts';
 import type { BenchChain } from './chain.ts';
 import {
   BLOCK_BYTES,
@@ -76,6 +76,7 @@ function figuresOf(peer: string, all: readonly MoveRun[], bytes: bigint): Figure
   return [
     ...figure('time', 's', ended, (run) => run.seconds),
     ...figure('speed', 'MB/s', ended, (run) => Number(bytes) / 1e6 / run.seconds),
+    ...toldFigures(peer, ended),
     ...figure('write mean', 'ms', felt, (run) => run.guest.meanMs),
     ...figure('write p95', 'ms', felt, (run) => run.guest.p95Ms),
     ...figure('write p99', 'ms', felt, (run) => run.guest.p99Ms),
@@ -98,6 +99,20 @@ function ratiosOf(figures: readonly Figure[], peers: readonly string[]): Ratio[]
     ),
     ...peers.map((peer) => timesIdle(figures, 'write p95', peer)),
   ].filter((ratio) => ratio !== undefined);
+}
+
+/** The medians of the rounds are those of each phase: they need not add up to that of the time. */
+function toldFigures(peer: string, runs: readonly MoveRun[]): Figure[] {
+  const told = runs.map((run) => run.told).filter((each) => each !== undefined);
+  const speeds = told.map(({ bulkMBps }) => bulkMBps).filter((speed) => speed !== undefined);
+  const phases = [...new Set(told.flatMap((each) => [...each.phases.keys()]))];
+  return [
+    ...(speeds.length === 0 ? [] : [{ peer, what: BULK_SPEED, unit: 'MB/s' as const, values: speeds }]),
+    ...phases.map((phase) => {
+      const values = told.map((each) => each.phases.get(phase) ?? 0);
+      return { peer, what: `  phase ${phase}`, unit: 's' as const, values };
+    }),
+  ];
 }
 
 /** What the guest felt during the move as a multiple of what it feels alone: here 1 is best. */

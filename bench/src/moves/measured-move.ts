@@ -9,6 +9,7 @@ import { cpuSeconds } from '../measure/cpu.ts';
 import { Files } from '../measure/files.ts';
 import { type Timed, timed } from '../measure/timed-command.ts';
 import type { MoveRequest, Mover } from '../peers/mover.ts';
+import type { Told } from '../peers/told.ts';
 import type { BenchChain } from './chain.ts';
 
 export interface GuestLoad {
@@ -27,6 +28,7 @@ export interface MoveRun {
   /** Of QEMU, the guest's own work included. */
   readonly qemuCpu: number;
   readonly said: string;
+  readonly told: Told | undefined;
 }
 
 export const BLOCK_BYTES = 16_384;
@@ -48,7 +50,8 @@ export function measuredMove(bench: Bench, mover: Mover, options: MoveOptions): 
     const { scope, rate, capMs } = options;
     const request: MoveRequest = { domain: guest.name, directory, scope, mustConverge: rate === 'max' };
     const command = mover.command(request);
-    const run = await observed(bench, guest, mover.name, () => timed({ ...command, capMs }));
+    const act = () => timed({ ...command, capMs });
+    const run = await observed(bench, guest, mover.name, act, mover.told);
     const moved = (await bench.host.virsh('domblklist', guest.name)).includes(directory);
     if (run.ended !== 'well' || moved) return run;
     return { ...run, ended: 'badly', said: `${run.said}\nthe disk is where it was` };
@@ -60,7 +63,7 @@ export function measuredIdle(bench: Bench, options: MoveOptions, seconds: number
   return withGuest(bench, options, (guest) =>
     observed(bench, guest, 'idle', async () => {
       await sleep(seconds * 1000);
-      return { ended: 'well', seconds, toolCpu: 0, daemonCpu: 0, said: '' };
+      return { ended: 'well', seconds, toolCpu: 0, daemonCpu: 0, said: '', lines: [] };
     }),
   );
 }
@@ -102,6 +105,7 @@ async function observed(
   guest: Guest,
   peer: string,
   act: () => Promise<Timed>,
+  told?: Mover['told'],
 ): Promise<MoveRun> {
   const pids = [await host.qemuPid(guest.name), await host.libvirtdPid()];
   const cpu = () => Promise.all(pids.map(cpuSeconds));
@@ -110,5 +114,7 @@ async function observed(
   const done = await act();
   const [qemuCpu = 0, libvirtCpu = 0] = (await cpu()).map((seconds, n) => seconds - (before[n] ?? 0));
   await sleep(LAST_WORD_MS);
-  return { peer, ...done, guest: await guest.latencies(mark), qemuCpu, libvirtCpu };
+  const { lines, ...outside } = done;
+  const latencies = await guest.latencies(mark);
+  return { peer, ...outside, guest: latencies, qemuCpu, libvirtCpu, told: told?.(lines, done.seconds) };
 }

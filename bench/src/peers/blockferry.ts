@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type LibvirtHost, run } from '@blockferry/testbed';
 import type { MoveRequest, Mover } from './mover.ts';
+import { readTold } from './told.ts';
 
 export const blockferry = fileURLToPath(new URL('../../../bin/blockferry', import.meta.url));
 
@@ -42,9 +43,11 @@ export function blockferryMover(host: LibvirtHost, features: Features, options: 
         ...(features.guard ? ['--guard', options.guard] : []),
         ...(request.mustConverge && features.strategy === 'mirror' ? ['--converge'] : []),
         '--yes',
+        '--json',
       ],
       env,
     }),
+    told: readTold,
   };
 }
 

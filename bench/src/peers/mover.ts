@@ -1,5 +1,8 @@
 // Something that moves a domain's disk when its command is run.
 
+import type { Line } from '../measure/timed-command.ts';
+import type { Told } from './told.ts';
+
 export interface MoveRequest {
   readonly domain: string;
   /** Empty, for this run alone. */
@@ -16,4 +19,6 @@ export interface Mover {
     readonly argv: readonly string[];
     readonly env: Readonly<Record<string, string>>;
   };
+  /** What it tells of itself, if it does. */
+  readonly told?: (lines: readonly Line[], endedAt: number) => Told;
 }

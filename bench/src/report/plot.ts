@@ -1,10 +1,11 @@
 // The results as one SVG: for each figure that people look at a group of bars, one for each peer.
-import { type Figure, median } from '../result.ts';
+import { BULK_SPEED, type Figure, median } from '../result.ts';
 import type { Report } from './report.ts';
 
 const SHOWN = [
   'time',
   'speed',
+  BULK_SPEED,
   'write p95',
   'write p99',
   'longest gap',

@@ -1,6 +1,6 @@
 // The results as text: a table for each case, a column for each peer, and the ratios below.
 
-import { type CaseResult, type Figure, median } from '../result.ts';
+import { BULK_SPEED, type CaseResult, type Figure, median } from '../result.ts';
 import type { Report } from './report.ts';
 
 export function reportText({ machine, limit, quiet, cases }: Report): string {
@@ -46,10 +46,10 @@ function cell(figure: Figure | undefined): string {
 function shareOfLimit(figures: readonly Figure[], limitMBps: number | undefined): string[] {
   if (limitMBps === undefined) return [];
   return figures
-    .filter(({ what }) => what === 'speed')
-    .map(({ peer, values }) => {
+    .filter(({ what }) => what === 'speed' || what === BULK_SPEED)
+    .map(({ peer, what, values }) => {
       const share = (100 * median(values)) / limitMBps;
-      return `  ${share.toFixed(0)} % of what the storage can copy: ${peer}, the whole move`;
+      return `  ${share.toFixed(0)} % of what the storage can copy: ${peer}, ${what === BULK_SPEED ? 'the bulk copy alone' : 'the whole move'}`;
     });
 }
 
