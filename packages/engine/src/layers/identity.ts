@@ -19,23 +19,21 @@ const HEAD_BYTES = 64 * 1024;
 /** What must not change of a source. @throws FileError, HostError */
 export async function sourceIdentity(host: Host, image: Image, signal?: AbortSignal): Promise<Identity> {
   const { location } = image;
+  if (location.kind !== 'file' && location.kind !== 'block') return glance(host, image, signal);
+  const head = await hashOfHead(host, location.path, signal ? { signal } : {});
+  return { ...(await glance(host, image, signal)), head };
+}
+
+/** The same as far as one cheap look tells. @throws FileError, HostError */
+export async function glance(host: Host, image: Image, signal?: AbortSignal): Promise<Identity> {
+  const { location } = image;
   const name = formatLocation(location);
   if (location.kind !== 'file' && location.kind !== 'block') return { name };
   const limits = signal ? { signal } : {};
-  const stat = await statOf(host, location.path, limits);
-  const head = await hashOfHead(host, location.path, limits);
-  if (stat.type === 'block') {
-    return { name, head, size: String(await host.blockDeviceSize(location.path, limits)) };
-  }
-  const { device, inode, size, mtimeNs } = stat;
-  return {
-    name,
-    head,
-    device: String(device),
-    inode: String(inode),
-    size: String(size),
-    mtimeNs: String(mtimeNs),
-  };
+  const { type, device, inode, size, mtimeNs } = await statOf(host, location.path, limits);
+  if (type === 'block') return { name, size: String(await host.blockDeviceSize(location.path, limits)) };
+  const facts = { device: String(device), inode: String(inode) };
+  return { name, ...facts, size: String(size), mtimeNs: String(mtimeNs) };
 }
 
 /** What must not change of a destination while we fill it. @throws FileError if it is not there; HostError */
@@ -48,9 +46,11 @@ export async function destinationIdentity(host: Host, image: Image, signal?: Abo
   return { name, device: String(stat.device), inode: String(stat.inode) };
 }
 
-/** In which facts they differ, for people; none if they are the same. */
+/** In which facts they differ, for people; none if they are the same. After a glance there is no head to compare. */
 export function differences(side: string, then: Identity, now: Identity): string[] {
-  const compared = ['name', 'inode', 'size', 'mtimeNs', 'head'] as const;
+  const compared = (['name', 'inode', 'size', 'mtimeNs', 'head'] as const).filter(
+    (fact) => fact !== 'head' || now.head !== undefined,
+  );
   return compared
     .filter((fact) => then[fact] !== now[fact])
     .map((fact) => `${side} ${fact} was ${then[fact] ?? 'unknown'}, is ${now[fact] ?? 'unknown'}`);

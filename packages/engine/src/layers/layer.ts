@@ -1,9 +1,9 @@
 // One layer while it is being copied: its journal in memory and on the host, always in that order of truth: what the
 // host's says is done is on stable storage.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FileError, type Host } from '@blockferry/qemu';
+import { FileError, type Host, type Image } from '@blockferry/qemu';
 import { SourceChanged } from './errors.ts';
-import { differences, type Identity, sourceIdentity } from './identity.ts';
+import { differences, glance, type Identity, sourceIdentity } from './identity.ts';
 import { type CopyJournal, writeCopyJournal } from './journal.ts';
 import type { LayerPlan } from './layer-plan.ts';
 import type { Access } from './window-trees.ts';
@@ -46,7 +46,8 @@ export class Layer {
 
   /** The window is on stable storage. @throws SourceChanged, FileError, HostError */
   async markCopied(index: number): Promise<void> {
-    await this.checkSource(this.#signal);
+    const images = imagesOf(this.plan);
+    this.#mustBe(await Promise.all(images.map((image) => glance(this.#host, image, this.#signal))));
     this.#journal.copied.add(index);
     await this.#write();
   }
@@ -71,7 +72,10 @@ export class Layer {
 
   /** Has nobody written to the layer since the copy was begun? @throws SourceChanged, FileError, HostError */
   async checkSource(signal?: AbortSignal): Promise<void> {
-    const now = await readSources(this.#host, this.plan, signal);
+    this.#mustBe(await readSources(this.#host, this.plan, signal));
+  }
+
+  #mustBe(now: readonly Identity[]): void {
     const found = sourceDifferences(this.#journal.sources, now);
     if (found.length > 0) throw new SourceChanged(this.plan, found);
   }
@@ -112,8 +116,11 @@ function isFull(error: unknown): boolean {
 
 /** Everything that a copy of the layer is made of. @throws FileError, HostError */
 export function readSources(host: Host, plan: LayerPlan, signal?: AbortSignal): Promise<Identity[]> {
-  const images = plan.how === 'bytes' ? [plan.from] : plan.chain;
-  return Promise.all(images.map((image) => sourceIdentity(host, image, signal)));
+  return Promise.all(imagesOf(plan).map((image) => sourceIdentity(host, image, signal)));
+}
+
+function imagesOf(plan: LayerPlan): readonly Image[] {
+  return plan.how === 'bytes' ? [plan.from] : plan.chain;
 }
 
 export function sourceDifferences(then: readonly Identity[], now: readonly Identity[]): string[] {

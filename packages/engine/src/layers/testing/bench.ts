@@ -94,6 +94,12 @@ export class Bench implements AsyncDisposable {
     return pids.length > 0;
   }
 
+  /** A block device of a file, until it is disposed of. */
+  loopDevice(name: string): Disposable & { readonly path: string } {
+    const path = this.run('losetup', '--find', '--show', this.path(name)).trim();
+    return { path, [Symbol.dispose]: () => void this.run('losetup', '--detach', path) };
+  }
+
   /** A file system of this size, in megabytes such as `6M`, until it is disposed of. */
   mountTmpfs(name: string, size: string): Disposable & { grow(size: string): void } {
     mkdirSync(this.path(name));
