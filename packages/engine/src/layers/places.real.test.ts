@@ -1,4 +1,6 @@
 // Layers are copied between storage of every kind, here and on another machine.
+import { compare, toJsonFilename } from '@blockferry/qemu';
+import { startCeph } from '@blockferry/testbed';
 import { expect, test } from 'vitest';
 import { describeEachHost } from '../../../qemu/src/testing/each-host.ts';
 import { copyState } from './copy-state.ts';
@@ -65,4 +67,26 @@ describeEachHost('layers', (on) => {
     expect(await on.host.run(['cmp', path, to])).toMatchObject({ code: 0 });
     expect(await copyState(on.host, plan)).toMatchObject({ kind: 'complete', verified: true });
   });
+});
+
+test('a chain becomes one RBD image, sparse, that held something else', async () => {
+  await using bench = new Bench();
+  const ceph = await startCeph({ parent: bench.directory });
+  try {
+    const from = bench.make('layer', 'qcow2', '64M', 'write -P 1 8M 5M', 'write -P 2 40M 1M');
+    await ceph.createImage('disk', 64n * MiB);
+    const location = { kind: 'rbd', pool: 'rbd', image: 'disk', conf: ceph.conf } as const;
+    const to = { location, format: 'raw' } as const;
+    const node = toJsonFilename(to);
+    bench.run('qemu-io', '-c', 'write -P 7 20M 4M', node);
+    const plan = { ...bench.plan(from, 'journal-only'), to, how: 'contents' } as const;
+    await bench.copyAll([plan], { windowBytes: 16n * MiB });
+    expect(await compare(bench.host, [from], [to], { timeoutMs: 30_000 })).toEqual({ same: true });
+    expect(await ceph.allocated('disk')).toBeLessThanOrEqual(16n * MiB);
+    const back = { ...bench.plan(to, 'back'), how: 'bytes' } as const;
+    await bench.copyAll([back], { windowBytes: 16n * MiB });
+    expect(await compare(bench.host, [from], [back.to], { timeoutMs: 30_000 })).toEqual({ same: true });
+  } finally {
+    await ceph.stop();
+  }
 });
