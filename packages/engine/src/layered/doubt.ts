@@ -84,11 +84,22 @@ export function lostSwitch(
  * to the other one since; then, and while it runs there, only a person can say what is right.
  */
 export function fellBack(world: LayeredWorld, move: MoveRecord, place: Place): FellBack | undefined {
+  if (overlayIsNewer(world, move, place)) return { kind: 'define', place: 'overlay' };
   const seen = seenIn(move.phase);
   if (seen === undefined || !isKnown(place) || ORDER.indexOf(place) >= ORDER.indexOf(seen)) return undefined;
   const [left, now] = [world.writtenAt[seen], world.writtenAt[place]];
   const untouched = left !== undefined && (now === undefined || now <= left);
   return world.domain === 'off' && untouched ? { kind: 'define', place: seen } : { kind: 'changed' };
+}
+
+/**
+ * Undoing, with the domain off and defined on the origin, which lacks what the overlay got last: a commit that took
+ * everything along wrote to the origin after it.
+ */
+function overlayIsNewer({ domain, writtenAt }: LayeredWorld, { phase }: MoveRecord, place: Place): boolean {
+  if (domain !== 'off' || place !== 'origin' || (phase !== 'undoing' && phase !== 'returning')) return false;
+  const { overlay, origin } = writtenAt;
+  return overlay !== undefined && origin !== undefined && overlay > origin;
 }
 
 export type FellBack = { readonly kind: 'define'; readonly place: KnownPlace } | { readonly kind: 'changed' };

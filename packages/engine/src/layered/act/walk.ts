@@ -53,6 +53,9 @@ async function commitDown(scene: LayeredScene, leg: Leg): Promise<void> {
   if (top === undefined || below === undefined)
     throw new StepFailed('walk', 'the overlay has no backing file');
   await commit(host, [top, below, ...rest], { timeoutMs: WITHIN_MS });
+  // Also where there was nothing to write: by its time, the image below is known to be the newer one (doubt.ts).
+  const path = filePath(imageAt(scene.move, LEGS[leg].to));
+  if (path !== undefined) await host.run(['touch', '-c', '--', path], { timeoutMs: 30_000 });
 }
 
 /** A transient domain is gone for good: the image it was on is done with, now that what it held is below. */
