@@ -18,6 +18,7 @@ import type { Context } from '../run/context.ts';
 import { toImage } from '../storage/to-image.ts';
 import { filePath, hostOf } from './act/files.ts';
 import type { LayeredScene } from './act/layered-scene.ts';
+import { carryBitmaps } from './bitmaps.ts';
 import { guarded } from './guarded.ts';
 import { layeredPart } from './image-at.ts';
 
@@ -34,13 +35,16 @@ function journalOf({ to }: Layer): string {
 
 /** What the journals say of all copies together; nothing while a copy runs, which knows better. */
 export async function copiesState(
-  { host }: Context,
+  context: Context,
   move: MoveRecord,
   memory: Memory,
 ): Promise<LayeredWorld['copies']> {
+  const { host } = context;
   if (host === undefined || memory.layered.copy?.state() === 'running') return 'partial';
   const { layers, verify } = layeredPart(move);
-  const states = await Promise.all(layers.map((layer) => copyState(host, bare(layer))));
+  const states = await Promise.all(
+    layers.map(async (layer) => copyState(host, await planFor({ context }, layer))),
+  );
   if (states.some(({ kind }) => kind === 'foreign')) return 'stale';
   return states.every((state) => isComplete(state, verify)) ? 'complete' : 'partial';
 }
@@ -143,7 +147,7 @@ export async function stopCopying({ memory }: LayeredScene): Promise<void> {
   delete memory.layered.copy;
 }
 
-/** Writes each copy's backing link, where it is not there yet. May be repeated. */
+/** Writes each copy's backing link, where it is not there yet, and sees to its bitmaps. May be repeated. */
 export async function relinkCopies(scene: LayeredScene): Promise<void> {
   const links = layeredPart(scene.move).layers.flatMap(({ to, how, backing }): Link[] => {
     // Made by the copier, which gave it none.
@@ -154,5 +158,6 @@ export async function relinkCopies(scene: LayeredScene): Promise<void> {
     return [{ image, backing: { image: { ...image, format }, reference } }];
   });
   await relink(hostOf(scene), links);
+  await carryBitmaps(scene);
   scene.memory.layered.relinked = true;
 }

@@ -12,7 +12,10 @@ import { invoke, type QuickOptions, quickLimits } from './invoke.ts';
 export interface CarriedBitmaps {
   /** The bitmaps that are whole in the image they were carried to. */
   readonly kept: readonly string[];
-  /** Those of which something is not known, because QEMU did not close them, and that nobody may rely on. */
+  /**
+   * Those of which something is not known, because QEMU did not close them or the format has no place for them, and that
+   * nobody may rely on.
+   */
   readonly lost: readonly string[];
 }
 
@@ -55,6 +58,10 @@ export async function mergeBitmaps(
   const [above, below] = await Promise.all([info(host, overlay, options), info(host, into, options)]);
   const carried = newCarried();
   for (const bitmap of above.bitmaps) {
+    if (into.format !== 'qcow2') {
+      carried.say(bitmap, false);
+      continue;
+    }
     const known = find(below.bitmaps, bitmap);
     const broken = known !== undefined && isInUse(known);
     if (broken || isInUse(bitmap)) {

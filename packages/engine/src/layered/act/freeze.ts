@@ -3,6 +3,7 @@ import { DomainSnapshotCreateFlags, diskElement } from '@blockferry/libvirt';
 import { create, info } from '@blockferry/qemu';
 import { definitionsOf } from '../../act/scene-domain.ts';
 import { toImage } from '../../storage/to-image.ts';
+import { bitmapsOntoOverlay } from '../bitmaps.ts';
 import { layeredPart } from '../image-at.ts';
 import { defineOn } from './define-on.ts';
 import { claimFiles, filePath, hostOf } from './files.ts';
@@ -39,7 +40,10 @@ async function makeOverlay(scene: LayeredScene): Promise<void> {
 export async function freeze(scene: LayeredScene): Promise<void> {
   const { move } = scene;
   const { domain, running, live } = definitionsOf(scene);
-  if (!running) return defineOn(scene, 'overlay');
+  if (!running) {
+    await bitmapsOntoOverlay(scene);
+    return defineOn(scene, 'overlay');
+  }
   const others = live?.disks().filter(({ target }) => target !== move.disk) ?? [];
   const xml = snapshotXml(
     move.disk,

@@ -4,6 +4,7 @@ import { StepFailed } from '../../model/errors.ts';
 import { LEGS, type Leg } from '../../model/layered-world.ts';
 import { readDefinitions } from '../../observe/definitions.ts';
 import { toImage } from '../../storage/to-image.ts';
+import { carryBitmaps, mergeDown } from '../bitmaps.ts';
 import { imageAt } from '../image-at.ts';
 import { defineOn } from './define-on.ts';
 import { filePath, hostOf, syncFile } from './files.ts';
@@ -18,18 +19,17 @@ const WITHIN_MS = 6 * 3600_000;
  * started meanwhile is noticed, and stays where it is: then the next look finds it on the leg's start.
  */
 export async function walk(scene: LayeredScene, leg: Leg): Promise<void> {
-  const before = await stampOf(scene, leg);
-  if (leg === 'switch') await copyOverlay(scene);
-  else await commitDown(scene, leg);
-  if ((await isRunning(scene)) || (await stampOf(scene, leg)) !== before) return;
+  const taken = leg === 'switch' ? await copyOverlay(scene) : await commitDown(scene, leg);
+  if ((await isRunning(scene)) || (await stampOf(scene, leg)) !== taken) return;
   const { definitions } = scene.observation;
   if (definitions === undefined) await removeStart(scene, leg);
   else await defineOn(scene, LEGS[leg].to);
 }
 
-/** Byte for byte: what the overlay holds, over the top copy. */
-async function copyOverlay(scene: LayeredScene): Promise<void> {
+/** Byte for byte: what the overlay holds, over the top copy. Returns the stamp of what was copied. */
+async function copyOverlay(scene: LayeredScene): Promise<string> {
   const host = hostOf(scene);
+  const stamp = await stampOf(scene, 'switch');
   await prepareCarrier(scene);
   scene.memory.layered.carrierFresh = false;
   const { move } = scene;
@@ -44,18 +44,28 @@ async function copyOverlay(scene: LayeredScene): Promise<void> {
   if (reference === undefined) throw new StepFailed('walk', 'the destination is no file');
   await relinkBacking(host, toImage(imageAt(move, 'carrier')), { reference, format });
   await syncFile(host, to, WITHIN_MS);
+  return stamp;
 }
 
-async function commitDown(scene: LayeredScene, leg: Leg): Promise<void> {
+/**
+ * Returns the stamp of what was committed, as it was right after: qemu-img keeps every QEMU out while it commits, and
+ * itself writes to an image that has bitmaps.
+ */
+async function commitDown(scene: LayeredScene, leg: Leg): Promise<string> {
   const host = hostOf(scene);
   const images = await readChain(host, toImage(imageAt(scene.move, LEGS[leg].from)));
   const [top, below, ...rest] = images.map(({ image }): Image => image);
   if (top === undefined || below === undefined)
     throw new StepFailed('walk', 'the overlay has no backing file');
+  // A commit that was killed before has left bitmaps broken.
+  if (leg === 'collapse') await carryBitmaps(scene);
   await commit(host, [top, below, ...rest], { timeoutMs: WITHIN_MS });
+  const stamp = await stampOf(scene, leg);
+  await mergeDown(scene, top, below);
   // Also where there was nothing to write: by its time, the image below is known to be the newer one (doubt.ts).
   const path = filePath(imageAt(scene.move, LEGS[leg].to));
   if (path !== undefined) await host.run(['touch', '-c', '--', path], { timeoutMs: 30_000 });
+  return stamp;
 }
 
 /** A transient domain is gone for good: the image it was on is done with, now that what it held is below. */
