@@ -9,7 +9,7 @@ export interface Task {
 }
 
 /** So many copied windows may wait to be verified; then the copying waits. */
-const MAX_UNVERIFIED = 2;
+const MAX_UNVERIFIED = 4;
 
 /** The work of a copier and a verifier that run side by side. */
 export class Backlog {

@@ -1,9 +1,10 @@
 // The copier's side: one window after the other, without a gap between them.
 import type { Host } from '@blockferry/qemu';
-import type { Backlog, Task } from './backlog.ts';
-import type { WindowCopy, WindowDaemon } from './daemon/window-daemon.ts';
+import type { Backlog } from './backlog.ts';
+import type { WindowDaemon } from './daemon/window-daemon.ts';
 import type { Layer } from './layer.ts';
 import type { Progress } from './progress.ts';
+import { type Opened, Settler } from './settle-windows.ts';
 import { windowAt } from './windows.ts';
 
 /** What copier and verifier share. */
@@ -20,57 +21,45 @@ export interface Work {
   settle(layer: Layer): Promise<void>;
 }
 
-interface Opened {
-  readonly task: Task;
-  readonly window: WindowCopy;
-}
-
 /**
- * Copies until nothing is left for anybody to do. While a window is written, the next one is opened and the one before
- * is flushed and journaled; so a crash costs two windows at most.
+ * Copies until nothing is left for anybody to do. While a window is written, the next one is opened and the ones before
+ * are flushed and journaled.
  *
  * @throws LayerFailed, LayerInUse, SourceChanged; QmpConnectionError when its daemon ends
  */
 export async function copyWindows(work: Work): Promise<void> {
   const daemon = await work.start();
-  let settled: Promise<void> = Promise.resolve();
-  let next = openNext(work, daemon, settled);
+  const settler = new Settler(work);
+  let next = openNext(work, daemon, settler, undefined);
   for (;;) {
     const opened = await next;
     if (!opened) break;
+    await settler.room();
     const { task, window } = opened;
-    const writing = window.write(work.progress.watchCopy(task));
-    const before = settled;
-    settled = writing.then(async () => {
+    const writing = window.write(work.progress.watchCopy(task)).then(() => {
       work.progress.windowWritten(task);
-      await before;
-      await settleWindow(work, opened);
+      settler.add(opened);
     });
-    settled.catch(() => {}); // awaited below, or by the next window
-    next = openNext(work, daemon, settled);
-    next.catch(() => {});
-    await Promise.all([writing, before]);
+    next = openNext(work, daemon, settler, writing);
+    next.catch(() => {}); // awaited above, unless the writing fails first
+    await writing;
   }
-  await settled;
+  await settler.done();
 }
 
-/** Waits for `settled` where two windows cannot be open at once. Fails if that fails: there is nothing more to do. */
+/** Where two windows cannot be open at once, it waits until the one before is `written` and settled. */
 async function openNext(
   { backlog }: Work,
   daemon: WindowDaemon,
-  settled: Promise<void>,
+  settler: Settler,
+  written: Promise<void> | undefined,
 ): Promise<Opened | undefined> {
-  const failed = settled.then(() => new Promise<never>(() => {}));
-  const task = await Promise.race([backlog.nextToCopy(), failed]);
+  const task = await Promise.race([backlog.nextToCopy(), settler.failed]);
   if (!task) return undefined;
-  if (!task.layer.mayOverlap) await settled;
   const { layer, index } = task;
+  if (!layer.mayOverlap) {
+    await written;
+    await settler.done();
+  }
   return { task, window: await daemon.openCopy(layer, windowAt(layer.journal.cut, index)) };
-}
-
-async function settleWindow({ backlog, settle }: Work, { task, window }: Opened): Promise<void> {
-  await window.settle();
-  await task.layer.markCopied(task.index);
-  if (!backlog.verifies) await settle(task.layer);
-  backlog.copied(task);
 }

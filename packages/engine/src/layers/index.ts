@@ -13,4 +13,4 @@ export { LayerCopy, type LayerCopyOptions } from './layer-copy.ts';
 export { copyJournalPath, destinationOfCopyJournal, type LayerPlan } from './layer-plan.ts';
 export type { CopyProgress } from './progress.ts';
 export { type Link, linksOf, relink } from './relink.ts';
-export { DEFAULT_WINDOW_BYTES } from './windows.ts';
+export { DEFAULT_WINDOW_BYTES, MOST_WINDOWS_AT_RISK } from './windows.ts';

@@ -12,7 +12,7 @@ import { verifyWindows } from './verify-windows.ts';
 import { DEFAULT_WINDOW_BYTES } from './windows.ts';
 
 export interface LayerCopyOptions {
-  /** Bytes; a multiple of 4096. Default 256 MiB. A copy that is gone on with keeps its own. */
+  /** Bytes; a multiple of 4096. Default 64 MiB. A copy that is gone on with keeps its own. */
   readonly windowBytes?: bigint;
   /** Read every window back from the storage and compare it with the source. */
   readonly verify: boolean;
@@ -26,7 +26,7 @@ const STOP_MS = 3_000;
 
 /**
  * The copies of some layers. `run` may be called again, by anybody, after any failure or crash: what a journal counts
- * as copied or verified is not done again, at most one window of each kind is done twice.
+ * as copied or verified is not done again; at most MOST_WINDOWS_AT_RISK windows are copied twice.
  */
 export class LayerCopy {
   readonly #host: Host;

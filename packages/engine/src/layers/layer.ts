@@ -23,8 +23,9 @@ export class Layer {
   /** Is told when the journal's storage is full, and when it has room again. */
   onSpace: (waits: boolean) => void = () => {};
   #journal: CopyJournal;
-  /** The journal is written by one at a time. */
+  /** The last writing of the journal, and the one that has not begun yet. */
   #writing: Promise<void> = Promise.resolve();
+  #queued: Promise<void> | undefined;
 
   /** @param signal ends its waiting for space, and after it no journal is written */
   constructor(host: Host, plan: LayerPlan, journal: CopyJournal, signal: AbortSignal) {
@@ -44,11 +45,11 @@ export class Layer {
     return this.#journal;
   }
 
-  /** The window is on stable storage. @throws SourceChanged, FileError, HostError */
-  async markCopied(index: number): Promise<void> {
+  /** The windows are on stable storage. @throws SourceChanged, FileError, HostError */
+  async markCopied(indexes: readonly number[]): Promise<void> {
     const images = imagesOf(this.plan);
     this.#mustBe(await Promise.all(images.map((image) => glance(this.#host, image, this.#signal))));
-    this.#journal.copied.add(index);
+    for (const index of indexes) this.#journal.copied.add(index);
     await this.#write();
   }
 
@@ -87,10 +88,17 @@ export class Layer {
     clearTimeout(timer);
   }
 
+  /** One at a time; whoever comes while one is being written shares the next. */
   #write(): Promise<void> {
-    const write = () => this.#writeWithRoom();
-    this.#writing = this.#writing.then(write, write);
-    return this.#writing;
+    const write = () => {
+      this.#queued = undefined;
+      return this.#writeWithRoom();
+    };
+    if (this.#queued === undefined) {
+      this.#queued = this.#writing.then(write, write);
+      this.#writing = this.#queued;
+    }
+    return this.#queued;
   }
 
   /** A full destination is waited for, here as in the copying itself. */

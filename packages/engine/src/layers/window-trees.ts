@@ -23,8 +23,8 @@ export const ACCESSES: readonly [Access, ...Access[]] = [
 /** Nodes in the order in which they are added; the last one is the window. */
 export interface WindowNodes {
   readonly nodes: readonly [NodeOptions, ...NodeOptions[]];
-  /** The one that has to be flushed for the window to be on stable storage. */
-  readonly stable: NodeOptions;
+  /** The one that has to be flushed for the window to be on stable storage; null where the host can do that. */
+  readonly stable: NodeOptions | null;
 }
 
 type Options = Readonly<Record<string, JsonInput | undefined>>;
@@ -65,14 +65,21 @@ function readingNodes(
   // What is nested inherits the cache mode and read-only.
   const file = withFileOptions(below, { aio, ...options });
   const node = { ...windowNode(window, name, file), cache: { direct }, ...READ_ONLY };
-  return { nodes: [node], stable: node };
+  return { nodes: [node], stable: null };
+}
+
+/** Files and devices, when nothing of them is kept in QEMU's memory: fdatasync on the host brings all to the storage. */
+export function isFlushedByHost({ how, to }: LayerPlan): boolean {
+  const { kind } = to.location;
+  return (kind === 'file' || kind === 'block') && (how === 'bytes' || to.format === 'raw');
 }
 
 /** The window of the destination, for writing. */
 export function targetNodes(plan: LayerPlan, window: Window, name: string, access: Access): WindowNodes {
   const { file, ...format } = plan.how === 'bytes' ? container(plan.to) : toBlockdev(plan.to);
   const isContainer = format.driver === 'raw';
-  const cache = { direct: access.direct };
+  // What the host flushes, all windows at once, must not be flushed once more by the closing of each.
+  const cache = { direct: access.direct, 'no-flush': isFlushedByHost(plan) };
   const [protocolName, formatName] = [`${name}-file`, `${name}-format`];
   const protocol = {
     ...(withFileOptions(file, { aio: access.aio }) as Blockdev),
@@ -87,7 +94,8 @@ export function targetNodes(plan: LayerPlan, window: Window, name: string, acces
   const zeroes = { driver: 'blkdebug', ...PLAIN_ZEROES, 'node-name': `${name}-zeroes`, image: protocolName };
   const slice = { ...format, 'node-name': formatName, file: `${name}-zeroes`, cache };
   const last = { ...windowNode(window, name, formatName), cache };
-  return { nodes: [protocol, { ...zeroes, cache }, slice, last], stable: protocol };
+  const nodes = [protocol, { ...zeroes, cache }, slice, last] as const;
+  return { nodes, stable: isFlushedByHost(plan) ? null : protocol };
 }
 
 function windowNode({ offset, nodeLength }: Window, name: string, file: JsonInput | undefined): NodeOptions {

@@ -10,7 +10,10 @@ export interface OpenNodes extends AsyncDisposable {
   /** The node to read or write. */
   readonly name: string;
   readonly access: Access;
-  /** Has what was written on stable storage. @throws QmpCommandError when it could not be brought there */
+  /**
+   * Brings what was written to stable storage, unless that is for the host to do.
+   * @throws QmpCommandError when it could not be brought there
+   */
   flush(): Promise<void>;
 }
 
@@ -45,7 +48,9 @@ export async function openNodes(qmp: QmpClient, request: OpenRequest): Promise<O
     return {
       name,
       access,
-      flush: async () => void (await qmp.execute('blockdev-reopen', { options: [stable] })),
+      flush: async () => {
+        if (stable) await qmp.execute('blockdev-reopen', { options: [stable] });
+      },
       [Symbol.asyncDispose]: () => removeAll(qmp, nodes).catch(() => {}),
     };
   }

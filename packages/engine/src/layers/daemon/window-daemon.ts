@@ -37,8 +37,12 @@ export class QuorumMissing extends Error {
 export interface WindowCopy {
   /** One window after the other. @throws LayerFailed, LayerInUse; QmpConnectionError when the daemon ends */
   write(watch: JobWatch): Promise<void>;
-  /** Brings what was written to stable storage, then closes. @throws LayerFailed; QmpConnectionError */
-  settle(): Promise<void>;
+  /**
+   * Brings what was written to stable storage, unless that is for the host to do (isFlushedByHost).
+   * @throws LayerFailed; QmpConnectionError
+   */
+  flush(): Promise<void>;
+  close(): Promise<void>;
 }
 
 export class WindowDaemon {
@@ -108,12 +112,14 @@ export class WindowDaemon {
         const end = await this.#backup(layer, window, source.name, target.name, watch);
         if (end.kind === 'failed') throw windowFailed(plan, window, end);
       },
-      settle: async () => {
+      flush: async () => {
         try {
           await target.flush();
         } catch (error) {
           throw refusedBy(plan, 'destination', window, error);
         }
+      },
+      close: async () => {
         await target[Symbol.asyncDispose]();
         await source[Symbol.asyncDispose]();
       },
