@@ -12,7 +12,7 @@ import { verifyWindows } from './verify-windows.ts';
 import { DEFAULT_WINDOW_BYTES } from './windows.ts';
 
 export interface LayerCopyOptions {
-  /** Bytes; a multiple of 4096. Default 64 MiB. A copy that is gone on with keeps its own. */
+  /** Bytes; a multiple of 4096. Default 128 MiB. A copy that is gone on with keeps its own. */
   readonly windowBytes?: bigint;
   /** Read every window back from the storage and compare it with the source. */
   readonly verify: boolean;
