@@ -134,6 +134,10 @@ export class Ferry {
     await this.#closed;
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   /** SIGKILL now. Does nothing to one that has ended. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');

@@ -1,0 +1,139 @@
+// One round of torture: a layered move, whatever dies in it, and what must be true in the end.
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Berth } from '../crash/berth.ts';
+import type { Ferry, Result } from '../crash/ferry.ts';
+import { expectLayersMoved } from '../crash/layered-moves.ts';
+import { diskOf } from '../crash/sweep.ts';
+import { chainOf, expectWhole } from '../crash/whole.ts';
+import { verifyAcknowledged } from '../guest/verify.ts';
+import { descendantsRunning } from '../process/descendants.ts';
+import { until } from '../process/until.ts';
+
+/** What can die. With `host`, everything at once. */
+export const VICTIMS = ['blockferry', 'storage-daemon', 'libvirtd', 'qemu', 'host'] as const;
+export type Victim = (typeof VICTIMS)[number];
+
+export type Round = {
+  readonly victims: readonly Victim[];
+  /** From the start of the move. */
+  readonly afterMs: number;
+  readonly options: readonly string[];
+  /** Whether somebody starts the domain before the move goes on, if it is off. */
+  readonly startsAgain: boolean;
+};
+
+/** Draws a round; the same numbers give the same round. */
+export function drawRound(random: () => number, spanMs: number): Round {
+  const first = VICTIMS[Math.floor(random() * VICTIMS.length)] ?? 'blockferry';
+  const second = VICTIMS[Math.floor(random() * VICTIMS.length * 3)];
+  const victims = second === undefined || second === first ? [first] : [first, second];
+  const bandwidth = random() < 0.5 ? ['--bandwidth', '8M'] : [];
+  return {
+    victims,
+    afterMs: Math.round(random() * spanMs),
+    options: ['--guard', 'off', ...bandwidth],
+    startsAgain: random() < 0.5,
+  };
+}
+
+export type Outcome = 'moved' | 'back' | 'answered';
+
+/**
+ * Plays one round. In the end the move has ended, the guest runs on one complete chain, every acknowledged write is there,
+ * the definition is true, and no file of ours is left.
+ *
+ * @throws AssertionError for any of these
+ */
+export async function playRound(berth: Berth, what: string, round: Round): Promise<Outcome> {
+  const before = await chainOf(berth.disk);
+  const directory = await berth.newDirectory();
+  const ferry = berth.moveLayers(directory, round.options);
+  await sleep(round.afterMs);
+  const killed = await strike(berth, ferry, round.victims);
+  await revive(berth, round.startsAgain);
+  const { outcome, answered } = await carryOn(berth, killed ? undefined : ferry);
+  const running = /running/.test(await berth.virsh('domstate'));
+  const disk = await definedOn(berth);
+  if (outcome === 'moved' || (outcome === 'nothing' && disk.startsWith(`${directory}/`))) {
+    await expectLayersMoved(berth, what, before, directory, { running });
+    return answered ? 'answered' : 'moved';
+  }
+  await expectWhole(berth, what, { on: berth.disk, running });
+  return 'back';
+}
+
+async function definedOn(berth: Berth): Promise<string> {
+  const running = /running/.test(await berth.virsh('domstate'));
+  if (running) return (await diskOf(berth)) ?? '';
+  return /<source file='([^']*)'/.exec(await berth.virsh('dumpxml', '--inactive'))?.[1] ?? '';
+}
+
+/** @returns whether blockferry was among them */
+async function strike(berth: Berth, ferry: Ferry, victims: readonly Victim[]): Promise<boolean> {
+  const all = victims.includes('host');
+  const dies = (victim: Victim) => all || victims.includes(victim);
+  if (dies('storage-daemon') && ferry.pid !== undefined) {
+    for (const pid of await descendantsRunning(ferry.pid, 'qemu-storage-daemon')) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended by itself.
+      }
+    }
+  }
+  if (dies('blockferry')) await ferry.kill();
+  if (dies('libvirtd')) {
+    await berth.host.killLibvirtd();
+    berth.debris = true;
+  }
+  if (dies('qemu')) await berth.host.killQemu(berth.name);
+  return dies('blockferry');
+}
+
+async function revive(berth: Berth, startsAgain: boolean): Promise<void> {
+  if ((await berth.host.libvirtdPid()) === undefined) await berth.host.restartLibvirtd();
+  else await berth.host.virsh('version');
+  const state = await until('libvirt knows', async () => {
+    const said = (await berth.virsh('domstate')).trim();
+    const alive = (await berth.host.qemuPid(berth.name)) !== undefined;
+    return said === (alive ? 'running' : 'shut off') ? said : undefined;
+  });
+  // An image that something else has open at this moment keeps the domain from starting: then it stays off.
+  if (state === 'shut off' && startsAgain) await berth.guest.start().catch(() => undefined);
+}
+
+/** As often as an operator would have patience for. */
+const RESUMES = 8;
+
+async function carryOn(
+  berth: Berth,
+  ferry: Ferry | undefined,
+): Promise<{ outcome: string; answered: boolean }> {
+  let result: Result | undefined = ferry && (await ferry.result());
+  let answered = false;
+  for (let resumes = 0; resumes < RESUMES; resumes += 1) {
+    if (result !== undefined) {
+      const { outcome, error } = result;
+      if (outcome === 'moved' || outcome === 'back') return { outcome, answered };
+      if (outcome === 'nothing' || error?.code === 'no-open-move') return { outcome: 'nothing', answered };
+      if (outcome === 'refused' && ferry !== undefined && resumes === 0)
+        return { outcome: 'nothing', answered };
+    }
+    if (result?.outcome === 'question') {
+      answered = true;
+      result = await berth.resume(['--use', await truth(berth)]).result();
+    } else result = await berth.resume().result();
+  }
+  assert.fail(`not ended after ${RESUMES} times resume: ${JSON.stringify(result)}`);
+}
+
+/** What a person does who is asked which side is the truth: looks. */
+async function truth(berth: Berth): Promise<'source' | 'destination'> {
+  const defined = await definedOn(berth);
+  const { lost } = await verifyAcknowledged(
+    { path: defined, format: 'qcow2' },
+    await berth.guest.acknowledged(),
+  );
+  return lost.length === 0 ? 'source' : 'destination';
+}

@@ -1,0 +1,34 @@
+// Many rounds of torture, each from its own number, so that one alone can be played again.
+import { type Berth, makeBerth, startHarbour } from '../crash/berth.ts';
+import { seeded } from '../crash/seeded.ts';
+import { drawRound, type Outcome, playRound } from './run.ts';
+
+const CHAIN = { layers: ['base', 'snap1', 'snap2'] } as const;
+/** Kills fall in this time from the start of a move, which takes about as long. */
+const SPAN_MS = 5_000;
+
+export type Score = Record<Outcome, number>;
+
+/**
+ * Plays the rounds one after another on a host and a guest of their own.
+ *
+ * @param told called before each round, with what it does
+ * @throws AssertionError of the first round whose promises do not hold, which says how to play it again
+ */
+export async function torture(
+  name: string,
+  rounds: readonly number[],
+  seed: number,
+  told: (words: string) => void = () => {},
+): Promise<Score> {
+  await using host = await startHarbour();
+  const berth: Berth = await makeBerth(host, name, CHAIN);
+  const score: Score = { moved: 0, back: 0, answered: 0 };
+  for (const round of rounds) {
+    const drawn = drawRound(seeded(seed * 1_000_003 + round), SPAN_MS);
+    const what = `round ${round} of seed ${seed}: ${drawn.victims.join(', ')} after ${drawn.afterMs} ms`;
+    told(what);
+    score[await playRound(berth, what, drawn)] += 1;
+  }
+  return score;
+}
