@@ -17,6 +17,7 @@ import { toImage } from '../../storage/to-image.ts';
 import { imageAt, layeredPart } from '../image-at.ts';
 import { claimFiles, filePath, hostOf } from './files.ts';
 import type { LayeredScene } from './layered-scene.ts';
+import { dropStrayNodes, meansStrayNodes } from './stray-nodes.ts';
 
 /** A guest that hammers its disk may keep the job busy for a while after the order. */
 const END_WITHIN_MS = 60_000;
@@ -56,7 +57,7 @@ export async function startLeg(scene: LayeredScene, leg: Leg): Promise<void> {
   memory.starts += 1;
   if (leg === 'switch') memory.layered.carrierFresh = false;
   try {
-    await pastLeftovers(() => (leg === 'switch' ? startMirror(scene) : startCommit(scene, leg)));
+    await pastLeftovers(() => (leg === 'switch' ? startMirror(scene) : pastStrayNodes(scene, leg)));
   } catch (error) {
     if (!(error instanceof LibvirtError)) throw error;
     memory.witnessed = 'failed';
@@ -72,6 +73,15 @@ async function startMirror(scene: LayeredScene): Promise<void> {
   const flags = SHALLOW | REUSE_EXT | SYNCHRONOUS_WRITES | (persistent ? TRANSIENT_JOB : 0);
   const { carrier } = layeredPart(move);
   await domain.blockCopy(move.disk, diskElement(carrier.source, carrier.format), {}, flags);
+}
+
+async function pastStrayNodes(scene: LayeredScene, leg: Leg): Promise<void> {
+  try {
+    await startCommit(scene, leg);
+  } catch (error) {
+    if (!meansStrayNodes(error) || !(await dropStrayNodes(scene))) throw error;
+    await startCommit(scene, leg);
+  }
 }
 
 async function startCommit(scene: LayeredScene, leg: Leg): Promise<void> {
@@ -92,7 +102,9 @@ export async function finishLeg(scene: LayeredScene): Promise<void> {
   } catch (error) {
     const lookAgain =
       isLibvirtError(error, ErrorCode.BLOCK_COPY_ACTIVE) || isLibvirtError(error, ErrorCode.INVALID_ARG);
-    if (!lookAgain) throw error;
+    // Without them the next order is carried out.
+    const freed = meansStrayNodes(error) && (await dropStrayNodes(scene));
+    if (!lookAgain && !freed) throw error;
   }
 }
 

@@ -1,0 +1,51 @@
+// Block nodes that a libvirtd left in QEMU when it died: nobody uses them, and they hold the copies.
+import { type Domain, LibvirtError, MonitorError } from '@blockferry/libvirt';
+import { definitionsOf } from '../../act/scene-domain.ts';
+import { layeredPart } from '../image-at.ts';
+import { filePath } from './files.ts';
+import type { LayeredScene } from './layered-scene.ts';
+
+/**
+ * A libvirtd that is killed in the pivot of a shallow copy has opened the copies below the carrier, and does not know of
+ * it any more: its next pivot is refused, for the names of the nodes are taken; and with another carrier, the commit is,
+ * for the image is locked (seen with libvirt 9.0).
+ */
+export function meansStrayNodes(error: unknown): boolean {
+  return (
+    error instanceof LibvirtError &&
+    /Duplicate nodes with node-name|Failed to get "write" lock/.test(error.message)
+  );
+}
+
+/** Removes them. QEMU lets go of no node that anything uses. Returns whether there were any. */
+export async function dropStrayNodes(scene: LayeredScene): Promise<boolean> {
+  const { domain } = definitionsOf(scene);
+  const copies = layeredPart(scene.move).layers.map(({ to }) => filePath(to));
+  let dropped = false;
+  for (const { 'node-name': name, file } of await namedNodes(domain)) {
+    const stem = /^(libvirt-\d+)-storage$/.exec(name)?.[1];
+    if (stem === undefined || !copies.includes(file)) continue;
+    // The format's node holds the file's; there may be none.
+    await drop(domain, `${stem}-format`);
+    if (await drop(domain, name)) dropped = true;
+  }
+  return dropped;
+}
+
+type Node = { readonly 'node-name': string; readonly file: string };
+
+async function namedNodes(domain: Pick<Domain, 'monitorCommand'>): Promise<readonly Node[]> {
+  const command = { execute: 'query-named-block-nodes', arguments: { flat: true } };
+  return (await domain.monitorCommand(command)) as readonly Node[];
+}
+
+async function drop(domain: Pick<Domain, 'monitorCommand'>, name: string): Promise<boolean> {
+  const command = { execute: 'blockdev-del', arguments: { 'node-name': name } };
+  try {
+    await domain.monitorCommand(command);
+    return true;
+  } catch (error) {
+    if (error instanceof MonitorError) return false;
+    throw error;
+  }
+}
