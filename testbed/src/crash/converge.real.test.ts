@@ -17,7 +17,8 @@ afterAll(async () => {
 });
 
 // Less than the guest dirties: each of its blocks is a whole cluster to copy again.
-const SLOWER = ['--flatten', '--bandwidth', '4M'];
+const MIRROR = ['--strategy', 'mirror', '--flatten'];
+const SLOWER = [...MIRROR, '--bandwidth', '4M'];
 
 it('is said with what to do about it, and can be undone', async () => {
   const ferry = berth.move(berth.newPath(), SLOWER);
@@ -45,7 +46,7 @@ it('ends by itself with --converge', async () => {
 it('ends with --synchronous-writes from the start', async () => {
   const before = await chainOf(berth.disk);
   const destination = berth.newPath();
-  const { outcome, error } = await berth.move(destination, ['--flatten', '--synchronous-writes']).result();
+  const { outcome, error } = await berth.move(destination, [...MIRROR, '--synchronous-writes']).result();
   assert.equal(outcome, 'moved', JSON.stringify(error));
   await expectMoved(berth, 'synchronous', before, destination, ['--flatten'], false);
 });

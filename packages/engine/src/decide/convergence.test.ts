@@ -52,6 +52,18 @@ describe('the pace of a copy', () => {
     ).toBe('diverging');
   });
 
+  it('is diverging when one byte is left for ever, as libvirt says while QEMU has not counted anew', () => {
+    expect(
+      paceOf(
+        samples(
+          30,
+          () => 1,
+          (at) => at * 2e5,
+        ),
+      ).kind,
+    ).toBe('diverging');
+  });
+
   it('stands still when nothing is copied though something remains', () => {
     expect(
       paceOf(

@@ -35,7 +35,8 @@ export function paceOf(samples: readonly Sample[]): Pace {
   const then = samples.findLast((sample) => last.at - sample.at >= DIVERGING_AFTER_MS);
   if (then === undefined) return { kind: 'unknown' };
   const before = then.end - then.cur;
-  return before - remaining < before / SHRINK ? { kind: 'diverging' } : { kind: 'moving' };
+  // QEMU counts what the guest dirtied only between two chunks, so that libvirt often tells of one byte left, for ever.
+  return (before - remaining) * SHRINK < before ? { kind: 'diverging' } : { kind: 'moving' };
 }
 
 /** Drops what `paceOf` no longer looks at, so that a move of days keeps few samples. */
