@@ -1,6 +1,7 @@
 // What can be seen once a move has ended: which image the guest runs on, and which sources are still there.
 import {
   type Context,
+  filesMadeBy,
   journalPathFor,
   type MoveRecord,
   readDefinitions,
@@ -49,9 +50,8 @@ export async function leftoversOf({ host }: Context, move: MoveRecord): Promise<
     return look?.kind === 'there' ? [describeSource(source)] : [];
   }
   if (source.kind !== 'file' || move.ownership.kind !== 'created') return [];
-  const { layers = [], overlay, carrier } = move.layered ?? {};
-  const made = [...layers.map(({ to }) => to), overlay, carrier].map((image) => image?.source);
-  const more = made.flatMap((each) => (each?.kind === 'file' ? [each.path] : []));
+  const made = move.layered === undefined ? [] : filesMadeBy(move.layered);
+  const more = made.flatMap((each) => (each.source.kind === 'file' ? [each.source.path] : []));
   const paths = [...new Set([source.path, ...more, journalPathFor(source.path)])];
   const stats = await Promise.all(paths.map((path) => host.stat(path).catch(() => null)));
   return paths.filter((_, index) => stats[index] !== null);

@@ -4,7 +4,8 @@ import { type DiskSource, type DomainXml, describeSource, sameSource } from '@bl
 import { type Host, quoteCommand, rbdRemoval } from '@blockferry/qemu';
 import { copyJournalPath } from '../layers/index.ts';
 import { messageOf, Refusal } from '../model/errors.ts';
-import type { MoveRecord } from '../model/record.ts';
+import type { LayeredPart, MoveRecord } from '../model/record.ts';
+import { allLayers, overlaysOf } from '../model/rounds.ts';
 import { unreachable } from '../model/units.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import { readUsage, type Usage, usesOf } from '../observe/usage.ts';
@@ -113,7 +114,9 @@ async function verdictOn(context: Context, place: JournalPlace, journal: Journal
   const complete = mayBeTruth(record);
   if (complete !== undefined)
     return keep(complete, `look at it; then blockferry resume ${name} --use source|destination`);
-  const copies = record.layered?.layers.map(({ to }) => to.source) ?? [record.destination.source];
+  const copies = (record.layered ? allLayers(record.layered).map(({ to }) => to) : [record.destination]).map(
+    ({ source }) => source,
+  );
   const usage = await readUsage(connection, context.host, copies);
   return verdictOnCopies(place, journal, usage, copies);
 }
@@ -168,13 +171,20 @@ async function verdictOnCopies(
   const stranger = await strangerBehind(place);
   if (stranger !== undefined) return keep(`its journal was written by another user (${stranger})`);
   if (layered !== undefined) {
-    const overlay = layered.overlay.source;
-    const there = overlay.kind === 'file' ? await place.host.stat(overlay.path) : null;
-    if (there !== null && there.size > 0n) {
-      return keep(`${describeSource(overlay)} may hold what the guest wrote while its images were copied`);
+    const kept = await overlayThatIsThere(place, layered);
+    if (kept !== undefined) {
+      return keep(`${kept} may hold what the guest wrote while its images were copied`);
     }
   }
   return verdictOnFiles(place, journal, usage, copies);
+}
+
+async function overlayThatIsThere({ host }: JournalPlace, part: LayeredPart): Promise<string | undefined> {
+  for (const { source } of overlaysOf(part)) {
+    const there = source.kind === 'file' ? await host.stat(source.path) : null;
+    if (there !== null && there.size > 0n) return describeSource(source);
+  }
+  return undefined;
 }
 
 /** Of the files that are beside the journal: all that are ours go, unless one of them is in use. */

@@ -12,7 +12,8 @@ import {
 import { messageOf } from '../model/errors.ts';
 import type { LayeredWorld } from '../model/layered-world.ts';
 import type { Layer, MoveRecord } from '../model/record.ts';
-import type { Bytes } from '../model/units.ts';
+import { allLayers } from '../model/rounds.ts';
+import type { Bytes, BytesPerSecond } from '../model/units.ts';
 import type { Memory } from '../observe/memory.ts';
 import type { Context } from '../run/context.ts';
 import { toImage } from '../storage/to-image.ts';
@@ -24,7 +25,7 @@ import { layeredPart } from './image-at.ts';
 
 /** The journals of the copies, whether they are there or not. */
 export function copyJournals(move: MoveRecord): string[] {
-  return layeredPart(move).layers.map(journalOf);
+  return allLayers(layeredPart(move)).map(journalOf);
 }
 
 function journalOf({ to }: Layer): string {
@@ -41,9 +42,9 @@ export async function copiesState(
 ): Promise<LayeredWorld['copies']> {
   const { host } = context;
   if (host === undefined || memory.layered.copy?.state() === 'running') return 'partial';
-  const { layers, verify } = layeredPart(move);
+  const { verify } = layeredPart(move);
   const states = await Promise.all(
-    layers.map(async (layer) => copyState(host, await planFor({ context }, layer))),
+    allLayers(layeredPart(move)).map(async (layer) => copyState(host, await planFor({ context }, layer))),
   );
   if (states.some(({ kind }) => kind === 'foreign')) return 'stale';
   return states.every((state) => isComplete(state, verify)) ? 'complete' : 'partial';
@@ -62,7 +63,7 @@ export async function journaledProgress(
   move: MoveRecord,
 ): Promise<LayersStatus | undefined> {
   if (host === undefined) return undefined;
-  const states = await Promise.all(layeredPart(move).layers.map((layer) => copyState(host, bare(layer))));
+  const states = await Promise.all(allLayers(layeredPart(move)).map((layer) => copyState(host, bare(layer))));
   const sum = (bytes: (state: LayerCopyState) => bigint) =>
     states.reduce((total, state) => total + bytes(state), 0n);
   const begun = states.every(({ kind }) => kind === 'partial' || kind === 'complete');
@@ -100,9 +101,9 @@ async function planFor({ context }: Pick<LayeredScene, 'context'>, layer: Layer)
 /** Begins to copy what is not copied yet, base first. Returns as soon as it has begun; its end rings the loop's bell. */
 export async function copyLayers(scene: LayeredScene): Promise<void> {
   const { move, memory } = scene;
-  const { layers, verify } = layeredPart(move);
+  const { verify } = layeredPart(move);
   const plans: LayerPlan[] = [];
-  for (const layer of layers.toReversed()) plans.push(await planFor(scene, layer));
+  for (const layer of allLayers(layeredPart(move)).toReversed()) plans.push(await planFor(scene, layer));
   const copy = new LayerCopy(hostOf(scene), plans, { verify, moveId: move.id });
   memory.layered.copy = inBackground(scene, copy);
 }
@@ -113,9 +114,11 @@ function inBackground(scene: LayeredScene, copy: LayerCopy): Background {
   const ending = new AbortController();
   let state: ReturnType<Background['state']> = 'running';
   const guard = guarded(scene, copy, ending.signal);
+  const began = performance.now();
   const work = guard.run().then(
     () => {
       state = 'done';
+      scene.memory.layered.rate = rateOf(copy.progress().copiedNow, performance.now() - began);
     },
     (error: unknown) => {
       state = { failed: messageOf(error) };
@@ -142,6 +145,16 @@ function inBackground(scene: LayeredScene, copy: LayerCopy): Background {
   };
 }
 
+function rateOf(copied: Bytes, ms: number): BytesPerSecond {
+  return (copied * 1000n) / BigInt(Math.max(1, Math.round(ms)));
+}
+
+/** The copies are others from now on. */
+export function forgetCopies({ memory }: LayeredScene): void {
+  memory.layered.relinked = false;
+  memory.layered.carrierFresh = false;
+}
+
 export async function stopCopying({ memory }: LayeredScene): Promise<void> {
   await memory.layered.copy?.stop();
   delete memory.layered.copy;
@@ -149,7 +162,7 @@ export async function stopCopying({ memory }: LayeredScene): Promise<void> {
 
 /** Writes each copy's backing link, where it is not there yet, and sees to its bitmaps. May be repeated. */
 export async function relinkCopies(scene: LayeredScene): Promise<void> {
-  const links = layeredPart(scene.move).layers.flatMap(({ to, how, backing }): Link[] => {
+  const links = allLayers(layeredPart(scene.move)).flatMap(({ to, how, backing }): Link[] => {
     // Made by the copier, which gave it none.
     if (how === 'contents') return [];
     const image = toImage(to);

@@ -7,6 +7,7 @@ import { unreachable } from '../model/units.ts';
 import { isSomething } from './claims.ts';
 import { fellBack, lostSwitch, unknownToLibvirt } from './doubt.ts';
 import { onLeg } from './legs.ts';
+import { nextRound, ontoOverlay } from './rounds.ts';
 
 export type LayeredDecision = Decision<LayeredStep>;
 
@@ -91,16 +92,21 @@ function onOrigin(world: LayeredWorld, move: MoveRecord): LayeredDecision {
     return interrupted(world, move, 'destination-taken');
   }
   const claimed = world.overlay === 'ours' && world.copyFiles !== 'absent';
-  return act(world, move, 'freezing', { name: claimed ? 'freeze' : 'claim-files' });
+  return claimed
+    ? ontoOverlay(world, move, 'freezing')
+    : act(world, move, 'freezing', { name: 'claim-files' });
 }
 
 function onOverlay(world: LayeredWorld, move: MoveRecord): LayeredDecision {
+  if (world.onNext) {
+    return act(world, move, phaseOn('overlay', move.phase), { name: 'record-round', round: 'begun' });
+  }
   const definition = definitionOn(world, move, 'overlay');
   if (definition !== undefined) return definition;
   if (wantsBack(move)) return goBack(world, move);
   if (world.domain === 'gone') return giveUp('the domain is gone');
   if (world.job.kind === 'foreign') return interrupted(world, move, 'foreign-job');
-  return copyLayers(world, move) ?? leaveOverlay(world, move);
+  return copyLayers(world, move) ?? nextRound(world, move) ?? leaveOverlay(world, move);
 }
 
 /** What is still to be done before the guest may depend on the copies. */
@@ -156,6 +162,8 @@ function settle(world: LayeredWorld, move: MoveRecord): LayeredDecision {
 
 /** The guest is on the overlay and wanted on the origin. */
 function goBack(world: LayeredWorld, move: MoveRecord): LayeredDecision {
+  // A QEMU that died may have been on the next one, unseen: what it wrote is to go back too.
+  if (world.domain === 'off' && world.next === 'ours') return act(world, move, 'undoing', { name: 'freeze' });
   if (world.copying === 'running') return act(world, move, 'undoing', { name: 'stop-copying' });
   const { job } = world;
   if (job.kind === 'foreign') return interrupted(world, move, 'foreign-job');

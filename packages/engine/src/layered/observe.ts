@@ -1,8 +1,16 @@
 // Looks at the host for a move with strategy `layered`: where the guest is, what runs, and what of ours is there.
 import type { DomainXml } from '@blockferry/libvirt';
 import { sameSource } from '@blockferry/libvirt';
-import { type LayeredWorld, LEGS, type Leg, type LegJob, type Place } from '../model/layered-world.ts';
-import { isSwitching, type MoveRecord } from '../model/record.ts';
+import {
+  type Claim,
+  type LayeredWorld,
+  LEGS,
+  type Leg,
+  type LegJob,
+  type Place,
+} from '../model/layered-world.ts';
+import { type ImageRef, isSwitching, type MoveRecord } from '../model/record.ts';
+import { allLayers } from '../model/rounds.ts';
 import { type JobInfo, stateOf } from '../observe/definitions.ts';
 import type { Memory } from '../observe/memory.ts';
 import { whereQemuWrites } from '../observe/qemu-writes.ts';
@@ -12,6 +20,7 @@ import type { Context } from '../run/context.ts';
 import { claimOf, isSomething, worstClaim } from './claims.ts';
 import { copiesState } from './copies.ts';
 import { legOf } from './doubt.ts';
+import { growthOf } from './growth.ts';
 import { imageAt, layeredPart } from './image-at.ts';
 
 export interface LayeredObservation extends Seen {
@@ -29,21 +38,24 @@ export async function observeLayered(
   const { definitions } = seen;
   const current = seen.stored ?? move;
   const domain = definitions === undefined ? 'gone' : definitions.running ? 'running' : 'off';
-  const live = placeOf(definitions?.live, move);
-  const config = placeOf(definitions?.config, move);
+  const live = placeOf(definitions?.live, current);
+  const config = placeOf(definitions?.config, current);
   const where = domain === 'running' ? live : domain === 'off' ? config : 'overlay';
   memory.layered.copy?.setBandwidth(current.options.bandwidth);
   const job = trusted(legJobOf(definitions?.live, seen.info, move, live), memory);
-  const { overlay, carrier, layers } = layeredPart(move);
+  const part = layeredPart(current);
+  const { overlay, carrier, next } = part;
   // Before the journals: a copier that ends between the two looks would seem to have left them incomplete.
   const copying = copyingOf(memory);
-  const [overlayClaim, carrierClaim, copyClaims, copies, qemuWrites] = await Promise.all([
+  const [overlayClaim, carrierClaim, nextClaim, copyClaims, copies, qemuWrites, growth] = await Promise.all([
     claimOf(context, overlay, seen.journal),
     claimOf(context, carrier, seen.journal),
-    Promise.all(layers.map(({ to }) => claimOf(context, to, seen.journal))),
+    next === undefined ? ('absent' as const) : claimOf(context, next, seen.journal),
+    Promise.all(allLayers(part).map(({ to }) => claimOf(context, to, seen.journal))),
     // Once the guest has left the overlay, nobody asks any more.
-    where === 'overlay' ? copiesState(context, move, memory) : ('complete' as const),
+    where === 'overlay' ? copiesState(context, current, memory) : ('complete' as const),
     writesOf(context, current, seen, live, job, memory),
+    where === 'overlay' && copying === 'no' ? growthOf(context, current, seen, memory) : undefined,
   ]);
   const { layered } = memory;
   const world: LayeredWorld = {
@@ -56,12 +68,16 @@ export async function observeLayered(
     sameInstance: seen.sameInstance,
     overlay: overlayClaim,
     carrier: carrierClaim,
+    next: nextClaim,
+    onNext: isOnNext(seen, current, nextClaim),
+    growth,
     copyFiles: worstClaim(copyClaims),
-    writtenAt: await writtenAt(context, move),
-    remains: [overlayClaim, carrierClaim, ...copyClaims].some(isSomething),
+    writtenAt: await writtenAt(context, current),
+    remains: [overlayClaim, carrierClaim, nextClaim, ...copyClaims].some(isSomething),
     copies,
     copying,
     relinked: layered.relinked,
+    overlayFresh: layered.overlayFresh,
     carrierFresh: layered.carrierFresh,
     lastLeg: layered.lastLeg,
     // The carrier is a file that we made beside the copies, which were written and read back a moment ago.
@@ -80,8 +96,20 @@ export async function observeLayered(
 function placeOf(definition: DomainXml | undefined, move: MoveRecord): Place {
   const source = definition?.disk(move.disk)?.source;
   if (source === undefined) return 'none';
+  const { next, rounds = [] } = layeredPart(move);
+  if (next !== undefined && sameSource(source, next.source)) return 'overlay';
+  // An overlay that was frozen is as far behind as the chain below it.
+  if (rounds.some(({ from }) => sameSource(source, from.source))) return 'origin';
   const places = ['destination', 'carrier', 'overlay', 'origin'] as const;
   return places.find((place) => sameSource(source, imageAt(move, place).source)) ?? 'elsewhere';
+}
+
+function isOnNext({ definitions }: Seen, move: MoveRecord, claim: Claim): boolean {
+  const { next } = layeredPart(move);
+  if (next === undefined) return false;
+  if (definitions === undefined) return claim === 'ours';
+  const source = (definitions.live ?? definitions.config)?.disk(move.disk)?.source;
+  return source !== undefined && sameSource(source, next.source);
 }
 
 /** The block job on the disk, as one of the move's legs. */
@@ -119,9 +147,21 @@ async function writesOf(
   job: LegJob,
   memory: Memory,
 ): Promise<LayeredWorld['qemuWrites']> {
+  const { domain, disk } = move;
+  const { overlay, next } = layeredPart(move);
+  const mayFreeze = job.kind === 'none' && !isSwitching(move.phase) && !memory.layered.overlayFresh;
+  if (mayFreeze && live === (next === undefined ? 'origin' : 'overlay')) {
+    const ends = {
+      domain,
+      disk,
+      origin: next === undefined ? move.origin : overlay,
+      destination: next ?? overlay,
+    };
+    return whereQemuWrites(context, ends, definitions);
+  }
   const leg = legInDoubt(move, live, job);
   const [origin, destination] = [imageAt(move, LEGS[leg].from), imageAt(move, LEGS[leg].to)];
-  const ends = { domain: move.domain, disk: move.disk, origin, destination };
+  const ends = { domain, disk, origin, destination };
   if (!definitions?.running) return whereQemuWrites(context, ends, definitions);
   if (job.kind === 'ours' && job.state === 'missing') {
     return contradictsForLong(memory) ? whereQemuWrites(context, ends, definitions) : 'not-asked';
@@ -159,12 +199,17 @@ async function sourcesRemain(
 }
 
 async function writtenAt({ host }: Context, move: MoveRecord): Promise<LayeredWorld['writtenAt']> {
+  const { rounds = [] } = layeredPart(move);
+  const mtime = async ({ source }: ImageRef) =>
+    source.kind === 'file' ? (await host?.stat(source.path))?.mtimeNs : undefined;
   const places = ['origin', 'overlay', 'carrier', 'destination'] as const;
   const times = await Promise.all(
     places.map(async (place) => {
-      const { source } = imageAt(move, place);
-      const stat = source.kind === 'file' ? await host?.stat(source.path) : undefined;
-      return stat ? { [place]: stat.mtimeNs } : {};
+      // What was frozen since belongs to the origin: nobody may write to it either.
+      const frozen = place === 'origin' ? rounds.map(({ from }) => from) : [];
+      const all = await Promise.all([imageAt(move, place), ...frozen].map(mtime));
+      const latest = all.toSorted((one, other) => Number((other ?? -1n) - (one ?? -1n)))[0];
+      return latest === undefined ? {} : { [place]: latest };
     }),
   );
   return Object.assign({}, ...times);

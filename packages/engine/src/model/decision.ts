@@ -30,6 +30,11 @@ export type Step =
 /** The steps of strategy `layered`, besides those that it shares with `mirror`. */
 export type LayeredStep =
   | Extract<Step, { readonly name: 'record' | 'delete-source' | 'close' }>
+  /**
+   * Change the record for one more round: name the next overlay, or take note that the guest is on it, or that its name
+   * is taken.
+   */
+  | { readonly name: 'record-round'; readonly round: 'planned' | 'begun' | 'dropped' }
   /** Make the overlay, and the empty files that the copies go into. */
   | { readonly name: 'claim-files' }
   /** Put the guest on the overlay: an external snapshot, or a new definition when it is off. */

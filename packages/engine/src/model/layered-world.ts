@@ -37,6 +37,15 @@ export type LegJob =
 /** A file that we make: `claimed` is ours and empty, `ours` has something in it, `foreign` was there and is not ours. */
 export type Claim = 'absent' | 'claimed' | 'ours' | 'foreign' | 'unknown';
 
+export interface Growth {
+  /** What the guest's overlay holds. */
+  readonly overlay: Bytes;
+  /** What the overlay before it held when it was frozen; undefined in the first round. */
+  readonly before: Bytes | undefined;
+  /** As much as a mirror is through with so soon that a round would not pay. */
+  readonly small: Bytes;
+}
+
 export interface LayeredWorld
   extends Pick<
     World,
@@ -60,6 +69,12 @@ export interface LayeredWorld
   readonly job: LegJob;
   readonly overlay: Claim;
   readonly carrier: Claim;
+  /** Of the overlay that the record names next; `absent` if it names none. */
+  readonly next: Claim;
+  /** The guest is on that one already; of a domain that is off or gone, what it held last is there. */
+  readonly onNext: boolean;
+  /** How the overlay has grown; undefined: there is to be no further round (off, or with checkpoints). */
+  readonly growth: Growth | undefined;
   /** The worst claim of all copies: with one foreign, `foreign`. */
   readonly copyFiles: Claim;
   /** When each of the images that are there was last written to, in ns since the epoch. */
@@ -72,6 +87,8 @@ export interface LayeredWorld
   readonly copying: 'no' | 'running' | { readonly failed: string };
   /** The backing links of the copies were written by this process. */
   readonly relinked: boolean;
+  /** This process made the overlay that the guest is to be put on, and nobody has written to it yet. */
+  readonly overlayFresh: boolean;
   /** This process made the carrier, and no mirror has written to it yet. */
   readonly carrierFresh: boolean;
 }

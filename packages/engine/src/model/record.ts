@@ -107,6 +107,10 @@ export interface LayeredPart {
   readonly shared?: readonly ImageRef[];
   /** Takes the guest's writes on the source side while the layers below are copied. */
   readonly overlay: ImageRef;
+  /** The overlays that were frozen since, as they had grown too large for a mirror; oldest first. */
+  readonly rounds?: readonly Layer[];
+  /** The overlay that the guest goes to next: intended, and not seen to have happened. */
+  readonly next?: ImageRef;
   /** The overlay's counterpart over the copies, until it is committed into the top one. */
   readonly carrier: ImageRef;
   readonly verify: boolean;

@@ -56,7 +56,10 @@ export interface Memory {
     /** The copy of the layers that runs beside the loop, or ran and failed. */
     copy?: BackgroundCopy;
     relinked: boolean;
+    overlayFresh: boolean;
     carrierFresh: boolean;
+    /** How fast the layers were copied last. */
+    rate?: BytesPerSecond;
   };
   /** Look whether the destination answers although the copy is not ready: it stands still. */
   standsStill: boolean;
@@ -75,6 +78,6 @@ export function newMemory(): Memory {
     standsStill: false,
     journalStuck: false,
     flows: false,
-    layered: { relinked: false, carrierFresh: false },
+    layered: { relinked: false, overlayFresh: false, carrierFresh: false },
   };
 }

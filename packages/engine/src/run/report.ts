@@ -8,6 +8,8 @@ import type { Bytes, BytesPerSecond, Millis } from '../model/units.ts';
 export type Report =
   | { readonly type: 'phase'; readonly phase: Phase; readonly goal: Goal }
   | { readonly type: 'step'; readonly step: StepName }
+  /** The overlay grew while its layers were copied: it was frozen in its turn, and is copied too. */
+  | { readonly type: 'round'; readonly round: number }
   | ProgressReport
   | { readonly type: 'waiting'; readonly wait: Wait }
   | { readonly type: 'warning'; readonly code: string; readonly message: string };

@@ -152,6 +152,9 @@ class Run {
       if (meansLookAgain(error) || error instanceof StepFailed) throw error;
       throw new StepFailed(step.name, messageOf(error), { cause: error });
     }
+    if (step.name === 'record-round' && step.round === 'begun') {
+      this.#options.report({ type: 'round', round: 1 + (this.#move.layered?.rounds?.length ?? 0) });
+    }
     this.#options.afterStep?.(step.name);
     return step.name === 'close' ? step.outcome : undefined;
   }

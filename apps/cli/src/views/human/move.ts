@@ -51,6 +51,11 @@ export class HumanMoveView implements MoveView {
         this.#progress = report;
         this.#show(false);
         return;
+      case 'round':
+        this.#line(
+          `round ${report.round}: the guest has written so much meanwhile that this is copied like the rest`,
+        );
+        return;
       case 'warning':
         this.#line(`warning: ${report.message}`);
         return;

@@ -39,6 +39,9 @@ export class JsonMoveView implements MoveView {
       case 'step':
         this.#say('step', { step: report.step });
         return;
+      case 'round':
+        this.#say('round', { round: report.round });
+        return;
       case 'progress': {
         const { type: _, copied, total, ...rest } = report;
         this.#say('progress', { copied, total, percent: percentOf(copied, total), ...rest });

@@ -5,8 +5,10 @@ import { deleteSource } from '../../act/delete-source.ts';
 import { record } from '../../act/record.ts';
 import type { Decision, LayeredStep } from '../../model/decision.ts';
 import type { MoveRecord } from '../../model/record.ts';
+import { onNextOverlay, withNextOverlay, withoutNextOverlay } from '../../model/rounds.ts';
 import { unreachable } from '../../model/units.ts';
-import { copyLayers, relinkCopies, stopCopying } from '../copies.ts';
+import { copyLayers, forgetCopies, relinkCopies, stopCopying } from '../copies.ts';
+import { imageAt } from '../image-at.ts';
 import { clear } from './clear.ts';
 import { compareEnds } from './compare-ends.ts';
 import { defineOn } from './define-on.ts';
@@ -23,15 +25,33 @@ export async function actLayered(
 ): Promise<MoveRecord> {
   const { step } = decision;
   const reason = step.name === 'record' ? step.reason : undefined;
-  const move = afterRecord(before, decision, reason);
+  const move = afterStep(afterRecord(before, decision, reason), step);
   await perform({ ...scene, move }, step);
   return move;
+}
+
+/** What a step changes in the record itself. */
+function afterStep(move: MoveRecord, step: LayeredStep): MoveRecord {
+  if (step.name !== 'record-round') return move;
+  switch (step.round) {
+    case 'planned':
+      return withNextOverlay(move);
+    case 'begun':
+      return onNextOverlay(move);
+    case 'dropped':
+      return withoutNextOverlay(move);
+    default:
+      return unreachable(step.round);
+  }
 }
 
 async function perform(scene: LayeredScene, step: LayeredStep): Promise<void> {
   switch (step.name) {
     case 'record':
       return record(scene);
+    case 'record-round':
+      await record(scene);
+      return forgetCopies(scene);
     case 'claim-files':
       return claimAll(scene);
     case 'freeze':
@@ -53,7 +73,7 @@ async function perform(scene: LayeredScene, step: LayeredStep): Promise<void> {
     case 'walk':
       return walk(scene, step.leg);
     case 'define-on':
-      return defineOn(scene, step.place);
+      return defineOn(scene, imageAt(scene.move, step.place));
     case 'compare-ends':
       return compareEnds(scene, step.leg);
     case 'clear':

@@ -1,8 +1,9 @@
 // Removes what a layered move made and nobody uses any more.
-import { describeSource } from '@blockferry/libvirt';
+import { describeSource, sameSource } from '@blockferry/libvirt';
 import { updateJournal } from '../../act/update-journal.ts';
 import { StepFailed } from '../../model/errors.ts';
 import type { ImageRef } from '../../model/record.ts';
+import { allLayers, filesMadeBy } from '../../model/rounds.ts';
 import { readUsage, usesOf } from '../../observe/usage.ts';
 import { claimOf, isSomething } from '../claims.ts';
 import { copyJournals } from '../copies.ts';
@@ -17,9 +18,12 @@ import type { LayeredScene } from './layered-scene.ts';
  */
 export async function clear(scene: LayeredScene, what: 'overlays' | 'everything'): Promise<void> {
   const { move, observation } = scene;
-  const { overlay, carrier, layers } = layeredPart(move);
-  const copies = what === 'everything' ? layers.map(({ to }) => to) : [];
-  const doomed = await ours(scene, [overlay, carrier, ...copies]);
+  const part = layeredPart(move);
+  const stays = what === 'everything' ? [] : part.layers.map(({ to }) => to);
+  const doomed = await ours(
+    scene,
+    filesMadeBy(part).filter((image) => !stays.includes(image)),
+  );
   await mustBeUnused(scene, doomed);
   const host = hostOf(scene);
   const files = { ...observation.journal?.files };
@@ -37,12 +41,11 @@ async function uselessJournals(scene: LayeredScene, what: 'overlays' | 'everythi
   const { context, move } = scene;
   const journals = copyJournals(move);
   if (what === 'everything') return journals;
-  const { layers } = layeredPart(move);
-  const sources = layers.map(({ from }) => from.source);
+  const sources = allLayers(layeredPart(move)).map(({ from }) => from.source);
   const usage = await readUsage(await context.link.connection(), context.host, sources);
   const isShared = (at: number) => {
     const source = sources[at];
-    if (at === 0 || source === undefined) return false;
+    if (source === undefined || sameSource(source, move.origin.source)) return false;
     return usesOf(usage, source).some(({ uuid }) => uuid !== move.domain.uuid);
   };
   return journals.filter((_, at) => !isShared(at));

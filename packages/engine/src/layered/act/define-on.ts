@@ -1,18 +1,16 @@
 // Makes the persistent definition name one of the move's images; everything else in it stays as it is.
 import { DomainXml, DomainXmlFlags } from '@blockferry/libvirt';
 import { definitionsOf } from '../../act/scene-domain.ts';
-import type { KnownPlace } from '../../model/layered-world.ts';
-import { imageAt } from '../image-at.ts';
+import type { ImageRef } from '../../model/record.ts';
 import type { LayeredScene } from './layered-scene.ts';
 
 /** May be repeated. */
-export async function defineOn(scene: LayeredScene, place: KnownPlace): Promise<void> {
+export async function defineOn(scene: LayeredScene, image: ImageRef): Promise<void> {
   const { context, move } = scene;
   const { domain } = definitionsOf(scene);
   const definition = DomainXml.parse(
     await domain.getXmlDesc(DomainXmlFlags.INACTIVE | DomainXmlFlags.SECURE),
   );
-  const image = imageAt(move, place);
   definition.setDiskSource(move.disk, image.source, image.format);
   const connection = await context.link.connection();
   await connection.defineDomainXml(definition.toString());

@@ -1,7 +1,10 @@
 // Puts the guest on the overlay; from then on the images below it do not change.
 import { DomainSnapshotCreateFlags, diskElement } from '@blockferry/libvirt';
 import { create, info } from '@blockferry/qemu';
+import { record } from '../../act/record.ts';
 import { definitionsOf } from '../../act/scene-domain.ts';
+import type { ImageRef, MoveRecord } from '../../model/record.ts';
+import { allLayers } from '../../model/rounds.ts';
 import { toImage } from '../../storage/to-image.ts';
 import { bitmapsOntoOverlay } from '../bitmaps.ts';
 import { layeredPart } from '../image-at.ts';
@@ -9,14 +12,42 @@ import { defineOn } from './define-on.ts';
 import { claimFiles, filePath, hostOf } from './files.ts';
 import type { LayeredScene } from './layered-scene.ts';
 
-/** Takes the names of the overlay and of all copies, and makes the overlay over the image that the guest is on. */
+/**
+ * Takes the names of the overlay and of all copies, and makes the overlay over the image that the guest is on: anew if
+ * it is there, for it may have been the guest's for a while (see ontoOverlay).
+ */
 export async function claimAll(scene: LayeredScene): Promise<void> {
-  const { move, observation } = scene;
-  const { overlay, layers } = layeredPart(move);
-  const wanted = observation.world.overlay === 'ours' ? [] : [overlay];
-  const missing = observation.world.copyFiles === 'ours' ? [] : layers.map(({ to }) => to);
-  await claimFiles(scene, [...wanted, ...missing.filter((image) => !isMade(scene, filePath(image)))]);
-  if (wanted.length > 0) await makeOverlay(scene);
+  const { move, memory, observation } = scene;
+  const { world } = observation;
+  const wanted = isFrozen(scene) ? [] : [overlayAhead(move)];
+  for (const path of wanted.map(filePath)) {
+    if (path !== undefined && isMade(scene, path)) await hostOf(scene).unlink(path);
+  }
+  const copies = world.copyFiles === 'ours' ? [] : allLayers(layeredPart(move)).map(({ to }) => to);
+  await claimFiles(scene, [...wanted, ...copies.filter((image) => !isMade(scene, filePath(image)))]);
+  if (wanted.length === 0) return;
+  await makeOverlay(scene);
+  // By its mark in the live record, another QEMU is known not to be the one that the overlay was made for.
+  if (observation.definitions?.running && !observation.sameInstance) await record(scene);
+  memory.layered.overlayFresh = true;
+}
+
+/** Is the guest where the record wants it? */
+function isFrozen({ move, observation }: LayeredScene): boolean {
+  const { live, config, domain, onNext } = observation.world;
+  const place = domain === 'running' ? live : config;
+  return place !== 'origin' && (layeredPart(move).next === undefined || onNext);
+}
+
+/** The overlay that the guest is to be put on, and the image that it is on until then. */
+function overlayAhead(move: MoveRecord): ImageRef {
+  const { overlay, next } = layeredPart(move);
+  return next ?? overlay;
+}
+
+function imageBelow(move: MoveRecord): ImageRef {
+  const { overlay, next } = layeredPart(move);
+  return next === undefined ? move.origin : overlay;
 }
 
 /** Claimed before, by this move. */
@@ -26,10 +57,9 @@ function isMade({ observation }: LayeredScene, path: string | undefined): boolea
 
 async function makeOverlay(scene: LayeredScene): Promise<void> {
   const host = hostOf(scene);
-  const { origin } = scene.move;
-  const { virtualSize } = await info(host, toImage(origin), { timeoutMs: 30_000 });
-  const backing = toImage(origin);
-  await create(host, toImage(layeredPart(scene.move).overlay), virtualSize, { backing, overwrite: true });
+  const { virtualSize } = await info(host, toImage(scene.move.origin), { timeoutMs: 30_000 });
+  const backing = toImage(imageBelow(scene.move));
+  await create(host, toImage(overlayAhead(scene.move)), virtualSize, { backing, overwrite: true });
 }
 
 /**
@@ -38,16 +68,17 @@ async function makeOverlay(scene: LayeredScene): Promise<void> {
  * defined on it instead. A crash leaves the guest on one of the two; both are complete.
  */
 export async function freeze(scene: LayeredScene): Promise<void> {
-  const { move } = scene;
+  const { move, memory } = scene;
   const { domain, running, live } = definitionsOf(scene);
+  memory.layered.overlayFresh = false;
   if (!running) {
-    await bitmapsOntoOverlay(scene);
-    return defineOn(scene, 'overlay');
+    if (layeredPart(move).next === undefined) await bitmapsOntoOverlay(scene);
+    return defineOn(scene, overlayAhead(move));
   }
   const others = live?.disks().filter(({ target }) => target !== move.disk) ?? [];
   const xml = snapshotXml(
     move.disk,
-    diskElement(layeredPart(move).overlay.source, 'qcow2'),
+    diskElement(overlayAhead(move).source, 'qcow2'),
     others.map(({ target }) => target),
   );
   const { DISK_ONLY, REUSE_EXT, ATOMIC, NO_METADATA } = DomainSnapshotCreateFlags;

@@ -13,6 +13,7 @@ import { definitionsOf } from '../../act/scene-domain.ts';
 import { pastLeftovers } from '../../act/start-copy.ts';
 import { messageOf } from '../../model/errors.ts';
 import { LEGS, type Leg } from '../../model/layered-world.ts';
+import { topCopy } from '../../model/rounds.ts';
 import { toImage } from '../../storage/to-image.ts';
 import { imageAt, layeredPart } from '../image-at.ts';
 import { claimFiles, filePath, hostOf } from './files.ts';
@@ -38,7 +39,7 @@ export async function prepareCarrier(scene: LayeredScene): Promise<void> {
   if (path !== undefined && observation.world.carrier === 'ours') await host.unlink(path);
   await claimFiles(scene, [carrier]);
   const { virtualSize } = await info(host, toImage(overlay), { timeoutMs: 30_000 });
-  const backing = toImage(move.destination);
+  const backing = toImage(topCopy(layeredPart(move)));
   await create(host, toImage(carrier), virtualSize, { backing, overwrite: true, formatOptions: CARRIER });
   memory.layered.carrierFresh = true;
 }

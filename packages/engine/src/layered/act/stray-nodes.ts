@@ -1,6 +1,7 @@
 // Block nodes that a libvirtd left in QEMU when it died: nobody uses them, and they hold the copies.
 import { type Domain, LibvirtError, MonitorError } from '@blockferry/libvirt';
 import { definitionsOf } from '../../act/scene-domain.ts';
+import { allLayers } from '../../model/rounds.ts';
 import { layeredPart } from '../image-at.ts';
 import { filePath } from './files.ts';
 import type { LayeredScene } from './layered-scene.ts';
@@ -20,7 +21,7 @@ export function meansStrayNodes(error: unknown): boolean {
 /** Removes them. QEMU lets go of no node that anything uses. Returns whether there were any. */
 export async function dropStrayNodes(scene: LayeredScene): Promise<boolean> {
   const { domain } = definitionsOf(scene);
-  const copies = layeredPart(scene.move).layers.map(({ to }) => filePath(to));
+  const copies = allLayers(layeredPart(scene.move)).map(({ to }) => filePath(to));
   let dropped = false;
   for (const { 'node-name': name, file } of await namedNodes(domain)) {
     const stem = /^(libvirt-\d+)-storage$/.exec(name)?.[1];

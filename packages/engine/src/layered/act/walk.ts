@@ -1,11 +1,12 @@
 // The legs of a domain that is off: qemu-img does what block jobs would, and the domain is defined on the leg's end.
-import { commit, type Image, readChain, relinkBacking } from '@blockferry/qemu';
+import { type ChainImage, commit, type Image, readChain, relinkBacking } from '@blockferry/qemu';
 import { StepFailed } from '../../model/errors.ts';
 import { LEGS, type Leg } from '../../model/layered-world.ts';
+import { topCopy } from '../../model/rounds.ts';
 import { readDefinitions } from '../../observe/definitions.ts';
 import { toImage } from '../../storage/to-image.ts';
 import { carryBitmaps, mergeDown } from '../bitmaps.ts';
-import { imageAt } from '../image-at.ts';
+import { imageAt, layeredPart } from '../image-at.ts';
 import { defineOn } from './define-on.ts';
 import { filePath, hostOf, syncFile } from './files.ts';
 import type { LayeredScene } from './layered-scene.ts';
@@ -23,7 +24,7 @@ export async function walk(scene: LayeredScene, leg: Leg): Promise<void> {
   if ((await isRunning(scene)) || (await stampOf(scene, leg)) !== taken) return;
   const { definitions } = scene.observation;
   if (definitions === undefined) await removeStart(scene, leg);
-  else await defineOn(scene, LEGS[leg].to);
+  else await defineOn(scene, imageAt(scene.move, LEGS[leg].to));
 }
 
 /** Byte for byte: what the overlay holds, over the top copy. Returns the stamp of what was copied. */
@@ -39,8 +40,9 @@ async function copyOverlay(scene: LayeredScene): Promise<string> {
     timeoutMs: WITHIN_MS,
   });
   if (code !== 0) throw new StepFailed('walk', `the overlay cannot be copied: ${stderr.trim()}`);
-  const { format } = move.destination;
-  const reference = filePath(move.destination);
+  const below = topCopy(layeredPart(move));
+  const { format } = below;
+  const reference = filePath(below);
   if (reference === undefined) throw new StepFailed('walk', 'the destination is no file');
   await relinkBacking(host, toImage(imageAt(move, 'carrier')), { reference, format });
   await syncFile(host, to, WITHIN_MS);
@@ -54,18 +56,32 @@ async function copyOverlay(scene: LayeredScene): Promise<string> {
 async function commitDown(scene: LayeredScene, leg: Leg): Promise<string> {
   const host = hostOf(scene);
   const images = await readChain(host, toImage(imageAt(scene.move, LEGS[leg].from)));
-  const [top, below, ...rest] = images.map(({ image }): Image => image);
-  if (top === undefined || below === undefined)
-    throw new StepFailed('walk', 'the overlay has no backing file');
   // A commit that was killed before has left bitmaps broken.
   if (leg === 'collapse') await carryBitmaps(scene);
-  await commit(host, [top, below, ...rest], { timeoutMs: WITHIN_MS });
-  const stamp = await stampOf(scene, leg);
-  await mergeDown(scene, top, below);
-  // Also where there was nothing to write: by its time, the image below is known to be the newer one (doubt.ts).
   const path = filePath(imageAt(scene.move, LEGS[leg].to));
+  const stamp = await commitThrough(scene, leg, images, path);
+  // Also where there was nothing to write: by its time, the image below is known to be the newer one (doubt.ts).
   if (path !== undefined) await host.run(['touch', '-c', '--', path], { timeoutMs: 30_000 });
   return stamp;
+}
+
+/** Image by image, down to the one at `path`. Returns the stamp of the first, as it was once it was committed. */
+async function commitThrough(
+  scene: LayeredScene,
+  leg: Leg,
+  chain: readonly ChainImage[],
+  path: string | undefined,
+): Promise<string> {
+  let stamp = '';
+  for (let at = 0; at + 1 < chain.length; at += 1) {
+    const [top, below, ...rest] = chain.slice(at).map(({ image }): Image => image);
+    if (top === undefined || below === undefined) break;
+    await commit(hostOf(scene), [top, below, ...rest], { timeoutMs: WITHIN_MS });
+    if (at === 0) stamp = await stampOf(scene, leg);
+    await mergeDown(scene, top, below);
+    if (below.location.kind === 'file' && below.location.path === path) return stamp;
+  }
+  throw new StepFailed('walk', `${path ?? 'the image to commit into'} is not below the overlay`);
 }
 
 /** A transient domain is gone for good: the image it was on is done with, now that what it held is below. */

@@ -12,7 +12,10 @@ function guestWrites(model: Model): void {
   if (!qemu.running || model.writes >= 30 || qemu.on === 'none' || qemu.on === 'elsewhere') return;
   const bit = 1 << model.writes;
   model.writes += 1;
-  write(model, qemu.on, bit);
+  if (qemu.on === 'overlay' && qemu.onNext) {
+    model.clock += 1n;
+    model.next = { ...model.next, writes: model.next.writes | bit, writtenAt: model.clock };
+  } else write(model, qemu.on, bit);
   model.acknowledged |= bit;
   // The mirror to the carrier is synchronous.
   if (qemu.job?.leg === 'switch' && qemu.job.state !== 'running') write(model, 'carrier', bit);
@@ -35,8 +38,13 @@ function jobFails(model: Model): void {
 function copyAdvances(model: Model): void {
   if (model.process.copying !== 'running') return;
   model.process.copying = 'no';
-  // What is copied is what lies below the overlay.
+  layersCopied(model);
+}
+
+/** What is copied is what lies below the overlay. */
+export function layersCopied(model: Model): void {
   write(model, 'destination', model.images.origin.writes);
+  model.frozenCopies = model.frozen.writes;
   model.copies = 'complete';
 }
 
@@ -46,6 +54,7 @@ function copyFails(model: Model): void {
 
 function qemuDies(model: Model): void {
   model.qemu.running = false;
+  model.qemu.onNext = false;
   model.qemu.job = undefined;
   model.foreignJob = false;
   model.live = undefined;
@@ -54,9 +63,10 @@ function qemuDies(model: Model): void {
 function domainStarts(model: Model): void {
   const { config, persistent, qemu } = model;
   if (!persistent || qemu.running || config === 'elsewhere' || config === 'none') return;
-  if (model.images[config].claim === 'absent') return;
+  const onNext = config === 'overlay' && model.configOnNext;
+  if ((onNext ? model.next : model.images[config]).claim === 'absent') return;
   if ((viewOf(model, config) & model.acknowledged) !== model.acknowledged) model.meddled = true;
-  model.qemu = { running: true, on: config, job: undefined };
+  model.qemu = { running: true, on: config, onNext, job: undefined };
   model.live = model.inConfig && { ...model.inConfig, mark: false };
 }
 
@@ -91,6 +101,7 @@ function foreignJobEnds(model: Model): void {
 function otherRedefines(model: Model): void {
   if (!model.persistent) return;
   model.config = 'origin';
+  model.configOnNext = false;
   model.inConfig = undefined;
 }
 
@@ -111,6 +122,22 @@ export function switchesUnseenAndDies(model: Model): void {
   guestWrites(model);
   qemuDies(model);
   daemonStarts(model);
+}
+
+/** QEMU goes to the overlay while libvirtd is away, the guest writes there, and QEMU dies unseen. */
+function freezesUnseenAndDies(model: Model): void {
+  const { qemu, process, images, next } = model;
+  const again = findRecord(model)?.next === true;
+  const ahead = again ? next : images.overlay;
+  const isNext = qemu.on === (again ? 'overlay' : 'origin') && !qemu.onNext && process.overlayFresh;
+  if (!qemu.running || qemu.job || !isNext || model.writes >= 30) return;
+  const bit = 1 << model.writes;
+  model.writes += 1;
+  model.acknowledged |= bit;
+  model.clock += 1n;
+  ahead.writes |= bit;
+  ahead.writtenAt = model.clock;
+  qemuDies(model);
 }
 
 export function setGoal(model: Model, goal: Goal): void {
@@ -152,6 +179,7 @@ export const EVENTS: readonly Event[] = [
   daemonStarts,
   daemonStarts,
   switchesUnseenAndDies,
+  freezesUnseenAndDies,
   otherAborts,
   otherStartsJob,
   foreignJobEnds,

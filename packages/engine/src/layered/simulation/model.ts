@@ -17,6 +17,9 @@ interface Stored {
   goal: Goal;
   use?: 'source' | 'destination';
   revision: number;
+  /** Rounds that were begun, and whether another is planned. */
+  rounds: number;
+  next: boolean;
 }
 
 /** Bit n of `writes` is set when the guest's n-th write went into this image itself. */
@@ -30,17 +33,26 @@ export interface Model {
   /** Grows with every write to any image. */
   clock: bigint;
   images: Record<KnownPlace, Image>;
+  next: Image;
+  /** All overlays that were frozen, and their copies. */
+  frozen: Image;
+  frozenCopies: number;
+  /** The overlay grows past what a mirror is left with so many times. */
+  growsTimes: number;
   acknowledged: number;
   writes: number;
   qemu: {
     running: boolean;
     on: Place;
+    /** With `on` the overlay: on the next one. */
+    onNext: boolean;
     job: { leg: Leg; state: 'running' | 'ready' | 'pivoting' } | undefined;
   };
   foreignJob: boolean;
   daemonUp: boolean;
   persistent: boolean;
   config: Place;
+  configOnNext: boolean;
   copies: 'partial' | 'complete';
   live: (Stored & { mark: boolean }) | undefined;
   inConfig: Stored | undefined;
@@ -48,6 +60,7 @@ export interface Model {
   process: {
     copying: LayeredWorld['copying'];
     relinked: boolean;
+    overlayFresh: boolean;
     carrierFresh: boolean;
     lastLeg: Leg | undefined;
     witnessed: LayeredWorld['witnessed'];
@@ -61,6 +74,7 @@ export interface Model {
 export const freshProcess = (): Model['process'] => ({
   copying: 'no',
   relinked: false,
+  overlayFresh: false,
   carrierFresh: false,
   lastLeg: undefined,
   witnessed: 'nothing',
@@ -69,8 +83,9 @@ export const freshProcess = (): Model['process'] => ({
   move: undefined,
 });
 
-export function newModel(persistent: boolean): Model {
-  const absent = (): Image => ({ claim: 'absent', writes: 0, writtenAt: 0n });
+const absent = (): Image => ({ claim: 'absent', writes: 0, writtenAt: 0n });
+
+export function newModel(persistent: boolean, growsTimes: number): Model {
   return {
     clock: 0n,
     images: {
@@ -79,13 +94,18 @@ export function newModel(persistent: boolean): Model {
       carrier: absent(),
       destination: absent(),
     },
+    next: absent(),
+    frozen: absent(),
+    frozenCopies: 0,
+    growsTimes,
     acknowledged: 0,
     writes: 0,
-    qemu: { running: true, on: 'origin', job: undefined },
+    qemu: { running: true, on: 'origin', onNext: false, job: undefined },
     foreignJob: false,
     daemonUp: true,
     persistent,
     config: persistent ? 'origin' : 'none',
+    configOnNext: false,
     copies: 'partial',
     live: undefined,
     inConfig: undefined,
@@ -96,14 +116,15 @@ export function newModel(persistent: boolean): Model {
 }
 
 /** What a guest on this image reads. */
-export function viewOf({ images }: Model, place: Place): number {
+export function viewOf(model: Model, place: Place): number {
+  const { images } = model;
   switch (place) {
     case 'origin':
       return images.origin.writes;
     case 'overlay':
-      return images.origin.writes | images.overlay.writes;
+      return images.origin.writes | writesAbove(model, 'return');
     case 'carrier':
-      return images.destination.writes | images.carrier.writes;
+      return images.destination.writes | writesAbove(model, 'collapse');
     case 'destination':
       return images.destination.writes;
     case 'elsewhere':
@@ -112,6 +133,26 @@ export function viewOf({ images }: Model, place: Place): number {
     default:
       return unreachable(place);
   }
+}
+
+/** What the leg brings to its end: a commit takes along all images above that. */
+function writesAbove(model: Model, leg: Leg): number {
+  const { images, next, frozen, frozenCopies } = model;
+  switch (leg) {
+    case 'switch':
+      return images.overlay.writes;
+    case 'collapse':
+      return frozenCopies | images.carrier.writes;
+    case 'return':
+      return frozen.writes | images.overlay.writes | (isOnNext(model) ? next.writes : 0);
+    default:
+      return unreachable(leg);
+  }
+}
+
+function isOnNext({ qemu, persistent, config, configOnNext, next }: Model): boolean {
+  if (qemu.running) return qemu.on === 'overlay' && qemu.onNext;
+  return persistent ? config === 'overlay' && configOnNext : next.claim === 'ours';
 }
 
 export function findRecord({ live, inConfig, journal }: Model): Stored | undefined {
@@ -138,19 +179,33 @@ export function observe(model: Model): LayeredWorld {
     },
     sameInstance: running && model.live?.mark === true,
     overlay: images.overlay.claim,
+    next: model.next.claim,
+    onNext: isOnNext(model),
+    growth: grown(model),
     carrier: images.carrier.claim,
     copyFiles: images.destination.claim,
     writtenAt: Object.fromEntries(
       Object.entries(images).flatMap(([place, { claim, writtenAt }]) =>
-        claim === 'absent' ? [] : [[place, writtenAt]],
+        claim === 'absent' ? [] : [[place, place === 'origin' ? latest(writtenAt, model.frozen) : writtenAt]],
       ),
     ),
-    remains: [images.overlay, images.carrier, images.destination].some(({ claim }) => claim !== 'absent'),
+    remains: [images.overlay, model.next, images.carrier, images.destination].some(
+      ({ claim }) => claim !== 'absent',
+    ),
     copies: model.copies,
     answers: 'not-asked',
     qemuWrites: qemuWrites(model),
     sourceRemains: false,
   };
+}
+
+function latest(writtenAt: bigint, frozen: Image): bigint {
+  return writtenAt > frozen.writtenAt ? writtenAt : frozen.writtenAt;
+}
+
+function grown(model: Model): LayeredWorld['growth'] {
+  const grows = model.qemu.running && (findRecord(model)?.rounds ?? 0) < model.growsTimes;
+  return grows ? { overlay: 100n, before: undefined, small: 10n } : undefined;
 }
 
 function observedJob({ qemu, foreignJob }: Model): LayeredWorld['job'] {
@@ -175,14 +230,16 @@ export function act(
   decision: Decision<LayeredStep> & { kind: 'act' },
 ): boolean {
   const { step } = decision;
-  const { images, process } = model;
+  const { process } = model;
   switch (step.name) {
     case 'record':
       writeRecord(model, move, decision.phase, decision.goal);
       return false;
+    case 'record-round':
+      recordRound(model, move, decision, step.round);
+      return false;
     case 'claim-files':
-      if (images.overlay.claim !== 'ours') make(model, 'overlay');
-      if (images.destination.claim === 'absent') make(model, 'destination');
+      claimFiles(model);
       return false;
     case 'freeze':
       freeze(model);
@@ -238,9 +295,47 @@ export function act(
   }
 }
 
-export function writeRecord(model: Model, move: MoveRecord, phase: Phase, goal: Goal): void {
-  const revision = (findRecord(model)?.revision ?? 0) + 1;
-  const stored: Stored = { phase, goal, revision };
+function recordRound(
+  model: Model,
+  move: MoveRecord,
+  { phase, goal }: { readonly phase: Phase; readonly goal: Goal },
+  round: 'planned' | 'begun' | 'dropped',
+): void {
+  const rounds = findRecord(model)?.rounds ?? 0;
+  if (round !== 'begun') {
+    writeRecord(model, move, phase, goal, { rounds, next: round === 'planned' });
+    return;
+  }
+  if (!isOnNext(model)) throw new Error('froze an overlay under the guest');
+  writeRecord(model, move, phase, goal, { rounds: rounds + 1, next: false });
+  const { overlay } = model.images;
+  model.frozen = {
+    claim: 'ours',
+    writes: model.frozen.writes | overlay.writes,
+    writtenAt: latest(overlay.writtenAt, model.frozen),
+  };
+  model.images.overlay = model.next;
+  model.next = absent();
+  // A definition that still names the one before is behind.
+  if (model.config === 'overlay' && !model.configOnNext) model.config = 'origin';
+  model.configOnNext = false;
+  model.qemu.onNext = false;
+  model.copies = 'partial';
+  model.process.relinked = false;
+  model.process.carrierFresh = false;
+}
+
+export function writeRecord(
+  model: Model,
+  move: MoveRecord,
+  phase: Phase,
+  goal: Goal,
+  change?: Pick<Stored, 'rounds' | 'next'>,
+): void {
+  const before = findRecord(model);
+  const revision = (before?.revision ?? 0) + 1;
+  const round = change ?? { rounds: before?.rounds ?? 0, next: before?.next ?? false };
+  const stored: Stored = { phase, goal, revision, ...round };
   if (move.use !== undefined && move.phase === phase) stored.use = move.use;
   const mark = mayMark(findRecord(model) ?? move, model.live?.mark === true);
   if (model.qemu.running) model.live = { ...stored, mark };
@@ -250,10 +345,36 @@ export function writeRecord(model: Model, move: MoveRecord, phase: Phase, goal: 
   model.process.move = { ...rest, phase, goal, ...(stored.use && { use: stored.use }) };
 }
 
+function claimFiles(model: Model): void {
+  const { images, qemu, process } = model;
+  const place = qemu.running ? qemu.on : model.config;
+  if (findRecord(model)?.next) {
+    if (isOnNext(model)) throw new Error('remade the overlay of the guest');
+    model.clock += 1n;
+    model.next = { claim: 'ours', writes: 0, writtenAt: model.clock };
+    process.overlayFresh = true;
+  } else if (place === 'origin') {
+    make(model, 'overlay');
+    process.overlayFresh = true;
+  }
+  if (images.destination.claim === 'absent') make(model, 'destination');
+  if (qemu.running && model.live) model.live.mark = true;
+}
+
 function freeze(model: Model): void {
-  if (model.images.overlay.claim !== 'ours') throw new Error('froze without an overlay');
-  if (model.qemu.running && !model.foreignJob && model.qemu.on === 'origin') model.qemu.on = 'overlay';
-  if (model.config === 'origin') model.config = 'overlay';
+  const { qemu, images, process } = model;
+  const again = findRecord(model)?.next === true;
+  const ahead = again ? model.next : images.overlay;
+  if (ahead.claim !== 'ours') throw new Error('froze without an overlay');
+  if (qemu.running && !model.foreignJob) {
+    if (ahead.writes !== 0) throw new Error('froze onto an overlay that was used before');
+    if (again && qemu.on === 'overlay') qemu.onNext = true;
+    if (!again && qemu.on === 'origin') qemu.on = 'overlay';
+  }
+  if (qemu.running && model.foreignJob) return;
+  process.overlayFresh = false;
+  if (!again && model.config === 'origin') model.config = 'overlay';
+  else if (again && model.config === 'overlay') model.configOnNext = true;
 }
 
 function startLeg(model: Model, leg: Leg): void {
@@ -287,7 +408,7 @@ export function finishSwitch(model: Model): void {
 }
 
 export function copyAlong(model: Model, leg: Leg): void {
-  write(model, LEGS[leg].to, model.images[LEGS[leg].from].writes);
+  write(model, LEGS[leg].to, writesAbove(model, leg));
 }
 
 /** Puts writes into an image. */
@@ -311,7 +432,7 @@ function walk(model: Model, leg: Leg): void {
   }
   copyAlong(model, leg);
   if (model.persistent) model.config = LEGS[leg].to;
-  else model.images[LEGS[leg].from] = { claim: 'absent', writes: 0, writtenAt: 0n };
+  else model.images[LEGS[leg].from] = absent();
 }
 
 function clear(model: Model, what: 'overlays' | 'everything'): void {
@@ -328,6 +449,9 @@ function clear(model: Model, what: 'overlays' | 'everything'): void {
   }
   const stays = model.qemu.running ? model.qemu.on : model.persistent ? model.config : undefined;
   if (what === 'everything' && stays === 'carrier') throw new Error('removed what the carrier stands on');
-  for (const place of doomed) model.images[place] = { claim: 'absent', writes: 0, writtenAt: 0n };
+  for (const place of doomed) model.images[place] = absent();
+  model.next = absent();
+  model.frozen = absent();
+  model.frozenCopies = 0;
   if (what === 'everything') model.copies = 'partial';
 }

@@ -5,24 +5,16 @@ import type { Outcome, Question } from '../../model/decision.ts';
 import type { KnownPlace, LayeredWorld, Leg } from '../../model/layered-world.ts';
 import type { Goal, MoveRecord } from '../../model/record.ts';
 import { decideLayered, type LayeredDecision } from '../decide.ts';
-import { EVENTS, setGoal, switchesUnseenAndDies } from './events.ts';
-import {
-  act,
-  copyAlong,
-  findRecord,
-  finishSwitch,
-  type Model,
-  newModel,
-  observe,
-  viewOf,
-  write,
-} from './model.ts';
+import { EVENTS, layersCopied, setGoal, switchesUnseenAndDies } from './events.ts';
+import { act, copyAlong, findRecord, finishSwitch, type Model, newModel, observe, viewOf } from './model.ts';
 
 type Decide = (world: LayeredWorld, move: MoveRecord) => LayeredDecision;
 type Ending = Outcome | { readonly kind: 'ask'; readonly question: Question } | { readonly kind: 'stuck' };
 type Scenario = {
   readonly persistent: boolean;
   readonly goal: Goal;
+  /** The overlay grows so large that it is frozen in its turn, so many times. */
+  readonly rounds: number;
   /** What came before the schedule. The worst is too rare to wait for: a switch that nobody saw, and a death. */
   readonly lost: Leg | undefined;
 };
@@ -31,6 +23,9 @@ const RUNS = 100_000;
 const SETTLE_STEPS = 80;
 
 const file = (path: string) => ({ source: { kind: 'file', path }, format: 'qcow2' }) as const;
+
+/** An overlay that was frozen, and its copy. */
+const FROZEN = { from: file('/a.frozen'), to: file('/d.frozen'), how: 'bytes' } as const;
 
 function newMove(goal: Goal): MoveRecord {
   const [origin, destination] = [file('/a'), file('/d')];
@@ -62,7 +57,13 @@ function newMove(goal: Goal): MoveRecord {
 function current(model: Model, fresh: MoveRecord): MoveRecord | undefined {
   const stored = findRecord(model);
   if (stored === undefined) return model.process.move;
-  return { ...fresh, phase: stored.phase, goal: stored.goal, ...(stored.use && { use: stored.use }) };
+  const { phase, goal, use, rounds, next } = stored;
+  const layered = fresh.layered && {
+    ...fresh.layered,
+    rounds: Array.from({ length: rounds }, () => FROZEN),
+    ...(next && { next: file('/a.next') }),
+  };
+  return { ...fresh, ...(layered && { layered }), phase, goal, ...(use && { use }) };
 }
 
 function oneStep(decide: Decide, model: Model, fresh: MoveRecord, trace: string[]): Ending | undefined {
@@ -85,8 +86,7 @@ function oneStep(decide: Decide, model: Model, fresh: MoveRecord, trace: string[
 
 function copied(model: Model): void {
   model.process.copying = 'no';
-  write(model, 'destination', model.images.origin.writes);
-  model.copies = 'complete';
+  layersCopied(model);
 }
 
 /** Plays on until this leg's switch is ordered; it then happens unseen, the guest writes on, and QEMU dies. */
@@ -130,8 +130,13 @@ function settle(decide: Decide, model: Model, fresh: MoveRecord, trace: string[]
   return { kind: 'stuck' };
 }
 
-function play(decide: Decide, { persistent, goal, lost }: Scenario, schedule: Uint8Array, trace: string[]) {
-  const model = newModel(persistent);
+function play(
+  decide: Decide,
+  { persistent, goal, lost, rounds }: Scenario,
+  schedule: Uint8Array,
+  trace: string[],
+) {
+  const model = newModel(persistent, rounds);
   const fresh = newMove(goal);
   model.process.move = fresh;
   if (lost !== undefined) loseSwitch(decide, model, fresh, lost, trace);
@@ -162,6 +167,7 @@ function everyPromiseHolds(model: Model, ending: Ending): void {
   expect(model.live ?? model.inConfig ?? model.journal, 'no record is left').toBeUndefined();
   if (model.qemu.running && model.persistent) expect(model.config, 'one truth').toBe(model.qemu.on);
   expect(model.images.overlay.claim, 'no overlay is left').toBe('absent');
+  expect(model.next.claim, 'no further overlay is left').toBe('absent');
   expect(model.images.carrier.claim, 'no carrier is left').toBe('absent');
   if (ending.kind === 'back') expect(model.images.destination.claim, 'no copy is left').toBe('absent');
 }
@@ -171,6 +177,7 @@ function check(runs: number, decide: Decide): Map<string, number> {
   const scenario: fc.Arbitrary<Scenario> = fc.record({
     persistent: fc.constantFrom(true, true, true, false),
     goal: fc.constantFrom('pivot', 'pivot', 'hold'),
+    rounds: fc.constantFrom(0, 0, 1, 2),
     lost: fc.constantFrom(undefined, undefined, undefined, 'switch', 'collapse', 'return'),
   });
   fc.assert(
@@ -200,6 +207,8 @@ it('keeps every promise in 100,000 random runs', { timeout: 120_000 }, () => {
 const MUTANTS: Readonly<Record<string, Decide>> = {
   'does not wait until the layers are copied': (world, move) =>
     decideLayered({ ...world, copies: 'complete' }, move),
+  'puts the guest on an overlay that was used before': (world, move) =>
+    decideLayered({ ...world, overlayFresh: true, sameInstance: true }, move),
   'takes a used carrier for a new one': (world, move) =>
     decideLayered({ ...world, carrierFresh: true }, move),
   'believes that a lost switch did not happen': (world, move) =>

@@ -1,0 +1,62 @@
+// Rounds of a layered move: the overlay that grew while the chain was copied is frozen too, and copied on top of it.
+import type { ImageRef, Layer, LayeredPart, MoveRecord } from './record.ts';
+
+/** Every layer that is copied, top first: the overlays frozen since, then the chain. */
+export function allLayers({ layers, rounds = [] }: Pick<LayeredPart, 'layers' | 'rounds'>): readonly Layer[] {
+  return [...rounds.toReversed(), ...layers];
+}
+
+/** Every overlay that the guest was put on, or will be next, oldest first. */
+export function overlaysOf({ rounds = [], overlay, next }: LayeredPart): readonly ImageRef[] {
+  return [...rounds.map(({ from }) => from), overlay, ...(next === undefined ? [] : [next])];
+}
+
+/** Every file that the move makes. */
+export function filesMadeBy(part: LayeredPart): readonly ImageRef[] {
+  return [...allLayers(part).map(({ to }) => to), ...overlaysOf(part), part.carrier];
+}
+
+/** The copy that the carrier stands on. */
+export function topCopy(part: LayeredPart): ImageRef {
+  return (part.rounds?.at(-1) ?? part.layers[0]).to;
+}
+
+/** The intent of one more round: the guest shall go from the overlay to another one. */
+export function withNextOverlay(move: MoveRecord): MoveRecord {
+  return change(move, (part) => {
+    const [first] = overlaysOf(part);
+    const number = (part.rounds?.length ?? 0) + 2;
+    return { ...part, next: numbered(first ?? part.overlay, number) };
+  });
+}
+
+/** The guest is on the next overlay: the one it left is frozen, and copied like the chain below it. */
+export function onNextOverlay(move: MoveRecord): MoveRecord {
+  return change(move, ({ next, ...part }) => {
+    if (next === undefined) return part;
+    const rounds = part.rounds ?? [];
+    const below = topCopy(part);
+    const backing = { reference: pathOf(below), format: below.format };
+    const to = numbered(part.carrier, rounds.length + 1);
+    return { ...part, rounds: [...rounds, { from: part.overlay, to, how: 'bytes', backing }], overlay: next };
+  });
+}
+
+/** The round is not to be: its overlay's name is taken. */
+export function withoutNextOverlay(move: MoveRecord): MoveRecord {
+  return change(move, ({ next: _, ...part }) => part);
+}
+
+function change(move: MoveRecord, by: (part: LayeredPart) => LayeredPart): MoveRecord {
+  return move.layered === undefined ? move : { ...move, layered: by(move.layered) };
+}
+
+function numbered(image: ImageRef, number: number): ImageRef {
+  return { source: { kind: 'file', path: `${pathOf(image)}-${number}` }, format: image.format };
+}
+
+/** Everything that a layered move makes is a file. */
+function pathOf({ source }: ImageRef): string {
+  if (source.kind !== 'file') throw new Error('a layered move makes files');
+  return source.path;
+}

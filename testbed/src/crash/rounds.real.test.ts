@@ -1,0 +1,69 @@
+// A guest that writes so much while its chain is copied that its overlay is frozen too: in peace, killed, and undone.
+import assert from 'node:assert/strict';
+import { afterAll, beforeAll, it } from 'vitest';
+import type { LibvirtHost } from '../libvirt-host/host.ts';
+import { until } from '../process/until.ts';
+import { type Berth, makeBerth, startHarbour } from './berth.ts';
+import { ends } from './endings.ts';
+import { expectLayersMoved } from './layered-moves.ts';
+import { chainOf, expectWhole } from './whole.ts';
+
+let host: LibvirtHost;
+let berth: Berth;
+beforeAll(async () => {
+  host = await startHarbour();
+  berth = await makeBerth(host, 'rounds', { layers: ['base', 'snap1', 'snap2'], rate: 'max' });
+});
+afterAll(async () => {
+  await host.stop();
+});
+
+/** So slow that the guest has written over its whole region before the chain is copied. */
+const SLOW = ['--bandwidth', '8M', '--guard', 'off'];
+
+it('goes in rounds, and then ends by synchronous writes', async () => {
+  const before = await chainOf(berth.disk);
+  const directory = await berth.newDirectory();
+  const ferry = berth.moveLayers(directory, SLOW);
+  await ferry.step('record-round');
+  await ends(ferry, 'moved');
+  assert.equal(ferry.passed('step-done').filter((step) => step === 'freeze').length, 2);
+  await expectLayersMoved(berth, 'in rounds', before, directory);
+});
+
+for (const step of ['record-round', 'freeze', 'copy-layers', 'start-leg'] as const) {
+  it(`killed after the ${step} of a round, it goes on by resume`, async () => {
+    const before = await chainOf(berth.disk);
+    const directory = await berth.newDirectory();
+    await killAfterRound(directory, step);
+    await ends(berth.resume(), 'moved');
+    await expectLayersMoved(berth, `killed after ${step}`, before, directory, { restart: false });
+  });
+}
+
+it('killed after the freeze of a round, it is undone through both overlays', async () => {
+  await killAfterRound(await berth.newDirectory(), 'freeze');
+  await ends(berth.abort(), 'back');
+  await expectWhole(berth, 'undone', { on: berth.disk });
+});
+
+it('killed in a round with QEMU, it goes on with the domain off', async () => {
+  const before = await chainOf(berth.disk);
+  const directory = await berth.newDirectory();
+  await killAfterRound(directory, 'copy-layers');
+  await host.killQemu(berth.name);
+  await until('the domain is off', async () => /shut off/.test(await berth.virsh('domstate')) || undefined);
+  await ends(berth.resume(), 'moved');
+  await expectLayersMoved(berth, 'cold', before, directory, { running: false });
+});
+
+/** Kills blockferry after the first `step` that comes once a round is recorded. */
+async function killAfterRound(directory: string, step: string): Promise<void> {
+  const ferry = berth.moveLayers(directory, SLOW);
+  await ferry.find('that step of a round', () => {
+    const passed = ferry.passed('step-done');
+    const round = passed.indexOf('record-round');
+    return round >= 0 && passed.indexOf(step, round) >= 0 ? true : undefined;
+  });
+  await ferry.kill();
+}
