@@ -39,7 +39,7 @@ function layerOf(host: Host, { count, copied, verified }: Start): Layer {
     verified: new WindowSet(verified),
     finished: false,
   };
-  return new Layer(host, plan, journal, new AbortController().signal);
+  return new Layer(host, plan, journal, false, new AbortController().signal);
 }
 
 /** Takes tasks until there are none; each one takes as many turns of the event loop as `delays` says. */

@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { copyState } from './copy-state.ts';
 import { Bench, MiB } from './testing/bench.ts';
-import { MOST_WINDOWS_AT_RISK } from './windows.ts';
 
 const SIZE = 24n * MiB;
 const SPEED = 24n * MiB;
@@ -26,7 +25,8 @@ test('the copier killed with SIGKILL, again and again', async () => {
   expect(kills).toBeGreaterThan(0n);
   expect(bench.same('layer', 'copy')).toBe(true);
   expect(await copyState(bench.host, plan)).toMatchObject({ kind: 'complete', verified: true });
-  expect(written).toBeLessThanOrEqual(SIZE + kills * BigInt(MOST_WINDOWS_AT_RISK) * MiB);
+  // Only what was being written is written twice.
+  expect(written).toBeLessThanOrEqual(SIZE + kills * MiB);
 });
 
 test('the storage daemons killed with SIGKILL, again and again', async () => {
@@ -52,7 +52,7 @@ test('the storage daemons killed with SIGKILL, again and again', async () => {
   }
   expect(kills).toBeGreaterThan(0n);
   expect(bench.same('layer', 'copy')).toBe(true);
-  expect(written).toBeLessThanOrEqual(SIZE + kills * BigInt(MOST_WINDOWS_AT_RISK) * MiB);
+  expect(written).toBeLessThanOrEqual(SIZE + kills * MiB);
 });
 
 /** Kills in the middle of a window, unless there is no such moment left before the end. */
@@ -79,6 +79,7 @@ test('ended by its signal, it says how far it came, and goes on from there', asy
   const state = await copyState(bench.host, plan);
   expect(state).toMatchObject({ kind: 'partial', total: SIZE });
   const again = await bench.copyAll([plan]);
-  expect(again.progress().copiedBefore).toBe(state.kind === 'partial' && state.copied);
+  // And more, if windows were written that the journal did not tell of yet.
+  expect(again.progress().copiedBefore).toBeGreaterThanOrEqual(state.kind === 'partial' ? state.copied : SIZE);
   expect(bench.same('layer', 'copy')).toBe(true);
 });

@@ -10,6 +10,7 @@ import { finishDestination, openLayer } from './open-layer.ts';
 import { type CopyProgress, Progress } from './progress.ts';
 import { verifyWindows } from './verify-windows.ts';
 import { DEFAULT_WINDOW_BYTES } from './windows.ts';
+import { atRisk, journalWritten } from './written-before.ts';
 
 export interface LayerCopyOptions {
   /** Bytes; a multiple of 4096. Default 128 MiB. A copy that is gone on with keeps its own. */
@@ -26,7 +27,8 @@ const STOP_MS = 3_000;
 
 /**
  * The copies of some layers. `run` may be called again, by anybody, after any failure or crash: what a journal counts
- * as copied or verified is not done again; at most MOST_WINDOWS_AT_RISK windows are copied twice.
+ * as copied or verified is not done again; of the rest, only the window that was being written is copied twice, unless the
+ * host itself went down: then at most MOST_WINDOWS_AT_RISK.
  */
 export class LayerCopy {
   readonly #host: Host;
@@ -94,6 +96,7 @@ export class LayerCopy {
 
   async #copyAll(layers: readonly Layer[], signal: AbortSignal): Promise<void> {
     const { verify } = this.#options;
+    await this.#journalWritten(layers, signal);
     const backlog = new Backlog(layers, verify);
     const work = {
       host: this.#host,
@@ -107,6 +110,16 @@ export class LayerCopy {
     await Promise.all([copyWindows(work), verify ? verifyWindows(work) : undefined]);
     // Layers of no length, and those whose last step a crash cut off.
     for (const layer of layers) await this.#settle(layer, signal);
+  }
+
+  async #journalWritten(layers: readonly Layer[], signal: AbortSignal): Promise<void> {
+    const begun = layers.filter((layer) => atRisk(layer).length > 0);
+    if (begun.length === 0) return;
+    const daemon = await this.#start(signal);
+    for (const layer of begun) await journalWritten(this.#host, daemon, layer, signal);
+    this.#daemons.delete(daemon);
+    await daemon.stop(STOP_MS);
+    this.#progress.begin(layers);
   }
 
   /** Finishes the layer if all of it is done. */

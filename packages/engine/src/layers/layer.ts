@@ -13,6 +13,8 @@ const SPACE_RETRY_MS = 1_000;
 
 export class Layer {
   readonly plan: LayerPlan;
+  /** By an earlier run. */
+  readonly wasBegun: boolean;
   readonly count: number;
   /** How its nodes were opened, by their role. */
   readonly access = new Map<string, Access>();
@@ -28,10 +30,11 @@ export class Layer {
   #queued: Promise<void> | undefined;
 
   /** @param signal ends its waiting for space, and after it no journal is written */
-  constructor(host: Host, plan: LayerPlan, journal: CopyJournal, signal: AbortSignal) {
+  constructor(host: Host, plan: LayerPlan, journal: CopyJournal, wasBegun: boolean, signal: AbortSignal) {
     this.#host = host;
     this.#signal = signal;
     this.plan = plan;
+    this.wasBegun = wasBegun;
     this.#journal = journal;
     this.count = windowCount(journal.cut);
   }

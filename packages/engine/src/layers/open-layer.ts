@@ -30,7 +30,7 @@ export async function openLayer(
   if (!journal) return beginLayer(host, plan, options, signal);
   const found = await journalDifferences(host, plan, journal, signal);
   if (found.length > 0) throw new JournalForeign(plan, found);
-  return new Layer(host, plan, journal, signal);
+  return new Layer(host, plan, journal, true, signal);
 }
 
 /** Why the journal is not of this plan; nothing if it is. @throws FileError, HostError */
@@ -69,7 +69,7 @@ async function beginLayer(
     finished: false,
   };
   await writeCopyJournal(host, plan.journal, journal, signal);
-  return new Layer(host, plan, journal, signal);
+  return new Layer(host, plan, journal, false, signal);
 }
 
 /** Bytes to copy: of the container, or as the guest sees it. */

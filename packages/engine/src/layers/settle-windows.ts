@@ -5,6 +5,7 @@ import type { Backlog, Task } from './backlog.ts';
 import type { WindowCopy } from './daemon/window-daemon.ts';
 import { LayerFailed } from './errors.ts';
 import type { Layer } from './layer.ts';
+import type { LayerPlan } from './layer-plan.ts';
 import { isFlushedByHost } from './window-trees.ts';
 import { MOST_WINDOWS_AT_RISK } from './windows.ts';
 
@@ -71,24 +72,26 @@ export class Settler {
 
   async #settle(layer: Layer, batch: readonly Opened[]): Promise<void> {
     const { backlog, settle } = this.#work;
-    if (isFlushedByHost(layer.plan)) await this.#flush(layer);
+    if (isFlushedByHost(layer.plan)) await flushOnHost(this.#work.host, layer.plan, this.#work.signal);
     else for (const { window } of batch) await window.flush();
     await layer.markCopied(batch.map(({ task }) => task.index));
     for (const { window } of batch) await window.close();
     if (!backlog.verifies) await settle(layer);
     for (const { task } of batch) backlog.copied(task);
   }
+}
 
-  async #flush({ plan }: Layer): Promise<void> {
-    const { location } = plan.to;
-    if (location.kind !== 'file' && location.kind !== 'block') return;
-    const argv = ['sync', '-d', '--', location.path];
-    // However long the storage takes: a hang is for others to notice.
-    const { code, stderr } = await this.#work.host.run(argv, {
-      timeoutMs: Infinity,
-      signal: this.#work.signal,
-    });
-    if (code === 0) return;
-    throw new LayerFailed(plan, { side: 'destination', offset: undefined, detail: stderr.trim() });
-  }
+/**
+ * Brings everything that was written to stable storage. However long the storage takes: a hang is for others to notice.
+ * @throws LayerFailed, HostError
+ */
+export async function flushOnHost(host: Host, plan: LayerPlan, signal: AbortSignal): Promise<void> {
+  const { location } = plan.to;
+  if (location.kind !== 'file' && location.kind !== 'block') return;
+  const { code, stderr } = await host.run(['sync', '-d', '--', location.path], {
+    timeoutMs: Infinity,
+    signal,
+  });
+  if (code === 0) return;
+  throw new LayerFailed(plan, { side: 'destination', offset: undefined, detail: stderr.trim() });
 }

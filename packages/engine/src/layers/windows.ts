@@ -7,8 +7,8 @@ const SECTOR = 512n;
 export const DEFAULT_WINDOW_BYTES = 128n * MiB;
 
 /**
- * So many windows at most are written and not journaled yet, the one that is being written included: a crash costs
- * these. Flushing takes 0.2 s while others are written, so fewer would keep the copier waiting.
+ * So many windows at most are written and not journaled yet, the one that is being written included: a crash of the host
+ * costs these. Flushing takes 0.2 s while others are written, so fewer would keep the copier waiting.
  */
 export const MOST_WINDOWS_AT_RISK = 3;
 
