@@ -13,6 +13,8 @@ export type BerthOptions = {
   readonly persistent?: boolean;
   /** Marks the domain for autostart, which an undefine and define would lose. Default false. */
   readonly autostart?: boolean;
+  /** Virtual size of the disk in bytes, a quarter of which the guest writes to; default 64 MiB. */
+  readonly size?: bigint;
   /** Bytes in each image of the chain besides the guest's; default 4 MiB. */
   readonly fill?: bigint;
   /** Blocks a second the guest writes, each of which makes 64 KiB to copy again; default 30. */
@@ -38,6 +40,7 @@ export async function makeBerth(host: LibvirtHost, name: string, options: BerthO
   await mkdir(directory);
   const chain = await makeChain(directory, options.layers ?? ['base', 'top'], {
     fill: options.fill ?? 4n * mebibyte,
+    ...(options.size !== undefined && { size: options.size }),
   });
   const guest = await startGuest(host, {
     name,

@@ -51,7 +51,8 @@ async function perform(scene: LayeredScene, step: LayeredStep): Promise<void> {
       return record(scene);
     case 'record-round':
       await record(scene);
-      return forgetCopies(scene);
+      if (step.round === 'begun') forgetCopies(scene);
+      return;
     case 'claim-files':
       return claimAll(scene);
     case 'freeze':
