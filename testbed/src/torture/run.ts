@@ -1,17 +1,26 @@
 // One round of torture: a layered move, whatever dies in it, and what must be true in the end.
 import assert from 'node:assert/strict';
+import { basename, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Berth } from '../crash/berth.ts';
 import type { Ferry, Result } from '../crash/ferry.ts';
 import { expectLayersMoved } from '../crash/layered-moves.ts';
 import { diskOf } from '../crash/sweep.ts';
 import { chainOf, expectWhole } from '../crash/whole.ts';
+import { type SmallFileSystem, smallFileSystem } from '../faults/file-system.ts';
 import { verifyAcknowledged } from '../guest/verify.ts';
 import { descendantsRunning } from '../process/descendants.ts';
 import { until } from '../process/until.ts';
 
-/** What can die. With `host`, everything at once. */
-export const VICTIMS = ['blockferry', 'storage-daemon', 'libvirtd', 'qemu', 'host'] as const;
+/** What can die, or be full for a while. With `host`, everything dies at once. */
+export const VICTIMS = [
+  'blockferry',
+  'storage-daemon',
+  'libvirtd',
+  'qemu',
+  'host',
+  'destination-full',
+] as const;
 export type Victim = (typeof VICTIMS)[number];
 
 export type Round = {
@@ -47,10 +56,14 @@ export type Outcome = 'moved' | 'back' | 'answered';
  */
 export async function playRound(berth: Berth, what: string, round: Round): Promise<Outcome> {
   const before = await chainOf(berth.disk);
-  const directory = await berth.newDirectory();
+  const small = round.victims.includes('destination-full') ? await smallDestination(berth) : undefined;
+  const directory = small?.directory ?? (await berth.newDirectory());
   const ferry = berth.moveLayers(directory, round.options);
   await sleep(round.afterMs);
+  await small?.fillUp();
   const killed = await strike(berth, ferry, round.victims);
+  if (small !== undefined) await sleep(FULL_MS);
+  await small?.makeRoom();
   await revive(berth, round.startsAgain);
   const { outcome, answered } = await carryOn(berth, killed ? undefined : ferry);
   const running = /running/.test(await berth.virsh('domstate'));
@@ -61,6 +74,17 @@ export async function playRound(berth: Berth, what: string, round: Round): Promi
   }
   await expectWhole(berth, what, { on: berth.disk, running });
   return 'back';
+}
+
+/** Long enough for everything that writes there to find it full. */
+const FULL_MS = 1_500;
+const mebibyte = 1024n * 1024n;
+
+/** It stays until the host stops: the guest may live there from now on. */
+async function smallDestination(berth: Berth): Promise<SmallFileSystem> {
+  const directory = relative(berth.host.imagesDir, await berth.newDirectory());
+  const name = join(directory, `${berth.name}-${basename(directory)}`);
+  return smallFileSystem(berth.host, { bytes: 160n * mebibyte, name });
 }
 
 async function definedOn(berth: Berth): Promise<string> {
@@ -97,8 +121,10 @@ async function revive(berth: Berth, startsAgain: boolean): Promise<void> {
   const state = await until('libvirt knows', async () => {
     const said = (await berth.virsh('domstate')).trim();
     const alive = (await berth.host.qemuPid(berth.name)) !== undefined;
-    return said === (alive ? 'running' : 'shut off') ? said : undefined;
+    return alive === (said !== 'shut off') ? said : undefined;
   });
+  // A guest that found its disk full waits for the operator, who has made room.
+  if (/paused/.test(await berth.virsh('domstate'))) await berth.virsh('resume');
   // An image that something else has open at this moment keeps the domain from starting: then it stays off.
   if (state === 'shut off' && startsAgain) await berth.guest.start().catch(() => undefined);
 }
