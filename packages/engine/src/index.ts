@@ -35,3 +35,4 @@ export { isLinkLost, Link } from './run/link.ts';
 export type { ProgressReport, Report } from './run/report.ts';
 export { type Ended, type RunOptions, runMove } from './run/run-move.ts';
 export { toImage, toLocation, toSource } from './storage/to-image.ts';
+export * from './verify/index.ts';

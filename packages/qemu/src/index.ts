@@ -64,7 +64,7 @@ export {
 export { type ChainImage, type ReadChainOptions, readChain } from './qemu-img/chain.ts';
 export { type CheckResult, check } from './qemu-img/check.ts';
 export { commit } from './qemu-img/commit.ts';
-export { type Comparison, chainName, compare } from './qemu-img/compare.ts';
+export { type CompareOptions, type Comparison, chainName, compare } from './qemu-img/compare.ts';
 export { type ConvertOptions, convert } from './qemu-img/convert.ts';
 export { type CreateOptions, create, toReference } from './qemu-img/create.ts';
 export { BrokenChain, QemuImgError, type QemuImgErrorCode, UndeclaredFormat } from './qemu-img/errors.ts';
@@ -75,7 +75,7 @@ export {
   type PersistentBitmap,
 } from './qemu-img/info.ts';
 export type { LongOptions, OnProgress, QuickOptions } from './qemu-img/invoke.ts';
-export { type MapExtent, map } from './qemu-img/map.ts';
+export { type MapExtent, type MapOptions, map } from './qemu-img/map.ts';
 export { type Measure, type MeasureOptions, measure } from './qemu-img/measure.ts';
 export { type NewBacking, rebase, relinkBacking } from './qemu-img/rebase.ts';
 export { resize } from './qemu-img/resize.ts';

@@ -1,5 +1,5 @@
 // The one place that turns errors into words: what happened, and what to do next.
-import { RecordUnreadable, Refusal, StepFailed } from '@blockferry/engine';
+import { ImageChanged, RecordUnreadable, Refusal, StepFailed } from '@blockferry/engine';
 import {
   AuthenticationUnsupported,
   CallTimeout,
@@ -58,6 +58,7 @@ function usageOf(error: unknown): ResultError | undefined {
 
 function describe(error: unknown): ResultError {
   if (error instanceof StepFailed) return { code: `step-${error.step}`, ...wordsOf(error), hint: undefined };
+  if (error instanceof ImageChanged) return { code: 'image-changed', ...wordsOf(error), hint: error.hint };
   if (error instanceof RecordUnreadable) {
     const hint = 'another version of blockferry may have written it: use that one';
     return { code: 'record-unreadable', ...wordsOf(error), hint };

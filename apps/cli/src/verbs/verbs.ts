@@ -54,6 +54,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./bandwidth.ts')).bandwidth,
   },
   {
+    name: 'verify',
+    summary: 'compare two chains that nobody writes to',
+    load: async () => (await import('./verify.ts')).verify,
+  },
+  {
     name: 'cleanup',
     summary: 'remove what moves that ended badly left behind',
     load: async () => (await import('./cleanup.ts')).cleanup,

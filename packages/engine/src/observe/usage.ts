@@ -11,6 +11,7 @@ import {
 } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
 import { messageOf } from '../model/errors.ts';
+import type { ImageRef } from '../model/record.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
 import { toRef } from '../storage/to-image.ts';
 import { type FileKey, fileKeys, pathOf } from './file-key.ts';
@@ -25,6 +26,8 @@ export interface Use {
   /** `top`: the active image; `backing`: below it; `mirror`: a copy's destination. */
   readonly role: 'top' | 'backing' | 'mirror';
   readonly source: DiskSource;
+  /** What the definition, or the image above it, declares it to be. */
+  readonly format: string;
 }
 
 export interface Usage {
@@ -58,10 +61,12 @@ export async function readUsage(
         const found = { domain: xml.name, uuid: xml.uuid ?? '', disk: disk.target, definition };
         const chain = await wholeChain(connection, host, disk, live);
         if (chain.problem !== undefined) unknown.push({ ...found, why: chain.problem });
-        chain.images.forEach((source, depth) => {
-          uses.push({ ...found, role: depth === 0 ? 'top' : 'backing', source });
+        chain.images.forEach((image, depth) => {
+          uses.push({ ...found, role: depth === 0 ? 'top' : 'backing', ...image });
         });
-        for (const { source } of disk.mirror?.chain ?? []) uses.push({ ...found, role: 'mirror', source });
+        for (const { source, format } of disk.mirror?.chain ?? []) {
+          uses.push({ ...found, role: 'mirror', source, format: format ?? 'raw' });
+        }
       }
     }
   }
@@ -115,7 +120,7 @@ async function bothDefinitions(
 
 interface WholeChain {
   /** Top first; volumes of pools by their paths. */
-  readonly images: readonly DiskSource[];
+  readonly images: readonly ImageRef[];
   readonly problem?: string;
 }
 
@@ -125,16 +130,19 @@ async function wholeChain(
   disk: DiskDefinition,
   live: DomainXml | undefined,
 ): Promise<WholeChain> {
-  const images: DiskSource[] = [];
+  const images: ImageRef[] = [];
   try {
-    for (const { source } of disk.chain) images.push(await placeOf(connection, source));
+    for (const { source, format } of disk.chain) {
+      images.push({ source: await placeOf(connection, source), format: format ?? 'raw' });
+    }
     const [top] = images;
     if (top === undefined || disk.chainTerminated || disk.device !== 'disk') return { images };
     // The live definition tells the same image's chain, without opening a file.
     const known = live
       ?.disks()
-      .find((other) => other.chainTerminated && other.source && sameSource(other.source, top));
-    const below = known?.chain.slice(1).map(({ source }) => source) ?? (await backingOf(host, disk, top));
+      .find((other) => other.chainTerminated && other.source && sameSource(other.source, top.source));
+    const told = known?.chain.slice(1).map(({ source, format }) => ({ source, format: format ?? 'raw' }));
+    const below = told ?? (await backingOf(host, disk, top.source));
     return { images: [top, ...below] };
   } catch (error) {
     return { images, problem: messageOf(error) };
@@ -154,9 +162,9 @@ async function backingOf(
   host: Host | undefined,
   disk: DiskDefinition,
   top: DiskSource,
-): Promise<readonly DiskSource[]> {
+): Promise<readonly ImageRef[]> {
   if ((disk.driver.format ?? 'raw') === 'raw') return [];
   if (host === undefined) throw new Error('its images cannot be read over this connection');
   const chain = await readDiskChain(host, disk, top);
-  return chain.slice(1).map(({ image }) => toRef(image).source);
+  return chain.slice(1).map(({ image }) => toRef(image));
 }

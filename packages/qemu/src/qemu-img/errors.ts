@@ -42,7 +42,8 @@ const PATTERNS: readonly (readonly [RegExp, QemuImgErrorCode, string])[] = [
 /** What QEMU's tools say, without their names and the json: trees that we gave them. */
 export function plainWords(stderr: string): string {
   const unnamed = stderr.replaceAll(/^qemu-(?:img|io): /gm, '');
-  return unnamed.replaceAll(/(?:Could not open|can't open device) '?json:\{.*\}'?: /gs, '').trim();
+  const opened = unnamed.replaceAll(/(?:Could not open|can't open device) '?json:\{.*\}'?: /gs, '');
+  return opened.replaceAll(/(reading offset \d+) of json:\{.*\}: /gs, '$1: ').trim();
 }
 
 /** qemu-img ended with an error. */

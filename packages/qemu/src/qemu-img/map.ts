@@ -19,16 +19,23 @@ export interface MapExtent {
   readonly offset: bigint | null;
 }
 
+export type MapOptions = LongOptions & {
+  /** Only this part of it, in bytes. */
+  readonly part?: { readonly start: bigint; readonly length: bigint };
+};
+
 /** Maps a chain, top first. Reads metadata only, but a big image may have much of it. */
 export async function map(
   host: Host,
   chain: readonly [Image, ...Image[]],
-  options: LongOptions,
+  options: MapOptions,
 ): Promise<MapExtent[]> {
+  const { part } = options;
+  const limits = part === undefined ? [] : [`--start-offset=${part.start}`, `--max-length=${part.length}`];
   const call: Call = {
     verb: 'map',
     images: [...chain],
-    args: ['--output=json', '-U', chainName(chain)],
+    args: ['--output=json', '-U', ...limits, chainName(chain)],
     limits: longLimits(options),
   };
   const { stdout } = await invoke(host, call);

@@ -68,6 +68,7 @@ describe('compare', () => {
     expect(await compare(host, [top, mid, base], [flat], { ...LONG, onProgress })).toEqual({
       same: false,
       detail: 'Content mismatch at offset 5242880!',
+      offset: 5_242_880n,
     });
   });
 

@@ -230,6 +230,7 @@ describe('a chain', () => {
             disk: 'sda',
             definition: 'persistent',
             role: 'backing',
+            format: 'qcow2',
             source: base.source,
           },
         ],

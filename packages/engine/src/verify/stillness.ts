@@ -1,0 +1,83 @@
+// Does nobody write to the images that are compared? Asked before, and again after: nobody is kept from starting a guest.
+import { formatLocation, type Host, hasWriter, type Image } from '@blockferry/qemu';
+import { differences, glance, type Identity } from '../layers/identity.ts';
+import { Refusal } from '../model/errors.ts';
+import type { Context } from '../run/context.ts';
+import { Knowledge } from './knowledge.ts';
+
+const ANSWER_WITHIN_MS = 5_000;
+
+/** Somebody wrote to an image while it was compared, so the comparison says nothing. Nothing was touched. */
+export class ImageChanged extends Error {
+  override readonly name = 'ImageChanged';
+  readonly hint = 'Compare again when nobody writes to it.';
+
+  constructor(image: Image, why: string) {
+    super(`${formatLocation(image.location)} was written to while it was compared: ${why}`);
+  }
+}
+
+/** The images as they were before the comparison. */
+export interface Still {
+  readonly images: readonly { readonly image: Image; readonly identity: Identity }[];
+  /** Images of which nobody can tell whether they are being written to. */
+  readonly unsure: readonly string[];
+}
+
+/**
+ * The order matters: what is written between the two looks shows in the identity, or in the lock.
+ *
+ * @throws Refusal `image-in-use` when somebody writes to one of them
+ */
+export async function mustHoldStill(context: Context, host: Host, images: readonly Image[]): Promise<Still> {
+  const identities = await Promise.all(
+    images.map(async (image) => ({ image, identity: await glance(host, image) })),
+  );
+  const { written, unsure } = await writers(context, host, images);
+  if (written === undefined) return { images: identities, unsure };
+  throw new Refusal(
+    'image-in-use',
+    `${formatLocation(written.image.location)} is being written to${written.by === undefined ? '' : ` by ${written.by}`}: what is compared would be out of date at once`,
+    { image: formatLocation(written.image.location) },
+    'of a running domain, the images below the active one can be compared: blockferry verify DOMAIN DISK IMAGE',
+  );
+}
+
+/** @throws ImageChanged */
+export async function mustHaveHeldStill(context: Context, host: Host, { images }: Still): Promise<void> {
+  for (const { image, identity } of images) {
+    const [difference] = differences('its', identity, await glance(host, image));
+    if (difference !== undefined) throw new ImageChanged(image, difference);
+  }
+  const { written } = await writers(
+    context,
+    host,
+    images.map(({ image }) => image),
+  );
+  if (written !== undefined) {
+    throw new ImageChanged(written.image, `${written.by ?? 'something'} has it open for writing now`);
+  }
+}
+
+interface Writers {
+  readonly written: { readonly image: Image; readonly by: string | undefined } | undefined;
+  readonly unsure: readonly string[];
+}
+
+/** QEMU's locks tell of files and devices; of servers, libvirt does, as far as it is this libvirt's domain. */
+async function writers(context: Context, host: Host, images: readonly Image[]): Promise<Writers> {
+  const locations = images.map(({ location }) => location);
+  const knowledge = await Knowledge.ask(context, locations);
+  const unsure: string[] = [];
+  for (const image of images) {
+    const { location } = image;
+    const locked = await hasWriter(host, location, ANSWER_WITHIN_MS);
+    if (locked === 'no') continue;
+    const use =
+      knowledge.writerOf(location) ?? (locked === 'yes' ? knowledge.runningUserOf(location) : undefined);
+    const by = use && `${use.domain} (${use.disk})`;
+    if (use !== undefined || locked === 'yes') return { written: { image, by }, unsure: [] };
+    unsure.push(formatLocation(image.location));
+  }
+  return { written: undefined, unsure };
+}
