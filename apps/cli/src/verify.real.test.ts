@@ -115,7 +115,12 @@ it('different: says from where, and which image of each chain holds it', async (
 
 describe('refused, with what helps', () => {
   it.each([
-    ['an image that a running domain writes to', ['of running', 'flat'], 'image-in-use', 'runs (vda)'],
+    [
+      'an image that a running domain writes to',
+      ['of running', 'flat', '--dest-format', 'raw'],
+      'image-in-use',
+      'runs (vda)',
+    ],
     ['a format that nobody declares', ['flat', 'top'], 'format-undeclared', 'no domain uses'],
     ['an image that is not there', ['none', 'top'], 'no-such-image', 'does not exist'],
     [

@@ -1,6 +1,7 @@
 // Public surface of this package.
 export * from './guard/index.ts';
 export * from './inspect/index.ts';
+export type { LayersSummary } from './layered/summary.ts';
 export type { Interruption, LayeredStep, Outcome, Question, Step, StepName, Wait } from './model/decision.ts';
 export { type Facts, messageOf, Refusal, StepFailed } from './model/errors.ts';
 export type {

@@ -23,14 +23,16 @@ describe.concurrent('blockferry killed after each step', () => {
       const berth = await makeBerth(host, `killed-${way}`, CHAIN);
       const first = await berth.newDirectory();
       const before = await chainOf(berth.disk);
-      const course = berth.moveLayers(first);
+      // One of the ways with the overlay in a directory of its own.
+      const elsewhere = way === 'abort' ? ['--overlay-dir', await berth.newDirectory()] : [];
+      const course = berth.moveLayers(first, elsewhere);
       await ends(course, 'moved');
       await expectLayersMoved(berth, 'undisturbed', before, first, { restart: false });
       for (const step of course.passed('step-done')) {
         const what = `after ${step}, then ${way}`;
         const directory = await berth.newDirectory();
         const chain = await chainOf(berth.disk);
-        await berth.moveLayers(directory, [], { at: 'step-done', name: step }).gone();
+        await berth.moveLayers(directory, elsewhere, { at: 'step-done', name: step }).gone();
         const { outcome, error } = await (way === 'resume' ? berth.resume() : berth.abort()).result();
         if (outcome === 'back') {
           assert.equal(way, 'abort', what);

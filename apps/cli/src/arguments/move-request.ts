@@ -11,6 +11,7 @@ export interface MoveOptions {
   readonly strategy?: string;
   readonly verify?: string;
   readonly guard?: string;
+  readonly overlayDir?: string;
   readonly format?: string;
   readonly raw?: boolean;
   readonly bandwidth?: string;
@@ -60,6 +61,7 @@ export async function moveArguments(
     strategy: strategyOf(options.strategy),
     verify: verifyOf(options.verify),
     ...(guard !== 'off' && { guard }),
+    ...(options.overlayDir !== undefined && { overlayDirectory: options.overlayDir }),
     ...(format !== undefined && { format }),
     reuseExternal: options.reuseExternal ?? false,
     hold: options.hold ?? false,

@@ -1,6 +1,12 @@
 // How a command on a move ended, as data: both views show it, and its exit code is the process's.
 
-import { type Ended, type MoveRecord, type Question, unreachable } from '@blockferry/engine';
+import {
+  type Ended,
+  type LayersSummary,
+  type MoveRecord,
+  type Question,
+  unreachable,
+} from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { ExitCode } from '../exit-code.ts';
 import { shellWord } from '../views/format.ts';
@@ -41,6 +47,14 @@ export interface Result {
   readonly durationMs: number | undefined;
   /** Copied by this run, as far as it was reported. */
   readonly bytes: bigint | undefined;
+  /** Of the frozen layers, what runs before this one had copied: it was not copied again. Strategy `layered` only. */
+  readonly copiedBefore: bigint | undefined;
+  /** Of the frozen layers, what was read back and compared, by this run or those before. Strategy `layered` only. */
+  readonly verifiedBytes: bigint | undefined;
+  /** From the order to freeze until it was done; the guest was stopped for less. Strategy `layered` only. */
+  readonly freezeMs: number | undefined;
+  /** What the guest felt of the copying of the layers. */
+  readonly guard: NonNullable<LayersSummary['guard']> | undefined;
   /** What the storage has allocated to a complete copy; undefined if there is none, or the storage does not tell. */
   readonly allocatedBytes: bigint | undefined;
   /** Images that the guest has left, and that are still there. */
@@ -61,6 +75,10 @@ export function bareResult(outcome: ResultOutcome, exitCode: ExitCode, known: Pa
     cutoverMs: undefined,
     durationMs: undefined,
     bytes: undefined,
+    copiedBefore: undefined,
+    verifiedBytes: undefined,
+    freezeMs: undefined,
+    guard: undefined,
     allocatedBytes: undefined,
     sourcesKept: [],
     leftovers: [],

@@ -22,6 +22,10 @@ export function addMoveOptions(command: Command): Command {
       '--guard <ratio>',
       "how many times slower the guest's writes may become, or off; 2 by default (strategy layered)",
     )
+    .option(
+      '--overlay-dir <dir>',
+      "where the guest's writes go while its images are copied; beside the source by default (strategy layered)",
+    )
     .option('--format <format>', "the destination's format (default: the source's)")
     .option('--bandwidth <rate>', 'limit the copy: 100M, 1.5G, or a plain number in MiB/s')
     .option('--bytes', 'a plain --bandwidth is in bytes a second')

@@ -74,7 +74,7 @@ async function resultOf(
   ended: Ended,
   { asked, recorded, bytes }: RunToResult & { readonly bytes: bigint | undefined },
 ): Promise<Result> {
-  const { ending, move, cutoverMs, durationMs } = ended;
+  const { ending, move, cutoverMs, durationMs, layers } = ended;
   if (ending.kind === 'stopped' && !recorded) {
     const { outcome, exitCode, error } = explain(new Interrupted());
     return bareResult(outcome, exitCode, { ...namesOf(move), durationMs, error });
@@ -87,6 +87,10 @@ async function resultOf(
     cutoverMs,
     durationMs,
     bytes,
+    copiedBefore: layers?.copiedBefore,
+    verifiedBytes: layers?.verified,
+    freezeMs: layers?.freezeMs,
+    guard: layers?.guard,
     allocatedBytes:
       ending.kind === 'moved' || ending.kind === 'kept' ? await allocatedBytes(context, move) : undefined,
     leftovers: ending.kind === 'back' ? await leftoversOf(context, move) : [],

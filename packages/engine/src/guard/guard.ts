@@ -32,6 +32,8 @@ export interface GuardSummary {
   readonly worstMs: Millis | undefined;
   /** Share of the guest's writes, 0 to 1, that belong to steps whose mean was over the bound. */
   readonly overBound: number;
+  /** How long the copy was held back for the guest's sake: was slowed, kept as it was, or listened. */
+  readonly heldBackMs: Millis;
 }
 
 /**
@@ -49,6 +51,7 @@ export class Guard {
   #felt: LatencySample = NOTHING;
   #worstMs: Millis | undefined;
   #overBound = 0;
+  #heldBackMs = 0;
 
   /** @throws RangeError for a ratio that is not above 1 */
   constructor(options: GuardOptions) {
@@ -99,6 +102,7 @@ export class Guard {
       p95Ms: histogram && percentileMs(histogram, 0.95),
       worstMs: this.#worstMs,
       overBound: writes.operations > 0 ? this.#overBound / writes.operations : 0,
+      heldBackMs: this.#heldBackMs,
     };
   }
 
@@ -107,8 +111,9 @@ export class Guard {
     return this.#control;
   }
 
-  #account(sample: LatencySample, { baseline }: ControlState): void {
+  #account(sample: LatencySample, { baseline, doing }: ControlState): void {
     this.#felt = together(this.#felt, sample);
+    if (!this.#off && doing !== 'free' && doing !== 'rising') this.#heldBackMs += sample.elapsedMs;
     const mean = meanMs(sample.writes);
     if (mean === undefined) return;
     this.#worstMs = Math.max(this.#worstMs ?? 0, mean);

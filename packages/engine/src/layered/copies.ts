@@ -22,6 +22,7 @@ import type { LayeredScene } from './act/layered-scene.ts';
 import { carryBitmaps } from './bitmaps.ts';
 import { guarded } from './guarded.ts';
 import { layeredPart } from './image-at.ts';
+import { hasRoomFor } from './room.ts';
 
 /** The journals of the copies, whether they are there or not. */
 export function copyJournals(move: MoveRecord): string[] {
@@ -104,7 +105,11 @@ export async function copyLayers(scene: LayeredScene): Promise<void> {
   const { verify } = layeredPart(move);
   const plans: LayerPlan[] = [];
   for (const layer of allLayers(layeredPart(move)).toReversed()) plans.push(await planFor(scene, layer));
-  const copy = new LayerCopy(hostOf(scene), plans, { verify, moveId: move.id });
+  const host = hostOf(scene);
+  const hasRoom = () => hasRoomFor(host, move, 0n);
+  const copy = new LayerCopy(host, plans, { verify, moveId: move.id, hasRoom });
+  if (memory.layered.copy !== undefined)
+    memory.layered.earlier = [...memory.layered.earlier, memory.layered.copy];
   memory.layered.copy = inBackground(scene, copy);
 }
 
@@ -130,9 +135,10 @@ function inBackground(scene: LayeredScene, copy: LayerCopy): Background {
       const { copiedBefore, copiedNow, verified, total, state: doing } = copy.progress();
       return {
         copied: copiedBefore + copiedNow,
+        copiedBefore,
         verified,
         total,
-        waitsForSpace: doing === 'waiting-for-space',
+        space: doing === 'waiting-for-space' ? 'full' : doing === 'short-of-space' ? 'low' : 'enough',
         guard: guard.verdict(),
       };
     },

@@ -125,10 +125,15 @@ function copyLayers(world: LayeredWorld, move: MoveRecord): LayeredDecision | un
 }
 
 function leaveOverlay(world: LayeredWorld, move: MoveRecord): LayeredDecision {
+  // Rather than fail with what was copied until now.
+  if (world.job.kind === 'none' && world.shortOfRoom) {
+    return recorded(world, move, 'copying') ?? { kind: 'wait', wait: { for: 'room' } };
+  }
   if (world.domain === 'off') return act(world, move, 'copying', { name: 'walk', leg: 'switch' });
   const { job } = world;
   if (job.kind === 'none') {
     const ended = endedLeg(world, 'switch');
+    if (ended !== undefined && world.destinationFull) return interrupted(world, move, 'copy-failed', ended);
     if (ended !== undefined) return giveUp(ended);
     // What a mirror left in it is not what it must begin with.
     if (!world.carrierFresh) return act(world, move, 'copying', { name: 'prepare-carrier' });

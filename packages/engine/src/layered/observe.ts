@@ -22,6 +22,7 @@ import { copiesState } from './copies.ts';
 import { legOf } from './doubt.ts';
 import { growthOf } from './growth.ts';
 import { imageAt, layeredPart } from './image-at.ts';
+import { lacksRoomForOverlay } from './room.ts';
 
 export interface LayeredObservation extends Seen {
   readonly world: LayeredWorld;
@@ -58,6 +59,9 @@ export async function observeLayered(
     where === 'overlay' && copying === 'no' ? growthOf(context, current, seen, memory) : undefined,
   ]);
   const { layered } = memory;
+  // Asked right before the carrier is begun only: its mirror fails if there is none.
+  const leaves = where === 'overlay' && copying === 'no' && copies === 'complete' && job.kind === 'none';
+  const shortOfRoom = leaves && (await lacksRoomForOverlay(context.host, current));
   const world: LayeredWorld = {
     domain,
     persistent: definitions?.persistent ?? false,
@@ -71,6 +75,8 @@ export async function observeLayered(
     next: nextClaim,
     onNext: isOnNext(seen, current, nextClaim),
     growth,
+    shortOfRoom,
+    destinationFull: memory.destinationFull ?? false,
     copyFiles: worstClaim(copyClaims),
     writtenAt: await writtenAt(context, current),
     remains: [overlayClaim, carrierClaim, nextClaim, ...copyClaims].some(isSomething),

@@ -4,6 +4,7 @@ import type { Backlog } from './backlog.ts';
 import type { WindowDaemon } from './daemon/window-daemon.ts';
 import type { Layer } from './layer.ts';
 import type { Progress } from './progress.ts';
+import type { Room } from './room.ts';
 import { type Opened, Settler } from './settle-windows.ts';
 import { windowAt } from './windows.ts';
 
@@ -13,6 +14,8 @@ export interface Work {
   readonly signal: AbortSignal;
   readonly backlog: Backlog;
   readonly progress: Progress;
+  /** Undefined: the destination's storage is not looked at. */
+  readonly room: Room | undefined;
   /** Bytes a second; 0n for unlimited. */
   speed(): bigint;
   /** Starts a daemon, which ends with the run. */
@@ -36,7 +39,9 @@ export async function copyWindows(work: Work): Promise<void> {
     if (!opened) break;
     await settler.room();
     const { task, window } = opened;
-    const writing = window.write(work.progress.watchCopy(task)).then(() => {
+    await work.room?.there();
+    const written = window.write(work.progress.watchCopy(task));
+    const writing = (work.room?.during(written, window) ?? written).then(() => {
       work.progress.windowWritten(task);
       settler.add(opened);
     });

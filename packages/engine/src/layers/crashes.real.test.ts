@@ -80,6 +80,8 @@ test('ended by its signal, it says how far it came, and goes on from there', asy
   expect(state).toMatchObject({ kind: 'partial', total: SIZE });
   const again = await bench.copyAll([plan]);
   // And more, if windows were written that the journal did not tell of yet.
-  expect(again.progress().copiedBefore).toBeGreaterThanOrEqual(state.kind === 'partial' ? state.copied : SIZE);
+  expect(again.progress().copiedBefore).toBeGreaterThanOrEqual(
+    state.kind === 'partial' ? state.copied : SIZE,
+  );
   expect(bench.same('layer', 'copy')).toBe(true);
 });

@@ -8,6 +8,7 @@ import type { Layer } from './layer.ts';
 import type { LayerPlan } from './layer-plan.ts';
 import { finishDestination, openLayer } from './open-layer.ts';
 import { type CopyProgress, Progress } from './progress.ts';
+import { Room } from './room.ts';
 import { verifyWindows } from './verify-windows.ts';
 import { DEFAULT_WINDOW_BYTES } from './windows.ts';
 import { atRisk, journalWritten } from './written-before.ts';
@@ -19,6 +20,8 @@ export interface LayerCopyOptions {
   readonly verify: boolean;
   /** Whose copy it is, for the journal. */
   readonly moveId: string;
+  /** Is there room at the destination for more? While there is none, nothing is copied. Default: not asked. */
+  readonly hasRoom?: () => Promise<boolean>;
 }
 
 /** An aborted run ends within a second, also when storage hangs; any other one gives the daemons time to close. */
@@ -48,7 +51,8 @@ export class LayerCopy {
   /**
    * Copies what the journals do not have yet, until all is copied (and verified) and on stable storage.
    *
-   * A full destination does not fail it: it waits (see progress) and goes on when there is room.
+   * A destination that is full, or nearly so by `hasRoom`, does not fail it: it waits (see progress) and goes on when there
+   * is room.
    * @throws JournalForeign, SourceChanged, LayerInUse, LayerFailed, LayerDiffers; CopierDied when a daemon or the
    * connection ended; the signal's reason; HostError, FileError, QemuImgError, StorageDaemonError
    */
@@ -95,7 +99,8 @@ export class LayerCopy {
   }
 
   async #copyAll(layers: readonly Layer[], signal: AbortSignal): Promise<void> {
-    const { verify } = this.#options;
+    const { verify, hasRoom } = this.#options;
+    const onWait = (waits: boolean) => this.#progress.shortOfSpace(waits);
     await this.#journalWritten(layers, signal);
     const backlog = new Backlog(layers, verify);
     const work = {
@@ -104,6 +109,7 @@ export class LayerCopy {
       backlog,
       speed: () => this.#speed,
       progress: this.#progress,
+      room: hasRoom && new Room({ hasRoom, signal, onWait }),
       start: () => this.#start(signal),
       settle: (layer: Layer) => this.#settle(layer, signal),
     };

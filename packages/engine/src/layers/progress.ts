@@ -5,7 +5,14 @@ import type { Layer } from './layer.ts';
 import type { LayerPlan } from './layer-plan.ts';
 import { windowAt } from './windows.ts';
 
-export type CopyState = 'starting' | 'copying' | 'waiting-for-space' | 'ended';
+export type CopyState =
+  | 'starting'
+  | 'copying'
+  /** Paused before the destination is full. */
+  | 'short-of-space'
+  /** It is full. */
+  | 'waiting-for-space'
+  | 'ended';
 
 /** All in bytes. */
 export interface CopyProgress {
@@ -26,6 +33,7 @@ export interface CopyProgress {
 export class Progress {
   #layers: readonly Layer[] = [];
   #state: CopyState = 'starting';
+  #isShort = false;
   #copiedBefore = 0n;
   #copiedNow = 0n;
   #written = 0n;
@@ -36,6 +44,7 @@ export class Progress {
   begin(layers: readonly Layer[]): void {
     this.#layers = layers;
     this.#state = 'copying';
+    this.#isShort = false;
     this.#copiedNow = 0n;
     this.#written = 0n;
     for (const layer of layers) layer.onSpace = (waits) => this.#waitsForSpace(waits);
@@ -69,7 +78,7 @@ export class Progress {
 
   now(): CopyProgress {
     return {
-      state: this.#state,
+      state: this.#state === 'copying' && this.#isShort ? 'short-of-space' : this.#state,
       total: this.#sum(({ journal }) => journal.cut.total),
       copiedBefore: this.#copiedBefore,
       copiedNow: this.#copiedNow + (this.#task?.again ? 0n : this.#underWay),
@@ -77,6 +86,11 @@ export class Progress {
       written: this.#written + this.#underWay,
       layer: this.#task?.layer.plan,
     };
+  }
+
+  /** Nearly full; once it was full, that is the word until the copy goes on. */
+  shortOfSpace(waits: boolean): void {
+    this.#isShort = waits;
   }
 
   #waitsForSpace(waits: boolean): void {

@@ -98,6 +98,8 @@ export type Wait =
   | { readonly for: 'job-end' }
   /** The frozen layers are being copied. */
   | { readonly for: 'layers' }
+  /** The destination has no room for what the overlay holds. */
+  | { readonly for: 'room' }
   /** Ready, but the destination does not answer: pivoting now would stop the guest. */
   | { readonly for: 'destination' };
 

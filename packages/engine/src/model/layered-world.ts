@@ -75,6 +75,10 @@ export interface LayeredWorld
   readonly onNext: boolean;
   /** How the overlay has grown; undefined: there is to be no further round (off, or with checkpoints). */
   readonly growth: Growth | undefined;
+  /** The destination has no room for what the overlay holds, besides what is kept free there. */
+  readonly shortOfRoom: boolean;
+  /** The job that failed found the destination full. */
+  readonly destinationFull: boolean;
   /** The worst claim of all copies: with one foreign, `foreign`. */
   readonly copyFiles: Claim;
   /** When each of the images that are there was last written to, in ns since the epoch. */

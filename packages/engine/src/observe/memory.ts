@@ -2,7 +2,7 @@
 
 import type { GuardSummary, GuardVerdict } from '../guard/index.ts';
 import type { Leg } from '../model/layered-world.ts';
-import type { Bytes, BytesPerSecond } from '../model/units.ts';
+import type { Bytes, BytesPerSecond, Millis } from '../model/units.ts';
 import type { World } from '../model/world.ts';
 import type { FileIdentity } from '../record/journal.ts';
 
@@ -20,10 +20,12 @@ export interface BackgroundCopy {
 
 export interface LayersProgress {
   readonly copied: Bytes;
+  /** Of that, by runs before this one. */
+  readonly copiedBefore: Bytes;
   readonly verified: Bytes;
   readonly total: Bytes;
-  /** The destination is full: it goes on by itself when there is room. */
-  readonly waitsForSpace: boolean;
+  /** At the destination; unless there is enough, nothing is copied until there is. */
+  readonly space: 'enough' | 'low' | 'full';
   readonly guard: GuardVerdict | undefined;
 }
 
@@ -31,6 +33,8 @@ export interface Memory {
   witnessed: World['witnessed'];
   /** libvirt's words for a copy that it refused or that failed. */
   failure?: string;
+  /** It failed because the destination is full. */
+  destinationFull?: boolean;
   starts: number;
   /** The file that we made as the destination. */
   claimed?: FileIdentity;
@@ -55,6 +59,9 @@ export interface Memory {
     lastLeg?: Leg;
     /** The copy of the layers that runs beside the loop, or ran and failed. */
     copy?: BackgroundCopy;
+    /** Those of the rounds before. */
+    earlier: readonly BackgroundCopy[];
+    freezeMs?: Millis;
     relinked: boolean;
     overlayFresh: boolean;
     carrierFresh: boolean;
@@ -78,6 +85,6 @@ export function newMemory(): Memory {
     standsStill: false,
     journalStuck: false,
     flows: false,
-    layered: { relinked: false, overlayFresh: false, carrierFresh: false },
+    layered: { earlier: [], relinked: false, overlayFresh: false, carrierFresh: false },
   };
 }

@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { type DiskSource, describeSource } from '@blockferry/libvirt';
 import { type Host, probeDestination } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
+import type { MoveRecord } from '../model/record.ts';
 import { fileKeyOf, pathOf } from '../observe/file-key.ts';
 import { readClusters } from '../observe/rbd-identity.ts';
 import { type Usage, type Use, usesOf } from '../observe/usage.ts';
@@ -28,6 +29,7 @@ export async function checkDestination(
   situation: Situation,
   request: MoveRequest,
   destination: Destination,
+  strategy: MoveRecord['strategy'],
 ): Promise<Destination> {
   const name = describeSource(destination.image.source);
   checkKind(destination, name);
@@ -41,7 +43,8 @@ export async function checkDestination(
   await checkFile(host, destination, name);
   await mustBeReachable(host, situation.live, destination.image.source);
   if (destination.ownership.kind !== 'reused') {
-    await checkSpace(host, situation, request, destination);
+    // That of layers depends on which of them are there already; see room.ts.
+    if (strategy === 'mirror') await checkSpace(host, situation, request, destination);
     await checkAnswers(host, situation, destination, name);
     return destination;
   }

@@ -10,6 +10,7 @@ import type { Bytes } from '../model/units.ts';
 import { toRef } from '../storage/to-image.ts';
 import type { Destination } from './destination.ts';
 import { lookAt } from './look.ts';
+import { checkOverlayDirectory, overlayAt } from './overlay-directory.ts';
 import type { MoveRequest } from './request.ts';
 import type { Situation } from './situation.ts';
 
@@ -103,14 +104,16 @@ export async function layeredPartOf(
   for (const { to } of layers) await mustBeFree(host, to);
   const from = toRef(top.image).source;
   if (from.kind !== 'file') throw new Error('checked above');
-  return {
+  const part: LayeredPart = {
     layers,
     ...(shared.length > 0 && { shared }),
-    overlay: beside(from.path, `${id}.overlay`),
+    overlay: overlayAt(from.path, request, id, host.isLocal ? process.cwd() : undefined),
     carrier: beside(source.path, `${id}.carrier`),
     verify: request.verify,
     ...(request.guard !== undefined && { guard: request.guard }),
   };
+  if (request.overlayDirectory !== undefined) await checkOverlayDirectory(host, situation, part.overlay);
+  return part;
 }
 
 /** libvirt is given the carrier, once there is one. */

@@ -20,6 +20,7 @@ import {
   suitDestination,
 } from './layered.ts';
 import type { MoveRequest } from './request.ts';
+import { checkRoom } from './room.ts';
 import { gather, type Situation } from './situation.ts';
 import { bytesToCopy } from './size.ts';
 import { checkSource } from './source-checks.ts';
@@ -55,12 +56,15 @@ export async function preflight(context: Context, request: MoveRequest): Promise
   const choice = suitDestination(first, request, named);
   checkScope(situation, request, choice, named);
   checkSynchronous(situation, request, choice);
+  checkOverlayAsked(request, choice);
   if (choice !== first) checkRunning(situation, request, choice);
   if (choice !== first) checkSource(situation, request.scope, choice.strategy);
   const resolved = withEncryption(situation, request, named);
   destinationXml(situation, request, resolved); // what XML cannot write is refused before anything is tried
-  const destination = await checkDestination(situation, request, resolved);
+  const destination = await checkDestination(situation, request, resolved, choice.strategy);
   const move = await recordOf(situation, request, destination, choice.strategy);
+  const { host } = situation;
+  const room = host && move.layered ? await checkRoom(situation, host, move.layered) : [];
   const { domain } = situation.definitions;
   const snapshots = await foreseeSnapshots({ connection, host: context.host, domain }, imageMovesOf(move));
   return {
@@ -69,6 +73,7 @@ export async function preflight(context: Context, request: MoveRequest): Promise
       ...snapshotWarnings(snapshots),
       ...warningsFor(situation, move),
       ...(destination.warnings ?? []),
+      ...room,
     ],
     bytes,
     why: choice.why,
@@ -153,6 +158,17 @@ function checkSynchronous(situation: Situation, { options, scope }: MoveRequest,
     'QEMU loses data of the shared chain when a shallow mirror writes synchronously',
     {},
     'use --strategy layered, whose last mirror is safe from it and always ends; or --flatten',
+  );
+}
+
+/** A mirror has no overlay: whoever chose a place for it expects the guest's writes there. */
+function checkOverlayAsked({ overlayDirectory }: MoveRequest, { strategy, why }: Choice): void {
+  if (overlayDirectory === undefined || strategy === 'layered') return;
+  throw new Refusal(
+    'overlay-dir-not-layered',
+    `--overlay-dir is for strategy layered, and this move is a mirror (${why})`,
+    {},
+    'use --strategy layered, or leave --overlay-dir out',
   );
 }
 

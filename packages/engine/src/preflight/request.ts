@@ -16,6 +16,8 @@ export interface MoveRequest {
   readonly verify: boolean;
   /** The guest's mean write latency is held below this many times its own; undefined: it is not. */
   readonly guard?: number;
+  /** Where the overlay goes that takes the guest's writes meanwhile; by default beside the source. `layered` only. */
+  readonly overlayDirectory?: string;
   /** The destination's format; by default the source's. */
   readonly format?: string;
   /** The destination exists and is to be used as it is. */

@@ -6,21 +6,28 @@ const PROBE_MS = 3_000;
 /** Less than this free is "full" for a copy that just failed: bytes. */
 const FULL_BELOW = 1n << 20n;
 
-export async function diagnoseFailure(context: Context, move: MoveRecord): Promise<string> {
+export interface Diagnosis {
+  readonly why: string;
+  readonly full: boolean;
+}
+
+export async function diagnoseFailure(context: Context, move: MoveRecord): Promise<Diagnosis> {
+  const other = (why: string): Diagnosis => ({ why, full: false });
   const failed = 'the copy failed';
   const { source } = move.destination;
-  if (context.host === undefined) return failed;
+  if (context.host === undefined) return other(failed);
   if (source.kind !== 'file' && source.kind !== 'block') {
-    return `${failed}: the destination's server ended the connection or refused a write`;
+    return other(`${failed}: the destination's server ended the connection or refused a write`);
   }
   const probe = await context.host.probeStorage(source.path, PROBE_MS);
   if (source.kind === 'file') {
     const space = await context.host
       .statfs(source.path.replace(/\/[^/]*$/, '') || '/')
       .catch(() => undefined);
-    if (space !== undefined && space.available < FULL_BELOW) return `${failed}: the destination is full`;
+    if (space !== undefined && space.available < FULL_BELOW)
+      return { why: `${failed}: the destination is full`, full: true };
   }
-  return probe.ok
-    ? `${failed}: the destination refused a write`
-    : `${failed}: the destination: ${probe.detail}`;
+  return other(
+    probe.ok ? `${failed}: the destination refused a write` : `${failed}: the destination: ${probe.detail}`,
+  );
 }

@@ -1,10 +1,13 @@
 // A libvirt connection that comes back: libvirtd may restart at any time while QEMU's jobs go on.
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  CallTimeout,
   type Connection,
   ConnectionClosed,
   connect,
   type Domain,
+  ErrorCode,
+  isLibvirtError,
   TransportFailed,
 } from '@blockferry/libvirt';
 import { HostError } from '@blockferry/qemu';
@@ -65,4 +68,14 @@ export function isHostLost(error: unknown): boolean {
 /** Is it the connection that failed, and not the call? Then nothing is known of the call: look again. */
 export function isLinkLost(error: unknown): boolean {
   return error instanceof ConnectionClosed || error instanceof TransportFailed;
+}
+
+/** Nothing is known of what was asked for, or libvirt was busy: only another look can tell. */
+export function meansLookAgain(error: unknown): boolean {
+  return (
+    isLinkLost(error) ||
+    isHostLost(error) ||
+    isLibvirtError(error, ErrorCode.OPERATION_TIMEOUT) ||
+    error instanceof CallTimeout
+  );
 }

@@ -1,7 +1,7 @@
 // Follows the mirror's progress: rate, time to go, the guest's write rate, and whether it converges.
 import type { Domain } from '@blockferry/libvirt';
 import { type Pace, paceOf, recent, type Sample } from '../decide/convergence.ts';
-import type { Bytes } from '../model/units.ts';
+import type { Bytes, Millis } from '../model/units.ts';
 import type { LayersProgress } from '../observe/memory.ts';
 import type { ProgressReport } from './report.ts';
 
@@ -21,9 +21,16 @@ interface GuestSample {
 export class Progress {
   #samples: Sample[] = [];
   #guest: GuestSample[] = [];
+  #latest: ProgressReport | undefined;
+
+  /** What was told last of the copy that is under way. */
+  get latest(): { readonly copied?: Bytes; readonly etaMs?: Millis | undefined } {
+    return this.#latest ?? {};
+  }
 
   /** Forget everything: a new copy begins. */
   reset(): void {
+    this.#latest = undefined;
     this.#samples = [];
     this.#guest = [];
   }
@@ -62,7 +69,8 @@ export class Progress {
     const shrinks = rateOf(window.map((s) => ({ at: s.at, value: s.cur - s.end })));
     const remaining = job.end - job.cur;
     const etaMs = shrinks !== undefined && shrinks > 0n ? Number((remaining * 1000n) / shrinks) : undefined;
-    return { type: 'progress', copied: job.cur, total: job.end, rate, etaMs, guestWriteRate };
+    this.#latest = { type: 'progress', copied: job.cur, total: job.end, rate, etaMs, guestWriteRate };
+    return this.#latest;
   }
 
   /** Was anything copied since the first sample kept, or is nothing left to copy? */

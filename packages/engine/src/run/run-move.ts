@@ -1,19 +1,21 @@
 // The loop: observe, decide, act, until the move has ended. There is no other path for recovery.
-import { CallTimeout, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
+import { type LayersSummary, summaryOf } from '../layered/summary.ts';
 import type { Decision, Outcome, Question, StepName } from '../model/decision.ts';
 import { messageOf, StepFailed } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import { type Millis, unreachable } from '../model/units.ts';
 import type { World } from '../model/world.ts';
 import { readDefinitions } from '../observe/definitions.ts';
-import { type Memory, newMemory } from '../observe/memory.ts';
+import { type LayersProgress, type Memory, newMemory } from '../observe/memory.ts';
+import { SpaceWatch } from '../space/watch.ts';
 import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
 import { diagnoseFailure } from './diagnose.ts';
-import { isHostLost, isLinkLost } from './link.ts';
+import { isHostLost, isLinkLost, meansLookAgain } from './link.ts';
 import { Progress, progressAt } from './progress.ts';
 import type { Report } from './report.ts';
-import { type AnyStep, type Look, look } from './strategy.ts';
+import { type AnyStep, type Look, look, ordersSwitch, startsCopy } from './strategy.ts';
+import { divergingWords, roomWords, silentWords } from './warnings.ts';
 import { Watch } from './watch.ts';
 
 /** The slow poll that catches what events missed, and the pace of progress reports. */
@@ -37,6 +39,8 @@ export interface Ended {
   /** From the order to pivot until its success was seen; undefined if this run did not pivot. */
   readonly cutoverMs: Millis | undefined;
   readonly durationMs: Millis;
+  /** Strategy `layered` only. */
+  readonly layers: LayersSummary | undefined;
 }
 
 /**
@@ -66,12 +70,16 @@ class Run {
   #shown = '';
   #hostAwaySince: number | undefined;
   #lastSeen: World['domain'] = 'running';
+  readonly #spaceWatch: SpaceWatch | undefined;
+  #space: LayersProgress['space'] = 'enough';
 
   constructor(context: Context, move: MoveRecord, options: RunOptions) {
     this.#context = context;
     this.#move = move;
     this.#options = options;
     this.#watch = new Watch(context.link, move, this.#memory, this.#bell);
+    const report = (code: string, message: string) => options.report({ type: 'warning', code, message });
+    this.#spaceWatch = context.host && new SpaceWatch(context.host, report);
   }
 
   async toEnd(): Promise<Ended> {
@@ -106,10 +114,13 @@ class Run {
     if (elsewhere !== undefined) return elsewhere;
     this.#noticePivot(seen);
     if (this.#memory.witnessed === 'failed' && this.#memory.failure === undefined) {
-      this.#memory.failure = await diagnoseFailure(this.#context, this.#move);
+      const { why, full } = await diagnoseFailure(this.#context, this.#move);
+      this.#memory.failure = why;
+      this.#memory.destinationFull = full;
       return undefined;
     }
     this.#lastSeen = seen.domain;
+    await this.#watchSpace(seen, 'if due');
     const decision = seen.decide(this.#move);
     switch (decision.kind) {
       case 'act':
@@ -118,6 +129,7 @@ class Run {
         await this.#wait(seen, decision);
         return undefined;
       case 'end':
+        await this.#watchSpace(seen, 'now');
         return decision.outcome;
       case 'ask':
         return decision;
@@ -156,7 +168,9 @@ class Run {
       this.#options.report({ type: 'round', round: 1 + (this.#move.layered?.rounds?.length ?? 0) });
     }
     this.#options.afterStep?.(step.name);
-    return step.name === 'close' ? step.outcome : undefined;
+    if (step.name !== 'close') return undefined;
+    await this.#watchSpace(seen, 'now');
+    return step.outcome;
   }
 
   #show({ step, phase, goal }: Decision<AnyStep> & { kind: 'act' }): void {
@@ -171,12 +185,13 @@ class Run {
     const layers = this.#memory.layered.copy?.progress();
     if (decision.wait.for === 'layers' && layers !== undefined) {
       this.#options.report(await this.#progress.sampleLayers(definitions?.domain, this.#move.disk, layers));
-      if (layers.waitsForSpace) this.#warnFull();
+      this.#tellRoom(layers.space);
     } else if (seen.job.kind === 'ours' && definitions !== undefined) {
       this.#options.report(await this.#progress.sample(definitions.domain, this.#move.disk, seen.job));
       this.#judgePace(seen);
     }
-    if (seen.answers === 'silent') this.#warnSilent();
+    if (decision.wait.for === 'room') this.#tellRoom('low');
+    if (seen.answers === 'silent') this.#warn('destination-silent', silentWords(this.#move));
     await this.#bell.wait(POLL_MS, this.#options.signal);
   }
 
@@ -187,33 +202,27 @@ class Run {
     this.#memory.diverging = pace.kind === 'diverging';
     const { synchronousWrites, converge } = this.#move.options;
     if (pace.kind === 'diverging' && !synchronousWrites && !converge) {
-      this.#warn(
-        'not-converging',
-        `the guest writes as fast as the mirror copies, so it may never be ready: abort and move with ${surelyEnds(this.#move)}`,
-      );
+      this.#warn('not-converging', divergingWords(this.#move));
     }
     if (pace.kind === 'still' && seen.answers !== 'silent') {
       this.#warn('stands-still', `nothing was copied for ${Math.round(pace.forMs / 1000)} s`);
     }
   }
 
-  #warnFull(): void {
-    this.#warn(
-      'waits-for-space',
-      'the destination is full. The copy waits, and goes on by itself when there is room; the guest runs on',
-    );
+  /** Each time that it begins to wait. */
+  #tellRoom(space: LayersProgress['space']): void {
+    const words = space === this.#space ? undefined : roomWords(this.#move, space);
+    this.#space = space;
+    if (words !== undefined) this.#options.report({ type: 'warning', ...words });
   }
 
-  #warnSilent(): void {
-    const { domain, disk, goal } = this.#move;
-    const now = 'the destination does not answer. The guest runs on the source and is not held up.';
-    const whenForward = `Make it answer again and the move goes on; or undo it with: blockferry abort ${domain.name} ${disk}`;
-    const whenBack =
-      'Ending the copy now would hold it up until the destination answers. Make it answer again, or end it for good (kill its server): then the copy ends by itself';
-    this.#warn(
-      'destination-silent',
-      `${now} ${goal === 'pivot' || goal === 'hold' ? whenForward : whenBack}`,
-    );
+  /** The room for the guest's writes, and a guest that was stopped for want of it. */
+  async #watchSpace(seen: Look, now: 'now' | 'if due'): Promise<void> {
+    const { definitions } = seen.seen;
+    if (definitions?.running !== true || this.#move.layered === undefined) return;
+    const { copied, etaMs } = this.#memory.layered.copy?.state() === 'running' ? this.#progress.latest : {};
+    const watched = { move: this.#move, place: seen.live, domain: definitions.domain, copied, etaMs };
+    await (now === 'now' ? this.#spaceWatch?.lookNow(watched) : this.#spaceWatch?.look(watched));
   }
 
   #noticePivot(seen: Look): void {
@@ -271,34 +280,7 @@ class Run {
       move: this.#move,
       cutoverMs: this.#cutoverMs,
       durationMs: performance.now() - this.#began,
+      layers: summaryOf(this.#memory),
     };
   }
-}
-
-/** Synchronous writes are not for shallow mirrors; see preflight. */
-function surelyEnds({ scope }: MoveRecord): string {
-  return scope === 'shallow' ? '--strategy layered' : '--synchronous-writes, or with --converge';
-}
-
-function ordersSwitch(step: AnyStep): boolean {
-  return step.name === 'pivot' || step.name === 'finish-leg';
-}
-
-function startsCopy({ name }: AnyStep): boolean {
-  return (
-    name === 'start-copy' ||
-    name === 'restart-synchronously' ||
-    name === 'start-leg' ||
-    name === 'copy-layers'
-  );
-}
-
-/** Nothing is known of what was asked for, or libvirt was busy: only another look can tell. */
-function meansLookAgain(error: unknown): boolean {
-  return (
-    isLinkLost(error) ||
-    isHostLost(error) ||
-    isLibvirtError(error, ErrorCode.OPERATION_TIMEOUT) ||
-    error instanceof CallTimeout
-  );
 }

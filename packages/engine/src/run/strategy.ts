@@ -78,3 +78,16 @@ async function lookLayered(context: Context, move: MoveRecord, memory: Memory): 
       ),
   };
 }
+
+export function ordersSwitch(step: AnyStep): boolean {
+  return step.name === 'pivot' || step.name === 'finish-leg';
+}
+
+export function startsCopy({ name }: AnyStep): boolean {
+  return (
+    name === 'start-copy' ||
+    name === 'restart-synchronously' ||
+    name === 'start-leg' ||
+    name === 'copy-layers'
+  );
+}

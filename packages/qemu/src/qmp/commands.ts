@@ -124,6 +124,7 @@ export interface QmpCommands {
   readonly 'job-dismiss': OnJob;
   readonly 'query-block-jobs': Gives<readonly BlockJobInfo[]>;
   readonly 'block-job-set-speed': Takes<{ readonly device: string; readonly speed: Int }>;
+  readonly 'block-job-pause': Takes<{ readonly device: string }>;
   /** Goes on after a pause by the user or by an I/O error. */
   readonly 'block-job-resume': Takes<{ readonly device: string }>;
   readonly 'nbd-server-start': Takes<{

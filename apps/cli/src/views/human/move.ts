@@ -47,7 +47,7 @@ export class HumanMoveView implements MoveView {
         this.#show(false);
         return;
       case 'round':
-        this.#line(
+        this.#status.line(
           `round ${report.round}: the guest has written so much meanwhile that this is copied like the rest`,
         );
         return;

@@ -39,15 +39,9 @@ function headline(result: Result): string {
 }
 
 function details(result: Result): string[] {
-  const { outcome, runsOn, source, cutoverMs, durationMs, bytes, allocatedBytes } = result;
+  const { outcome, runsOn, source } = result;
   const { sourcesKept, leftovers, domain, disk } = result;
-  const facts = [
-    ...(cutoverMs === undefined ? [] : [`cutover ${formatDuration(cutoverMs)}`]),
-    ...(bytes === undefined ? [] : [`${formatBytes(bytes)} copied`]),
-    ...(allocatedBytes === undefined ? [] : [`${formatBytes(allocatedBytes)} allocated`]),
-    ...(durationMs === undefined ? [] : [`took ${formatDuration(durationMs)}`]),
-  ];
-  const lines = facts.length === 0 ? [] : [`  ${facts.join(', ')}`];
+  const lines = [...figures(result), ...feltWords(result.guard)];
   const saysWhere = outcome === 'moved' || outcome === 'ready' || outcome === 'kept' || outcome === 'back';
   if (!saysWhere && runsOn !== undefined) lines.push(`  the guest runs on ${runsOn}`);
   if (outcome === 'back' && runsOn !== undefined && runsOn !== source)
@@ -67,6 +61,32 @@ function details(result: Result): string[] {
   }
   for (const leftover of leftovers) lines.push(`  left behind: ${leftover}`);
   return lines;
+}
+
+/** What it took, on one line. */
+function figures({ cutoverMs, freezeMs, durationMs, bytes, ...result }: Result): string[] {
+  const { copiedBefore = 0n, verifiedBytes = 0n, allocatedBytes } = result;
+  const facts = [
+    ...(cutoverMs === undefined ? [] : [`cutover ${formatDuration(cutoverMs)}`]),
+    ...(freezeMs === undefined ? [] : [`freeze ${formatDuration(freezeMs)}`]),
+    ...(bytes === undefined ? [] : [`${formatBytes(bytes)} copied`]),
+    ...(copiedBefore === 0n ? [] : [`${formatBytes(copiedBefore)} not copied again`]),
+    ...(verifiedBytes === 0n ? [] : [`${formatBytes(verifiedBytes)} verified`]),
+    ...(allocatedBytes === undefined ? [] : [`${formatBytes(allocatedBytes)} allocated`]),
+    ...(durationMs === undefined ? [] : [`took ${formatDuration(durationMs)}`]),
+  ];
+  return facts.length === 0 ? [] : [`  ${facts.join(', ')}`];
+}
+
+/** What the guest's writes took alone and while its layers were copied. */
+function feltWords(guard: Result['guard']): string[] {
+  const { baselineMs, meanMs, worstMs, heldBackMs = 0 } = guard ?? {};
+  if (meanMs === undefined) return [];
+  const ms = (value: number) => `${value.toFixed(1)} ms`;
+  const alone = baselineMs === undefined ? '' : `${ms(baselineMs)} alone, `;
+  const worst = worstMs === undefined ? '' : `, ${ms(worstMs)} at worst`;
+  const held = heldBackMs === 0 ? '' : `; the guard held the copy back for ${formatDuration(heldBackMs)}`;
+  return [`  the guest's writes took ${alone}${ms(meanMs)} while copying${worst}${held}`];
 }
 
 /** For what can be removed by a command: a device or an export cannot. */

@@ -102,6 +102,7 @@ export function planLine(plan: Plan): JsonLine {
     format: move.destination.format,
     bytes: plan.bytes,
     capacity: plan.capacity,
+    overlay: move.layered && describeSource(move.layered.overlay.source),
     chainBefore: plan.chainBefore.map(imageOf),
     chainAfter: plan.chainAfter.map(imageOf),
     steps: plan.steps,

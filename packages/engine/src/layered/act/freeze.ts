@@ -82,7 +82,9 @@ export async function freeze(scene: LayeredScene): Promise<void> {
     others.map(({ target }) => target),
   );
   const { DISK_ONLY, REUSE_EXT, ATOMIC, NO_METADATA } = DomainSnapshotCreateFlags;
+  const began = performance.now();
   await domain.snapshotCreateXml(xml, DISK_ONLY | REUSE_EXT | ATOMIC | NO_METADATA);
+  memory.layered.freezeMs = Math.max(memory.layered.freezeMs ?? 0, performance.now() - began);
 }
 
 function snapshotXml(disk: string, element: string, others: readonly string[]): string {

@@ -55,6 +55,7 @@ export async function startLeg(scene: LayeredScene, leg: Leg): Promise<void> {
   memory.layered.lastLeg = leg;
   memory.witnessed = 'nothing';
   delete memory.failure;
+  memory.destinationFull = false;
   memory.starts += 1;
   if (leg === 'switch') memory.layered.carrierFresh = false;
   try {

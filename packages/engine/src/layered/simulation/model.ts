@@ -182,6 +182,8 @@ export function observe(model: Model): LayeredWorld {
     next: model.next.claim,
     onNext: isOnNext(model),
     growth: grown(model),
+    shortOfRoom: false,
+    destinationFull: false,
     carrier: images.carrier.claim,
     copyFiles: images.destination.claim,
     writtenAt: Object.fromEntries(

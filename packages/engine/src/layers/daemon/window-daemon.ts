@@ -37,6 +37,9 @@ export class QuorumMissing extends Error {
 export interface WindowCopy {
   /** One window after the other. @throws LayerFailed, LayerInUse; QmpConnectionError when the daemon ends */
   write(watch: JobWatch): Promise<void>;
+  /** Stops and goes on with what is written. @throws QmpCommandError when nothing is; QmpConnectionError */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   /**
    * Brings what was written to stable storage, unless that is for the host to do (isFlushedByHost).
    * @throws LayerFailed; QmpConnectionError
@@ -112,6 +115,8 @@ export class WindowDaemon {
         const end = await this.#backup(layer, window, source.name, target.name, watch);
         if (end.kind === 'failed') throw windowFailed(plan, window, end);
       },
+      pause: () => this.#tell('block-job-pause'),
+      resume: () => this.#tell('block-job-resume'),
       flush: async () => {
         try {
           await target.flush();
@@ -140,6 +145,10 @@ export class WindowDaemon {
     await using nowhere = await this.#add('nowhere', { driver: 'null-co', size: window.nodeLength });
     const end = await this.#backup(layer, window, both.name, nowhere.name, watch);
     return end.kind === 'done';
+  }
+
+  async #tell(command: 'block-job-pause' | 'block-job-resume'): Promise<void> {
+    if (this.#job !== null) await this.#qmp.execute(command, { device: this.#job });
   }
 
   async #addQuorum(children: readonly string[]): Promise<Added> {

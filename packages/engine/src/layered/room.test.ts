@@ -1,0 +1,93 @@
+// A destination without room for the overlay does not cost what was copied already.
+import { expect, test } from 'vitest';
+import type { LayeredWorld } from '../model/layered-world.ts';
+import type { MoveRecord } from '../model/record.ts';
+import { decideLayered } from './decide.ts';
+
+const image = (path: string) => ({ source: { kind: 'file', path }, format: 'qcow2' }) as const;
+const move: MoveRecord = {
+  version: 1,
+  id: 'c0ffee01',
+  domain: { name: 'web', uuid: '11111111-2222-3333-4444-555555555555' },
+  disk: 'vda',
+  strategy: 'layered',
+  layered: {
+    layers: [{ from: image('/old/web'), to: image('/new/web'), how: 'bytes' }],
+    overlay: image('/old/overlay'),
+    carrier: image('/new/carrier'),
+    verify: true,
+  },
+  scope: 'chain',
+  origin: image('/old/web'),
+  destination: image('/new/web'),
+  ownership: { kind: 'created' },
+  sources: [image('/old/web')],
+  jobMode: 'transient-job',
+  options: { synchronousWrites: false, converge: false, deleteSource: false },
+  destinationXml: '',
+  phase: 'copying',
+  goal: 'pivot',
+};
+
+/** All is copied, and the guest is still on the overlay. */
+const copied: LayeredWorld = {
+  domain: 'running',
+  persistent: true,
+  live: 'overlay',
+  config: 'overlay',
+  job: { kind: 'none' },
+  recorded: {
+    live: { phase: 'copying', goal: 'pivot' },
+    config: { phase: 'copying', goal: 'pivot' },
+    journal: { phase: 'copying', goal: 'pivot' },
+  },
+  sameInstance: true,
+  overlay: 'ours',
+  carrier: 'absent',
+  next: 'absent',
+  onNext: false,
+  growth: undefined,
+  shortOfRoom: false,
+  destinationFull: false,
+  copyFiles: 'ours',
+  writtenAt: {},
+  remains: true,
+  copies: 'complete',
+  copying: 'no',
+  relinked: true,
+  overlayFresh: false,
+  carrierFresh: false,
+  lastLeg: undefined,
+  answers: 'not-asked',
+  qemuWrites: 'not-asked',
+  sourceRemains: false,
+  sides: 'not-asked',
+  witnessed: 'nothing',
+  starts: 0,
+};
+
+test('with room, the carrier is made', () => {
+  expect(decideLayered(copied, move)).toMatchObject({ kind: 'act', step: { name: 'prepare-carrier' } });
+});
+
+test.each(['running', 'off'] as const)('without, it waits for some: the domain is %s', (domain) => {
+  const world = { ...copied, domain, live: domain === 'running' ? 'overlay' : 'none' } as const;
+  expect(decideLayered({ ...world, shortOfRoom: true }, move)).toEqual({
+    kind: 'wait',
+    wait: { for: 'room' },
+  });
+});
+
+test('an abort waits for nothing', () => {
+  const decision = decideLayered({ ...copied, shortOfRoom: true }, { ...move, goal: 'abort' });
+  expect(decision).toMatchObject({ kind: 'act', phase: 'undoing' });
+});
+
+test('a mirror that found the destination full is resumed later; one that failed otherwise is undone', () => {
+  const failed = { ...copied, lastLeg: 'switch', witnessed: 'failed', failure: 'full', starts: 1 } as const;
+  expect(decideLayered({ ...failed, destinationFull: true }, move)).toMatchObject({
+    kind: 'end',
+    outcome: { kind: 'interrupted', why: 'copy-failed', detail: 'full' },
+  });
+  expect(decideLayered(failed, move)).toMatchObject({ kind: 'act', goal: 'abort' });
+});

@@ -1,0 +1,42 @@
+// Is there room at the destination, for more of the copies, and for what the overlay holds?
+import { dirname } from 'node:path';
+import type { Host } from '@blockferry/qemu';
+import type { ImageRef, MoveRecord } from '../model/record.ts';
+import type { Bytes, Millis } from '../model/units.ts';
+import { floorOf } from '../space/floor.ts';
+import { filePath } from './act/files.ts';
+import { layeredPart } from './image-at.ts';
+
+const ANSWER_WITHIN_MS: Millis = 3_000;
+
+/**
+ * Whether the destination's file system has `bytes` besides what is kept free there. Devices, servers and file systems
+ * that do not tell have.
+ *
+ * @throws FileError, HostError when it cannot be asked
+ */
+export async function hasRoomFor(host: Host, move: MoveRecord, bytes: Bytes): Promise<boolean> {
+  const path = filePath(move.destination);
+  if (path === undefined) return true;
+  const { available, total } = await host.statfs(dirname(path), { timeoutMs: ANSWER_WITHIN_MS });
+  return total === 0n || available >= floorOf(total) + bytes;
+}
+
+/**
+ * Whether the carrier cannot take what the overlay holds; one that is there is made anew, and gives back what it has. A look
+ * that fails says nothing.
+ */
+export async function lacksRoomForOverlay(host: Host | undefined, move: MoveRecord): Promise<boolean> {
+  if (host === undefined) return false;
+  const { overlay, carrier } = layeredPart(move);
+  const allocated = async (image: ImageRef): Promise<Bytes> => {
+    const path = filePath(image);
+    const stat = path === undefined ? null : await host.stat(path, { timeoutMs: ANSWER_WITHIN_MS });
+    return stat?.allocated ?? 0n;
+  };
+  try {
+    return !(await hasRoomFor(host, move, (await allocated(overlay)) - (await allocated(carrier))));
+  } catch {
+    return false;
+  }
+}

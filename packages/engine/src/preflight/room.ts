@@ -1,0 +1,71 @@
+// Is there room for a layered move: for the copies, and for what the guest writes meanwhile?
+import { dirname } from 'node:path';
+import type { FileSystemStat, Host } from '@blockferry/qemu';
+import { Refusal } from '../model/errors.ts';
+import type { ImageRef, LayeredPart } from '../model/record.ts';
+import type { Bytes } from '../model/units.ts';
+import { floorOf } from '../space/floor.ts';
+import { ANSWER_WITHIN_MS, answered } from './look.ts';
+import type { Situation } from './situation.ts';
+import { bytesToCopy } from './size.ts';
+import type { Warning } from './warning.ts';
+
+/**
+ * A guest that writes an eighth as fast as the copy goes is a busy one; whether it does, only the move will show. Free
+ * space for less than that is worth a word before.
+ */
+const BUSY_GUEST_SHARE = 8n;
+
+/**
+ * Both file systems keep free what is kept free while it runs (floorOf). Bases that are there already need no room.
+ *
+ * @returns what may become scarce
+ * @throws Refusal `destination-too-small`, `no-room-for-overlay`
+ */
+export async function checkRoom(situation: Situation, host: Host, part: LayeredPart): Promise<Warning[]> {
+  const need = bytesOf(situation, part);
+  const [{ to }] = part.layers;
+  const [there, here] = [await spaceAt(host, to), await spaceAt(host, part.overlay)];
+  if (there.total !== 0n && need + floorOf(there.total) > there.available) {
+    throw new Refusal(
+      'destination-too-small',
+      `the copies need ${need} bytes, and ${there.directory} has ${there.available} free, of which ${floorOf(there.total)} are kept free for whoever else writes there`,
+      { need, have: there.available },
+      'make room there, or choose another destination',
+    );
+  }
+  // Of a domain that is off, nothing is written to the overlay.
+  if (!situation.definitions.running || here.total === 0n) return [];
+  const left = here.available - (here.device === there.device ? need : 0n);
+  if (left < floorOf(here.total)) throw noRoom(here.directory, left);
+  if (left >= situation.capacity || left >= need / BUSY_GUEST_SHARE) return [];
+  const message = `${here.directory} has ${left} bytes free for what the guest writes while ${need} bytes are copied: if that is much, --overlay-dir puts it elsewhere`;
+  return [{ code: 'overlay-may-fill', message }];
+}
+
+function noRoom(directory: string, left: Bytes): Refusal {
+  return new Refusal(
+    'no-room-for-overlay',
+    `what the guest writes during the move goes to ${directory}, which has ${left} bytes free`,
+    { directory, have: left },
+    'make room there, or have it go elsewhere: --overlay-dir DIR; strategy mirror needs no room there',
+  );
+}
+
+function bytesOf(situation: Situation, { layers }: LayeredPart): Bytes {
+  const { chain, capacity } = situation;
+  if (chain === undefined || layers[0].how === 'contents') return bytesToCopy(situation, 'flatten');
+  return chain.slice(0, layers.length).reduce((sum, { allocated }) => sum + (allocated ?? capacity), 0n);
+}
+
+async function spaceAt(
+  host: Host,
+  { source }: ImageRef,
+): Promise<FileSystemStat & { readonly directory: string; readonly device: bigint | undefined }> {
+  if (source.kind !== 'file') throw new Error('layers are files');
+  const directory = dirname(source.path);
+  const limits = { timeoutMs: ANSWER_WITHIN_MS };
+  const space = await answered(directory, host.statfs(directory, limits));
+  const stat = await answered(directory, host.stat(directory, limits));
+  return { ...space, directory, device: stat?.device };
+}

@@ -1,0 +1,42 @@
+// The longer words that a run has for what holds it up, and what to do about it.
+import { dirname } from 'node:path';
+import type { MoveRecord } from '../model/record.ts';
+import type { LayersProgress } from '../observe/memory.ts';
+
+export function silentWords({ domain, disk, goal }: MoveRecord): string {
+  const now = 'the destination does not answer. The guest runs on the source and is not held up.';
+  const whenForward = `Make it answer again and the move goes on; or undo it with: blockferry abort ${domain.name} ${disk}`;
+  const whenBack =
+    'Ending the copy now would hold it up until the destination answers. Make it answer again, or end it for good (kill its server): then the copy ends by itself';
+  return `${now} ${goal === 'pivot' || goal === 'hold' ? whenForward : whenBack}`;
+}
+
+export function divergingWords(move: MoveRecord): string {
+  return `the guest writes as fast as the mirror copies, so it may never be ready: abort and move with ${surelyEnds(move)}`;
+}
+
+/** Synchronous writes are not for shallow mirrors; see preflight. */
+function surelyEnds({ scope }: MoveRecord): string {
+  return scope === 'shallow' ? '--strategy layered' : '--synchronous-writes, or with --converge';
+}
+
+/** What a copy that waits for room says; undefined: it does not. */
+export function roomWords(
+  { destination }: MoveRecord,
+  space: LayersProgress['space'],
+): { readonly code: string; readonly message: string } | undefined {
+  const { source } = destination;
+  const where = source.kind === 'file' ? dirname(source.path) : 'the destination';
+  const rest = 'The copy waits, and goes on by itself when there is room; the guest runs on';
+  switch (space) {
+    case 'enough':
+      return undefined;
+    case 'low':
+      return {
+        code: 'waits-for-space',
+        message: `${where} is nearly full, before anything has failed. ${rest}`,
+      };
+    case 'full':
+      return { code: 'waits-for-space', message: `${where} is full. ${rest}` };
+  }
+}

@@ -1,0 +1,127 @@
+// Watches the room that the guest's writes have while it is on an image of the move, and has a guest that was stopped for
+// want of it go on when there is some.
+import { dirname } from 'node:path';
+import { type Domain, DomainPausedReason } from '@blockferry/libvirt';
+import type { Host } from '@blockferry/qemu';
+import { imageAt } from '../layered/image-at.ts';
+import type { KnownPlace, Place } from '../model/layered-world.ts';
+import type { MoveRecord } from '../model/record.ts';
+import type { Bytes, Millis } from '../model/units.ts';
+import { floorOf } from './floor.ts';
+import { judgeSpace, RATE_OVER_MS, type SpaceSample, type SpaceState } from './judge.ts';
+import { lowWords, resumedWords, shortWords, stoppedWords } from './words.ts';
+
+const LOOK_EVERY_MS: Millis = 2_000;
+const ANSWER_WITHIN_MS: Millis = 3_000;
+/** A part of the floor is enough for a stopped guest to go on: whoever makes room for it should not have to guess how much. */
+const RESUME_SHARE = 8n;
+
+export interface Watched {
+  readonly move: MoveRecord;
+  /** Where the guest is. */
+  readonly place: Place;
+  readonly domain: Domain;
+  /** Copied so far, and how long the rest takes; undefined: nothing is being copied, or that is unknown. */
+  readonly copied: Bytes | undefined;
+  readonly etaMs: Millis | undefined;
+}
+
+export class SpaceWatch {
+  readonly #host: Host;
+  readonly #warn: (code: string, message: string) => void;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #directory: string | undefined;
+  #samples: readonly SpaceSample[] = [];
+  #said: SpaceState['kind'] = 'enough';
+  #stopped = false;
+
+  constructor(host: Host, warn: (code: string, message: string) => void) {
+    this.#host = host;
+    this.#warn = warn;
+  }
+
+  /** Looks now and then, however often it is called. Storage or a daemon that does not answer is for others to notice. */
+  async look(watched: Watched): Promise<void> {
+    if (performance.now() - this.#lookedAtMs < LOOK_EVERY_MS) return;
+    await this.lookNow(watched);
+  }
+
+  /** The same at once: before a move is left to itself. */
+  async lookNow({ place, ...watched }: Watched): Promise<void> {
+    this.#lookedAtMs = performance.now();
+    if (place === 'elsewhere' || place === 'none') return;
+    try {
+      await this.#look(place, watched);
+    } catch {
+      // Tried again at the next look.
+    }
+  }
+
+  async #look(place: KnownPlace, watched: Omit<Watched, 'place'>): Promise<void> {
+    const { source } = imageAt(watched.move, place);
+    if (source.kind !== 'file') return;
+    const directory = dirname(source.path);
+    const { available, total } = await this.#host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS });
+    if (total === 0n) return;
+    const floor = floorOf(total);
+    if (place === 'overlay') await this.#judge(directory, available, floor, watched);
+    await this.#seeToGuest(directory, available >= floor / RESUME_SHARE, watched);
+  }
+
+  async #judge(
+    directory: string,
+    available: Bytes,
+    floor: Bytes,
+    { move, copied = 0n, etaMs }: Omit<Watched, 'place'>,
+  ): Promise<void> {
+    if (directory !== this.#directory) this.#samples = [];
+    this.#directory = directory;
+    const atMs = performance.now();
+    const shared = await this.#sharesStorage(directory, move);
+    const samples = [...this.#samples, { atMs, available, copied: shared ? copied : 0n }];
+    this.#samples = samples.filter((sample) => atMs - sample.atMs <= RATE_OVER_MS);
+    const state = judgeSpace(this.#samples, floor, etaMs);
+    if (state.kind === this.#said || (state.kind === 'short' && this.#said === 'low')) return;
+    this.#said = state.kind;
+    if (state.kind === 'low') this.#warn('overlay-low', lowWords(move, directory, available));
+    if (state.kind !== 'short') return;
+    const { lastsMs } = state;
+    this.#warn('overlay-short', shortWords(move, directory, available, { lastsMs, neededMs: etaMs }));
+  }
+
+  async #sharesStorage(directory: string, { destination: { source } }: MoveRecord): Promise<boolean> {
+    if (source.kind !== 'file') return false;
+    const limits = { timeoutMs: ANSWER_WITHIN_MS };
+    const stats = await Promise.all(
+      [directory, dirname(source.path)].map((path) => this.#host.stat(path, limits)),
+    );
+    return stats[0]?.device === stats[1]?.device;
+  }
+
+  /**
+   * QEMU stops a guest whose write finds no room (werror=enospc, its default and libvirt's), and does that write again when
+   * it is resumed. Only a guest that was stopped for this disk is, never one that its operator paused.
+   */
+  async #seeToGuest(
+    directory: string,
+    hasRoom: boolean,
+    { domain, move }: Omit<Watched, 'place'>,
+  ): Promise<void> {
+    const { state, reason } = await domain.getState();
+    const stopped = state === 'paused' && reason === DomainPausedReason.IOERROR;
+    if (!stopped || !(await isFull(domain, move.disk))) {
+      this.#stopped = false;
+      return;
+    }
+    if (!this.#stopped && !hasRoom) this.#warn('guest-stopped', stoppedWords(directory));
+    this.#stopped = true;
+    if (!hasRoom) return;
+    await domain.resume();
+    this.#stopped = false;
+    this.#warn('guest-resumed', resumedWords(directory));
+  }
+}
+
+async function isFull(domain: Domain, disk: string): Promise<boolean> {
+  return (await domain.diskErrors()).some((each) => each.disk === disk && each.error === 'noSpace');
+}

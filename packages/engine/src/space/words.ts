@@ -1,0 +1,35 @@
+// What is said of the room for the guest's writes, and what to do about it.
+import type { MoveRecord } from '../model/record.ts';
+import type { Bytes, Millis } from '../model/units.ts';
+
+/** It lasts no longer than the copy. */
+export function shortWords(
+  { domain, disk }: MoveRecord,
+  directory: string,
+  available: Bytes,
+  { lastsMs, neededMs }: { readonly lastsMs: Millis; readonly neededMs: Millis | undefined },
+): string {
+  const needed = neededMs === undefined ? '' : `, and the copy takes ${words(neededMs)} more`;
+  return `${directory}, where the guest writes meanwhile, has ${mebibytes(available)} free: at the present rate it is full in ${words(lastsMs)}${needed}. Free space there; or undo the move: blockferry abort ${domain.name} ${disk}`;
+}
+
+/** Nearly nothing is left. */
+export function lowWords({ domain, disk }: MoveRecord, directory: string, available: Bytes): string {
+  return `${directory} is nearly full (${mebibytes(available)} free), and the guest writes there. When nothing is left, the guest is stopped until there is room, and loses nothing. Free space there now; or undo the move, which takes room beside the source for what the guest wrote: blockferry abort ${domain.name} ${disk}`;
+}
+
+export function stoppedWords(directory: string): string {
+  return `the guest is stopped: ${directory} is full, and took its write no more. Free space there: it is resumed, and nothing is lost`;
+}
+
+export function resumedWords(directory: string): string {
+  return `${directory} has room again: the guest was resumed`;
+}
+
+function mebibytes(bytes: Bytes): string {
+  return `${bytes >> 20n} MiB`;
+}
+
+function words(ms: Millis): string {
+  return ms < 120_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`;
+}
