@@ -40,12 +40,14 @@ export type { Latencies } from './guest/latencies.ts';
 export type { Acknowledged, BadReadback, DiskError, Life } from './guest/report.ts';
 export { type Lost, type Verification, type VerifiedImage, verifyAcknowledged } from './guest/verify.ts';
 export { type Chain, type ChainOptions, makeChain, writerRegion } from './images/chain.ts';
+export { makeEncrypted } from './images/encrypted.ts';
 export { listFiles, makeFileSystem, putFile, putFileFrom, readTextFile } from './images/files.ts';
 export { type Image, withRawView } from './images/raw-view.ts';
 export { LibvirtHost, type LibvirtHostOptions, startLibvirtHost } from './libvirt-host/host.ts';
 export { agree, apartFrom, type DefinitionTexts, readTexts } from './move/definitions.ts';
 export { type Footprint, footprint } from './move/footprint.ts';
 export { type IdleSpec, idleXml, removeIdle, startIdle } from './move/idle-domain.ts';
+export { backupSince, writeAsGuest } from './move/incremental-backup.ts';
 export { type Ask, type Moved, Mover, type MoverOptions } from './move/mover.ts';
 export {
   fileAt,

@@ -7,6 +7,7 @@ import * as domain from '../src/procedures/domain.ts';
 import * as events from '../src/procedures/events.ts';
 import * as migration from '../src/procedures/migration.ts';
 import * as qemu from '../src/procedures/qemu.ts';
+import * as secret from '../src/procedures/secret.ts';
 import * as snapshot from '../src/procedures/snapshot.ts';
 import * as storage from '../src/procedures/storage.ts';
 import type { Procedure } from '../src/rpc/procedure.ts';
@@ -19,7 +20,17 @@ function isProcedure(value: unknown): value is AnyProcedure {
   return typeof value === 'object' && value !== null && 'args' in value && 'result' in value;
 }
 
-const modules: readonly object[] = [block, connect, domain, events, migration, qemu, snapshot, storage];
+const modules: readonly object[] = [
+  block,
+  connect,
+  domain,
+  events,
+  migration,
+  qemu,
+  secret,
+  snapshot,
+  storage,
+];
 
 /** In the order of the tables; `peerToPeer` is the same procedure as `perform3` and left out. */
 export const allProcedures: readonly AnyProcedure[] = modules

@@ -43,6 +43,7 @@ export {
   sameLocation,
   type TlsCredentials,
 } from './image/location.ts';
+export { Passphrase } from './image/passphrase.ts';
 export { parseImageUri, protocolOf, toCreatableName, UnknownImageName } from './image/uri.ts';
 export {
   type ExactJson,

@@ -7,11 +7,13 @@ import { writeJournal } from '../record/journal.ts';
 import { journalPlace } from '../run/context.ts';
 import type { Scene } from './act.ts';
 import { claimRbdImage } from './claim-rbd-image.ts';
+import { formatEncrypted } from './format-encrypted.ts';
 import { record } from './record.ts';
 
 /**
  * Makes an empty file (libvirt accepts one, and fills the same inode) and notes its identity in the journal; or
- * makes the volume through libvirt, the RBD image through librbd. A crash between the two leaves an empty file, which is taken the next time.
+ * makes the volume through libvirt, the RBD image through librbd. A crash between the two leaves an empty file, which
+ * is taken the next time.
  */
 export async function claimDestination(scene: Scene): Promise<void> {
   const { context, move, observation, memory } = scene;
@@ -39,6 +41,7 @@ export async function claimDestination(scene: Scene): Promise<void> {
     record: move,
     claimed: memory.claimed,
   });
+  memory.freshImage = await formatEncrypted(scene, host);
 }
 
 export interface FileLook {
@@ -101,5 +104,5 @@ async function claimVolume(scene: Scene, ownership: Ownership & { kind: 'volume'
     const why = `the volume ${volume} cannot be made in the pool ${poolName}: ${messageOf(error)}`;
     throw new StepFailed('claim-destination', why, { cause: error });
   }
-  memory.freshVolume = true;
+  memory.freshImage = true;
 }

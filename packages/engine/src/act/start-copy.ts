@@ -2,6 +2,7 @@
 import { DomainBlockCopyFlags, LibvirtError } from '@blockferry/libvirt';
 import { messageOf } from '../model/errors.ts';
 import type { Scene } from './act.ts';
+import { TOO_BUSY } from './format-encrypted.ts';
 import { definitionsOf } from './scene-domain.ts';
 
 /**
@@ -14,14 +15,14 @@ export async function startCopy(scene: Scene, synchronousWrites: boolean): Promi
   const { bandwidth, granularity, bufSize } = move.options;
   const flags =
     (move.scope === 'shallow' ? DomainBlockCopyFlags.SHALLOW : 0) |
-    (move.ownership.kind === 'created' ? 0 : DomainBlockCopyFlags.REUSE_EXT) |
+    (move.ownership.kind === 'created' && !memory.freshImage ? 0 : DomainBlockCopyFlags.REUSE_EXT) |
     (move.jobMode === 'transient-job' ? DomainBlockCopyFlags.TRANSIENT_JOB : 0) |
     (synchronousWrites ? DomainBlockCopyFlags.SYNCHRONOUS_WRITES : 0);
   // Before the call: events may come ahead of its reply.
   memory.witnessed = 'nothing';
   memory.starts += 1;
   memory.diverging = false;
-  memory.freshVolume = false;
+  memory.freshImage = false;
   const limits = {
     ...(bandwidth !== undefined && bandwidth > 0n && { bandwidth }),
     ...(granularity !== undefined && { granularity }),
@@ -31,6 +32,8 @@ export async function startCopy(scene: Scene, synchronousWrites: boolean): Promi
     await pastLeftovers(() => domain.blockCopy(move.disk, move.destinationXml, limits, flags));
   } catch (error) {
     if (!(error instanceof LibvirtError)) throw error;
+    // libvirt has removed the file that it could not format: it is claimed anew, and asked for again (MAX_STARTS).
+    if (TOO_BUSY.test(error.message)) return;
     memory.witnessed = 'failed';
     memory.failure = `libvirt refused the copy: ${messageOf(error)}`;
   }

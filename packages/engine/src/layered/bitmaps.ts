@@ -13,6 +13,7 @@ import { toImage } from '../storage/to-image.ts';
 import { hostOf } from './act/files.ts';
 import type { LayeredScene } from './act/layered-scene.ts';
 import { imageAt, layeredPart } from './image-at.ts';
+import { keyedImage } from './keys.ts';
 
 /**
  * Gives the copies the bitmaps of what was copied: those of a whole chain to an image of its contents; to a copy of
@@ -23,8 +24,13 @@ export async function carryBitmaps(scene: LayeredScene): Promise<void> {
   for (const layer of layeredPart(scene.move).layers) {
     if (layer.to.format !== 'qcow2') continue;
     if (layer.how === 'contents') await gather(scene, layer);
-    else await repairBitmaps(hostOf(scene), toImage(layer.from), toImage(layer.to));
+    else await repair(scene, layer);
   }
+}
+
+async function repair(scene: LayeredScene, { from, to }: Layer): Promise<void> {
+  const [original, copy] = await Promise.all([keyedImage(scene, from), keyedImage(scene, to)]);
+  await repairBitmaps(hostOf(scene), original, copy);
 }
 
 async function gather(scene: LayeredScene, { from, to }: Layer): Promise<void> {
@@ -39,7 +45,8 @@ async function gather(scene: LayeredScene, { from, to }: Layer): Promise<void> {
 export async function bitmapsOntoOverlay(scene: LayeredScene): Promise<void> {
   const { move } = scene;
   if (move.origin.format !== 'qcow2') return;
-  await continueBitmaps(hostOf(scene), toImage(move.origin), toImage(imageAt(move, 'overlay')));
+  const overlay = await keyedImage(scene, imageAt(move, 'overlay'));
+  await continueBitmaps(hostOf(scene), toImage(move.origin), overlay);
 }
 
 /** After `qemu-img commit`: what the bitmaps of the upper image recorded goes down with it. */

@@ -22,6 +22,7 @@ import type { LayeredScene } from './act/layered-scene.ts';
 import { carryBitmaps } from './bitmaps.ts';
 import { guarded } from './guarded.ts';
 import { layeredPart } from './image-at.ts';
+import { keyedImage } from './keys.ts';
 import { hasRoomFor } from './room.ts';
 
 /** The journals of the copies, whether they are there or not. */
@@ -168,14 +169,15 @@ export async function stopCopying({ memory }: LayeredScene): Promise<void> {
 
 /** Writes each copy's backing link, where it is not there yet, and sees to its bitmaps. May be repeated. */
 export async function relinkCopies(scene: LayeredScene): Promise<void> {
-  const links = allLayers(layeredPart(scene.move)).flatMap(({ to, how, backing }): Link[] => {
+  const links: Link[] = [];
+  for (const { to, how, backing } of allLayers(layeredPart(scene.move))) {
     // Made by the copier, which gave it none.
-    if (how === 'contents') return [];
-    const image = toImage(to);
-    if (backing === undefined) return [{ image, backing: null }];
-    const { reference, format } = backing;
-    return [{ image, backing: { image: { ...image, format }, reference } }];
-  });
+    if (how === 'contents') continue;
+    const image = await keyedImage(scene, to);
+    const { reference, format } = backing ?? {};
+    const isBase = reference === undefined || format === undefined;
+    links.push({ image, backing: isBase ? null : { image: { ...image, format }, reference } });
+  }
   await relink(hostOf(scene), links);
   await carryBitmaps(scene);
   scene.memory.layered.relinked = true;

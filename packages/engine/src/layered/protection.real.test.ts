@@ -1,8 +1,8 @@
 // Snapshots and checkpoints made before a layered move are usable after it, however it goes.
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainXml } from '@blockferry/libvirt';
 import {
+  backupSince as backupOf,
   type LibvirtHost,
   Mover,
   removeIdle,
@@ -10,6 +10,7 @@ import {
   startIdle,
   startLibvirtHost,
   until,
+  writeAsGuest,
 } from '@blockferry/testbed';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 
@@ -46,33 +47,10 @@ afterEach(async () => {
   await run(['sh', '-c', 'rm -rf "$1"/*', 'sh', host.imagesDir]);
 });
 
-/** A block of 64 KiB at the next MiB, flushed, through the machine's own block device. */
-async function guestWrites(pattern = 42, offset = ++written): Promise<void> {
-  for (const command of [`write -P ${pattern} ${offset}M 64k`, 'flush']) {
-    const device = '/machine/peripheral/virtio-disk0/virtio-backend';
-    const said = await virsh('qemu-monitor-command', '--hmp', 'vm', `qemu-io -d ${device} "${command}"`);
-    if (said.trim() !== '') throw new Error(said);
-  }
-}
+/** A block of 64 KiB at the next MiB. */
+const guestWrites = (pattern = 42, offset = ++written) => writeAsGuest(host, 'vm', offset, pattern);
 
-/** The MiB at which a plain `virsh backup-begin` since the checkpoint finds changes. */
-async function backupSince(name: string): Promise<readonly number[]> {
-  const [file, target] = [at('backup.xml'), at('backup')];
-  const disk = `<disk name='vda' type='file'><driver type='qcow2'/><target file='${target}'/></disk>`;
-  await writeFile(
-    file,
-    `<domainbackup><incremental>${name}</incremental><disks>${disk}</disks></domainbackup>`,
-  );
-  await virsh('backup-begin', 'vm', file);
-  await until('the end of the backup', async () =>
-    (await virsh('domjobinfo', 'vm')).includes('None') ? true : undefined,
-  );
-  const json = { driver: 'qcow2', backing: null, file: { driver: 'file', filename: target } };
-  const { stdout } = await run(['qemu-img', 'map', '--output=json', `json:${JSON.stringify(json)}`]);
-  await run(['rm', target]);
-  const extents: { start: number; present: boolean }[] = JSON.parse(stdout);
-  return extents.filter(({ present }) => present).map(({ start }) => start / 2 ** 20);
-}
+const backupSince = (name: string) => backupOf(host, 'vm', name);
 
 const sinceMonday = () => Array.from({ length: written - 1 }, (_, index) => index + 2);
 
@@ -103,6 +81,9 @@ test('snapshots inside and beside the images, and a checkpoint', async () => {
   expect(moved).toMatchObject({ ending: { kind: 'moved' }, warnings: [] });
   await guestWrites();
   expect(await backupSince('monday')).toEqual([...sinceMonday(), 60]);
+  await virsh('checkpoint-create-as', 'vm', 'tuesday');
+  await guestWrites();
+  expect(await backupSince('tuesday')).toEqual([written]);
   expect(await virsh('snapshot-list', 'vm', '--tree')).toBe(tree);
   expect((await virsh('snapshot-current', 'vm', '--name')).trim()).toBe('beside');
   const beside = await virsh('snapshot-dumpxml', 'vm', 'beside');
@@ -111,9 +92,9 @@ test('snapshots inside and beside the images, and a checkpoint', async () => {
   );
   await goBackInside();
   expect(await activeImage()).toBe(at('new/top'));
+  await virsh('snapshot-delete', 'vm', 'inside');
   await virsh('destroy', '--graceful', 'vm');
   await reads('new/top', 1, 60);
-  await virsh('snapshot-delete', 'vm', 'inside');
   expect((await run(['qemu-img', 'snapshot', '-l', at('new/top')])).stdout).toBe('');
   expect((await run(['qemu-img', 'snapshot', '-l', at('top')])).stdout).toContain('inside');
 });

@@ -51,8 +51,14 @@ function change(move: MoveRecord, by: (part: LayeredPart) => LayeredPart): MoveR
   return move.layered === undefined ? move : { ...move, layered: by(move.layered) };
 }
 
+/** In LUKS if the other is. */
 function numbered(image: ImageRef, number: number): ImageRef {
-  return { source: { kind: 'file', path: `${pathOf(image)}-${number}` }, format: image.format };
+  const { encryption } = image.source;
+  const path = `${pathOf(image)}-${number}`;
+  return {
+    source: { kind: 'file', path, ...(encryption !== undefined && { encryption }) },
+    format: image.format,
+  };
 }
 
 /** Everything that a layered move makes is a file. */

@@ -36,7 +36,7 @@ export async function lookAtDestination(
     return job.kind === 'ours' || move.ownership.kind === 'reused' ? 'unknown' : 'foreign';
   }
   if (claimed.device !== stat.device || claimed.inode !== stat.inode) return 'foreign';
-  return stat.size === 0n ? 'claimed' : 'ours';
+  return stat.size === 0n || memory.freshImage ? 'claimed' : 'ours';
 }
 
 /** What stands at the destination's path; `unknown` where it is no file, or cannot be looked at. */
@@ -62,7 +62,7 @@ async function lookAtVolume(
     if (move.ownership.claimed === undefined) return 'foreign';
     // libvirt does not notice when the file of a volume is deleted.
     if ((await fileOf(context, move)) === null) return 'absent';
-    return memory.freshVolume ? 'claimed' : 'ours';
+    return memory.freshImage ? 'claimed' : 'ours';
   } catch (error) {
     if (isLibvirtError(error, ErrorCode.NO_STORAGE_VOL)) return 'absent';
     throw error;

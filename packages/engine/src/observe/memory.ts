@@ -44,8 +44,8 @@ export interface Memory {
   diverging: boolean;
   /** The destination was seen to answer while the copy ran; a server that takes one client only never does. */
   everAnswered: boolean;
-  /** We made the volume in this process, and nothing was copied to it yet. */
-  freshVolume: boolean;
+  /** We made the volume or formatted the file in this process, and nothing was copied to it yet. */
+  freshImage: boolean;
   /** The copy that we made cannot be removed from here; that was said. */
   copyStays: boolean;
   /** The journal's storage took no write: it is not asked for until it takes one again. */
@@ -80,7 +80,7 @@ export function newMemory(): Memory {
     sides: 'not-asked',
     diverging: false,
     everAnswered: false,
-    freshVolume: false,
+    freshImage: false,
     copyStays: false,
     standsStill: false,
     journalStuck: false,

@@ -1,12 +1,13 @@
 // What strategy `layered` needs besides: an image to copy for each that is there, and names for all that it makes.
 import { basename, dirname, join } from 'node:path';
-import { diskElement } from '@blockferry/libvirt';
+import { type DiskSource, diskElement } from '@blockferry/libvirt';
 import type { ChainImage, Host } from '@blockferry/qemu';
 import { bare } from '../layered/copies.ts';
 import { copyJournalPath, copyState } from '../layers/index.ts';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, Layer, LayeredPart, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
+import { backingOfAll, refAt } from '../storage/chain-refs.ts';
 import { toRef } from '../storage/to-image.ts';
 import type { Destination } from './destination.ts';
 import { lookAt } from './look.ts';
@@ -29,8 +30,12 @@ export interface Choice {
 export function chooseStrategy(situation: Situation, request: MoveRequest, bytes: Bytes): Choice {
   if (request.strategy !== 'auto') return { strategy: request.strategy, why: 'asked for' };
   if (!situation.definitions.running) return { strategy: 'layered', why: 'the domain is off' };
-  if (request.scope === 'shallow') return { strategy: 'mirror', why: 'one image over a chain that stays' };
   const against = cannotBeLayered(situation, request);
+  const [top] = situation.chain ?? [];
+  if (request.scope !== 'flatten' && against === undefined && (top?.snapshots.length ?? 0) > 0) {
+    return { strategy: 'layered', why: 'it keeps the snapshots inside the image' };
+  }
+  if (request.scope === 'shallow') return { strategy: 'mirror', why: 'one image over a chain that stays' };
   const images = situation.chain?.length ?? 1;
   if (request.scope === 'chain' && images > 1) {
     return { strategy: 'layered', why: 'it keeps the shape of the chain' };
@@ -58,23 +63,45 @@ export function cannotBeLayered(situation: Situation, request: MoveRequest): Ref
   if (host === undefined || chain === undefined) {
     return no('no-host', 'strategy layered runs tools on the host, and this connection gives no way to');
   }
+  const isChain = request.scope === 'chain' && chain.length > 1;
+  // Which keeps the shape of no chain.
+  const mirror = `use --strategy mirror${isChain ? ', with --shallow or --flatten' : ''}`;
   if (libVersion < SYNCHRONOUS_WRITES_SINCE || request.undefine) {
-    return no('libvirt-too-old', 'strategy layered needs libvirt 8.0 on the host', 'use --strategy mirror');
+    return no('libvirt-too-old', 'strategy layered needs libvirt 8.0 on the host', mirror);
   }
   if (request.reuseExternal || request.destinationXml !== undefined) {
-    return no('layered-makes-files', 'strategy layered makes its files itself', 'use --strategy mirror');
+    return no('layered-makes-files', 'strategy layered makes its files itself', mirror);
   }
   if (disk.source?.kind !== 'file' || chain.some(({ image }) => image.location.kind !== 'file')) {
-    return no('not-files', `${disk.target} is not made of files only`, 'use --strategy mirror');
+    return no('not-files', `${disk.target} is not made of files only`, mirror);
   }
-  if (disk.encrypted || chain.some(({ encryption }) => encryption !== null)) {
-    return no(
-      'encrypted',
-      `${disk.target} is encrypted, and the overlay of strategy layered would hold in plain what the guest writes`,
-      'use --strategy mirror, with --shallow or --flatten',
-    );
+  const secret = cannotKeepSecret(situation, request);
+  return secret === undefined ? undefined : no('encrypted', secret, mirror);
+}
+
+/**
+ * Copies of LUKS images have the same header, and open with the same secret. But the overlay and the carrier hold what
+ * the guest writes, so we make them with the secret of the image below; qemu-img relinks and commits only what it can
+ * open. Undefined: nothing is encrypted, or all of that can be done.
+ */
+function cannotKeepSecret(
+  { disk, chain, secretsTold }: Situation,
+  { scope }: MoveRequest,
+): string | undefined {
+  const isLocked = (at: number) => disk.chain[at]?.source.encryption !== undefined;
+  const locked = chain?.filter(({ encryption }) => encryption !== null) ?? [];
+  if (!disk.encrypted && locked.length === 0) return undefined;
+  if (scope === 'flatten') {
+    return `${disk.target} is encrypted, and strategy layered copies such images only byte for byte`;
   }
-  return undefined;
+  if (!secretsTold) {
+    return `${disk.target} is encrypted, and libvirt does not tell its secret, which strategy layered needs for what it makes`;
+  }
+  if (!isLocked(0)) {
+    return `${disk.target} is encrypted, but not its active image, and what strategy layered makes would be neither`;
+  }
+  const unnamed = chain?.some(({ encryption }, at) => encryption !== null && !isLocked(at)) ?? false;
+  return unnamed ? `${disk.target} is encrypted, and its definition does not name the secret` : undefined;
 }
 
 /** @throws Refusal; nothing is touched */
@@ -91,24 +118,22 @@ export async function layeredPartOf(
   const { source } = destination.image;
   if (host === undefined || chain === undefined || top === undefined) throw new Error('checked above');
   if (source.kind !== 'file' || !holdsChain(destination)) {
-    throw new Refusal(
-      'not-a-file',
-      'strategy layered moves to files',
-      {},
-      'use --strategy mirror, which takes devices and servers too',
-    );
+    throw notToFiles(request, destination, chain.length);
   }
-  const all = layersOf(chain, request, destination.image);
+  const all = layersOf(situation, chain, request, destination.image);
   mustBeDistinct(all);
   const { layers, shared } = await withoutShared(host, all, request.verify);
   for (const { to } of layers) await mustBeFree(host, to);
-  const from = toRef(top.image).source;
+  const from = refAt(situation, top, 0).source;
   if (from.kind !== 'file') throw new Error('checked above');
   const part: LayeredPart = {
     layers,
     ...(shared.length > 0 && { shared }),
-    overlay: overlayAt(from.path, request, id, host.isLocal ? process.cwd() : undefined),
-    carrier: beside(source.path, `${id}.carrier`),
+    overlay: lockedLike(from, overlayAt(from.path, request, id, host.isLocal ? process.cwd() : undefined)),
+    carrier: lockedLike(source, {
+      source: { kind: 'file', path: `${source.path}.${id}.carrier` },
+      format: 'qcow2',
+    }),
     verify: request.verify,
     ...(request.guard !== undefined && { guard: request.guard }),
   };
@@ -116,23 +141,46 @@ export async function layeredPartOf(
   return part;
 }
 
-/** libvirt is given the carrier, once there is one. */
-export function carrierXml({ carrier }: LayeredPart): string {
-  return diskElement(carrier.source, carrier.format);
+/** The mirror takes every kind of destination; where there is a chain it has to be told what is to become of it. */
+function notToFiles({ scope }: MoveRequest, { ownership, image }: Destination, images: number): Refusal {
+  const flatten =
+    scope === 'chain' && images > 1 ? ' with --flatten, which makes one image of the chain' : '';
+  const mirror = `use --strategy mirror${flatten}`;
+  const hint =
+    ownership.kind === 'volume' && image.source.kind === 'file'
+      ? `${mirror}; or name the directory of the pool by its path, and then: virsh pool-refresh ${ownership.pool}`
+      : mirror;
+  return new Refusal('not-a-file', 'strategy layered moves to new files only', {}, hint);
 }
 
-function beside(path: string, suffix: string): ImageRef {
-  return { source: { kind: 'file', path: `${path}.${suffix}` }, format: 'qcow2' };
+/**
+ * libvirt is given the carrier, once there is one. What is below it libvirt finds in the headers, which do not name
+ * secrets: a chain in LUKS it is told.
+ */
+export function carrierXml({ disk, chain }: Situation, { scope }: MoveRequest, part: LayeredPart): string {
+  const { carrier, layers, shared = [] } = part;
+  const { source, format } = carrier;
+  if (!disk.encrypted) return diskElement(source, format);
+  const copies = [...layers.map(({ to }) => to), ...shared];
+  const below =
+    scope === 'shallow' ? (chain ?? []).slice(1).map((each, at) => refAt({ disk }, each, at + 1)) : [];
+  return diskElement(source, format, { backing: backingOfAll([...copies, ...below]) });
+}
+
+/** An image over another, in LUKS like that one, for it holds what the guest writes. */
+function lockedLike({ encryption }: DiskSource & { kind: 'file' }, image: ImageRef): ImageRef {
+  return encryption === undefined ? image : { ...image, source: { ...image.source, encryption } };
 }
 
 function layersOf(
+  situation: Pick<Situation, 'disk'>,
   chain: readonly ChainImage[],
   { scope, format }: MoveRequest,
   destination: ImageRef,
 ): LayeredPart['layers'] {
   const [top] = chain;
   if (top === undefined) throw new Error('a chain has an image');
-  if (scope === 'flatten') return [{ from: toRef(top.image), to: destination, how: 'contents' }];
+  if (scope === 'flatten') return [{ from: refAt(situation, top, 0), to: destination, how: 'contents' }];
   if (format !== undefined && format !== top.image.format) {
     throw new Refusal(
       'format-keeps-shape',
@@ -144,24 +192,24 @@ function layersOf(
   const copied = scope === 'shallow' ? chain.slice(0, 1) : chain;
   const targets = chain.map((each, at) => {
     if (at === 0) return destination;
-    return at < copied.length ? lowerTarget(each, destination) : undefined;
+    return at < copied.length ? lowerTarget(refAt(situation, each, at), destination) : undefined;
   });
   const [first, ...rest] = copied.map((each, at): Layer => {
     const to = targets[at];
     if (to === undefined) throw new Error('a target for each');
     const backing = backingOf(each, targets[at + 1], chain[at + 1]);
-    return { from: toRef(each.image), to, how: 'bytes', ...(backing && { backing }) };
+    return { from: refAt(situation, each, at), to, how: 'bytes', ...(backing && { backing }) };
   });
   if (first === undefined) throw new Error('a chain has an image');
   return [first, ...rest];
 }
 
 /** An image below the top keeps its file name, in the directory of the destination. */
-function lowerTarget({ image }: ChainImage, destination: ImageRef): ImageRef {
-  const { location } = image;
-  if (location.kind !== 'file' || destination.source.kind !== 'file') throw new Error('checked before');
-  const path = join(dirname(destination.source.path), basename(location.path));
-  return { source: { kind: 'file', path }, format: image.format };
+function lowerTarget({ source, format }: ImageRef, destination: ImageRef): ImageRef {
+  if (source.kind !== 'file' || destination.source.kind !== 'file') throw new Error('checked before');
+  const path = join(dirname(destination.source.path), basename(source.path));
+  const { encryption } = source;
+  return { source: { kind: 'file', path, ...(encryption !== undefined && { encryption }) }, format };
 }
 
 /** What the copy's header says: the next copy, in the words of the source, or the image that both share. */

@@ -10,9 +10,11 @@ import {
   Mover,
   MovingGuest,
   makeChain,
+  makeEncrypted,
   type Place,
   run,
   startGuest,
+  startIdle,
   startLibvirtHost,
 } from '@blockferry/testbed';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -36,8 +38,7 @@ beforeAll(async () => {
   await defineSecret();
   chain = await makeChain(host.imagesDir, ['base'], { files: { base: { '/mark': MARK } } });
   await encryptedCopy(chain.top.path, at('locked.qcow2'));
-  await run([
-    'qemu-img',
+  await makeEncrypted(
     'create',
     '-q',
     '--object',
@@ -53,7 +54,7 @@ beforeAll(async () => {
     'qcow2',
     at('over.qcow2'),
     String(chain.size),
-  ]);
+  );
   const below = `<backingStore type='file'><format type='qcow2'/><source file='${at('locked.qcow2')}'>${KEY}</source><backingStore/></backingStore>`;
   const xml = `<source file='${at('over.qcow2')}'>${KEY}</source>${below}`;
   const guest = await startGuest(host, {
@@ -80,7 +81,7 @@ async function defineSecret(): Promise<void> {
 }
 
 async function encryptedCopy(from: string, to: string): Promise<void> {
-  await run(['qemu-img', 'convert', '--object', OBJECT, '-O', 'qcow2', '-o', LUKS_QCOW2, from, to]);
+  await makeEncrypted('convert', '--object', OBJECT, '-O', 'qcow2', '-o', LUKS_QCOW2, from, to);
 }
 
 /** Where a disk in LUKS is, and how it is read with the secret; `backing`: what it shares. */
@@ -138,8 +139,7 @@ test('as raw in LUKS, of which is said that it is allocated in full', async () =
 
 test('from raw in LUKS onto an image made with LUKS beforehand', async () => {
   const path = at('given.qcow2');
-  await run([
-    'qemu-img',
+  await makeEncrypted(
     'create',
     '-q',
     '--object',
@@ -150,7 +150,7 @@ test('from raw in LUKS onto an image made with LUKS beforehand', async () => {
     LUKS_QCOW2,
     path,
     String(chain.size),
-  ]);
+  );
   await vm.move({ destination: path, format: 'qcow2', reuseExternal: true }, lockedAt(path, 'qcow2'));
   expect(await holdsMark(path)).toBe(false);
 });
@@ -170,17 +170,9 @@ test('refused: whatever would be plain', async () => {
 });
 
 test('a plain disk into LUKS, by the operator’s own XML; an image with LUKS is not taken for a plain one', async () => {
-  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', at('plain-source.qcow2'), String(chain.size)]);
-  const guest = await startGuest(host, {
-    name: 'plain',
-    disks: [{ target: 'vda', format: 'qcow2', path: at('plain-source.qcow2') }],
-    writers: [guestWriter('vda', { offset: 0n, length: 1n << 20n }, { rate: 200 })],
-  });
-  const plain = new MovingGuest(host, guest, chain, vm.mover);
-  const into = at('into.qcow2');
-  const destinationXml = `<disk type='file'><driver name='qemu' type='qcow2'/><source file='${into}'>${KEY}</source></disk>`;
-  await run([
-    'qemu-img',
+  await startIdle(host, { name: 'plain', disks: [{ target: 'vda', format: 'qcow2', path: chain.top.path }] });
+  const ask = { domain: 'plain', disk: 'vda', scope: 'flatten' } as const;
+  await makeEncrypted(
     'create',
     '-q',
     '--object',
@@ -191,8 +183,14 @@ test('a plain disk into LUKS, by the operator’s own XML; an image with LUKS is
     LUKS_QCOW2,
     at('other.qcow2'),
     String(chain.size),
-  ]);
-  const reuse = { domain: 'plain', disk: 'vda', destination: at('other.qcow2'), reuseExternal: true };
-  expect(await vm.mover.refusal(reuse)).toMatchObject({ code: 'encrypted' });
-  await plain.move({ destinationXml }, lockedAt(into, 'qcow2'));
+  );
+  expect(
+    await vm.mover.refusal({ ...ask, destination: at('other.qcow2'), reuseExternal: true }),
+  ).toMatchObject({ code: 'encrypted' });
+  const into = at('into.qcow2');
+  const destinationXml = `<disk type='file'><driver name='qemu' type='qcow2'/><source file='${into}'>${KEY}</source></disk>`;
+  expect((await vm.mover.move({ ...ask, destinationXml })).ending).toEqual({ kind: 'moved' });
+  const { source } = DomainXml.parse(await host.virsh('dumpxml', '--inactive', 'plain')).disk('vda') ?? {};
+  expect(source).toMatchObject({ path: into, encryption: expect.stringContaining(SECRET) });
+  expect(await holdsMark(into)).toBe(false);
 });

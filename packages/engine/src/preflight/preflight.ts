@@ -6,7 +6,7 @@ import type { CopyOptions, ImageRef, JobMode, MoveRecord } from '../model/record
 import type { Bytes } from '../model/units.ts';
 import type { Context } from '../run/context.ts';
 import { type Carried, foreseeSnapshots, imageMovesOf, whyNot } from '../snapshots/index.ts';
-import { toRef } from '../storage/to-image.ts';
+import { refAt } from '../storage/chain-refs.ts';
 import { type Destination, resolveDestination } from './destination.ts';
 import { checkDestination } from './destination-checks.ts';
 import { withEncryption } from './encryption.ts';
@@ -110,8 +110,11 @@ function checkRunning(situation: Situation, request: MoveRequest, { strategy }: 
   if (definitions.running) return;
   const against = cannotBeLayered(situation, request);
   if (strategy === 'layered' && against === undefined) return;
-  const why =
-    strategy === 'mirror' ? 'strategy mirror moves the disks of running domains' : (against?.message ?? '');
+  const running =
+    request.strategy === 'mirror'
+      ? 'strategy mirror moves the disks of running domains'
+      : 'the disks of domains that are off are moved to new files only';
+  const why = strategy === 'mirror' ? running : (against?.message ?? '');
   throw new Refusal(
     'domain-off',
     `${live.name} is not running: ${why}`,
@@ -215,7 +218,9 @@ async function recordOf(
     sources: request.scope === 'shallow' ? chain.slice(0, 1) : chain,
     jobMode,
     options: optionsFor(request, destination),
-    destinationXml: layered ? carrierXml(layered) : destinationXml(situation, request, destination),
+    destinationXml: layered
+      ? carrierXml(situation, request, layered)
+      : destinationXml(situation, request, destination),
     phase: layered ? 'freezing' : 'copying',
     goal: request.hold ? 'hold' : 'pivot',
   };
@@ -265,7 +270,7 @@ function destinationXml({ disk }: Situation, request: MoveRequest, { image }: De
 }
 
 function chainOf({ chain, disk }: Situation): ImageRef[] {
-  if (chain !== undefined) return chain.map(({ image }) => toRef(image));
+  if (chain !== undefined) return chain.map((each, depth) => refAt({ disk }, each, depth));
   return disk.chain.map(({ source, format }) => ({ source, format: format ?? 'raw' }));
 }
 

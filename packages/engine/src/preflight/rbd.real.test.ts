@@ -71,6 +71,8 @@ const asked = (name: string) =>
 
 describe('an image that we make', () => {
   test('holds no chain: without --flatten it is refused, and says so', async () => {
+    const layered = await vm.mover.refusal({ ...asked('web'), strategy: 'layered' });
+    expect(layered).toMatchObject({ code: 'not-a-file', hint: 'use --strategy mirror' });
     const ask = { ...asked('web'), scope: 'chain', strategy: 'auto' } as const;
     expect(await vm.mover.refusal(ask)).toMatchObject({
       code: 'choose-scope',

@@ -9,6 +9,7 @@ import {
   type LibvirtHost,
   loopDevice,
   Mover,
+  makeEncrypted,
   run,
   startIdle,
   startLibvirtHost,
@@ -43,7 +44,7 @@ afterAll(async () => {
 });
 
 async function create(name: string, ...more: readonly string[]): Promise<void> {
-  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', ...more, at(name), String(SIZE)]);
+  await makeEncrypted('create', '-q', '-f', 'qcow2', ...more, at(name), String(SIZE));
 }
 
 const over = (base: string, format = 'qcow2') => ['-u', '-b', at(base), '-F', format];

@@ -14,6 +14,7 @@ import { type Definitions, readDefinitions } from '../observe/definitions.ts';
 import { readUsage, type Usage } from '../observe/usage.ts';
 import { readMetadata } from '../record/metadata.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
+import { passphraseOf } from '../storage/passphrase.ts';
 
 export interface Situation {
   readonly connection: Connection;
@@ -34,6 +35,8 @@ export interface Situation {
   /** Moves of this domain's disks that have not ended. */
   readonly open: readonly MoveRecord[];
   readonly libVersion: bigint;
+  /** libvirt tells us the passphrases of all images of the disk. */
+  readonly secretsTold: boolean;
 }
 
 /** Finds a domain by name or UUID. @throws Refusal `no-such-domain` */
@@ -74,15 +77,18 @@ export async function gather(
     );
   }
   const { domain } = definitions;
-  const [chain, info, blockInfo, usage, backupRuns, checkpoints, libVersion] = await Promise.all([
-    host && chainOf(host, disk),
-    definitions.running ? domain.blockJobInfo(disk.target) : null,
-    domain.blockInfo(disk.target),
-    readUsage(connection, host),
-    definitions.running && backupUnderWay(domain),
-    checkpointsOf(domain),
-    connection.libVersion(),
-  ]);
+  const [chain, info, blockInfo, usage, backupRuns, checkpoints, libVersion, secretsTold] = await Promise.all(
+    [
+      host && chainOf(host, disk),
+      definitions.running ? domain.blockJobInfo(disk.target) : null,
+      domain.blockInfo(disk.target),
+      readUsage(connection, host),
+      definitions.running && backupUnderWay(domain),
+      checkpointsOf(domain),
+      connection.libVersion(),
+      areSecretsTold(connection, disk),
+    ],
+  );
   return {
     connection,
     host,
@@ -97,7 +103,18 @@ export async function gather(
     checkpoints,
     open: openMoves(live, definitions.config),
     libVersion,
+    secretsTold,
   };
+}
+
+/** Private ones QEMU gets from libvirt, and nobody else does. */
+async function areSecretsTold(connection: Connection, { chain }: DiskDefinition): Promise<boolean> {
+  const encryptions = new Set(chain.map(({ source }) => source.encryption));
+  for (const encryption of encryptions) {
+    if (encryption === undefined) continue;
+    if ((await passphraseOf(connection, encryption)) === undefined) return false;
+  }
+  return true;
 }
 
 function openMoves(live: DomainXml, config: DomainXml | undefined): MoveRecord[] {

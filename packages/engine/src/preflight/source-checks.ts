@@ -76,7 +76,7 @@ const keepsInternalSnapshots: Check = ({ chain, disk }, scope) => {
     'internal-snapshots',
     `${disk.target} has internal snapshots (${lost.join(', ')}), which a mirror loses without a word`,
     { snapshots: lost },
-    'delete them first, if they are not needed: virsh snapshot-delete',
+    `to a new file, --strategy layered keeps them${scope === 'flatten' ? ' (without --flatten)' : ''}; or delete what is not needed: virsh snapshot-delete`,
   );
 };
 

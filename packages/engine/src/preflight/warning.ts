@@ -3,7 +3,7 @@
 import { describeSource } from '@blockferry/libvirt';
 import type { MoveRecord } from '../model/record.ts';
 import { sideOf } from '../observe/definitions.ts';
-import { allocatesAll } from './encryption.ts';
+import { allocatesAll, isEncrypted } from './encryption.ts';
 import type { Situation } from './situation.ts';
 
 export interface Warning {
@@ -45,6 +45,16 @@ export function warningsFor(situation: Situation, move: MoveRecord): Warning[] {
     );
   }
   if (allocation !== undefined) say(allocation.code, allocation.message);
+  if (isEncrypted(move.destination)) {
+    const remedy =
+      move.layered === undefined
+        ? '; one made beforehand with a smaller iter-time, and --reuse-external, shortens that'
+        : '';
+    say(
+      'luks-pause',
+      `the guest waits while QEMU derives the key of ${move.layered === undefined ? 'the encrypted copy' : 'each image in LUKS that it opens (the overlay, the carrier, the copies)'}, which takes 2 s of CPU time as images are made by default${remedy}`,
+    );
+  }
   if (move.destination.format === 'raw' && chain?.some(({ bitmaps }) => bitmaps.length > 0)) {
     say('bitmaps-lost', 'persistent bitmaps of the chain are lost in a raw image');
   }

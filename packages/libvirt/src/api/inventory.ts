@@ -4,6 +4,7 @@ import { connection as connectionProcedures, host } from '../procedures/connect.
 import { definition, lookup, run, stats as statsProcedures } from '../procedures/domain.ts';
 import { migration } from '../procedures/migration.ts';
 import { type ParamRecord, paramsToRecord } from '../procedures/params.ts';
+import { secrets } from '../procedures/secret.ts';
 import { pools, volumes } from '../procedures/storage.ts';
 import type { CallOptions } from '../rpc/deadline.ts';
 import type { Caller, Lanes } from '../rpc/lanes.ts';
@@ -118,6 +119,15 @@ export class Inventory implements Caller {
   async listAllStoragePools(flags = 0, options?: CallOptions): Promise<readonly StoragePool[]> {
     const reply = await this.lanes.call(pools.listAll, { needResults: 1, flags }, options);
     return reply.pools.map((ref) => new StoragePool(this.lanes, ref));
+  }
+
+  /**
+   * The value of a secret: a passphrase, or a key.
+   * @throws LibvirtError NO_SECRET; INVALID_SECRET for one that is private, which libvirt gives to nobody
+   */
+  async secretValue(uuid: string, options?: CallOptions): Promise<Uint8Array> {
+    const { secret } = await this.lanes.call(secrets.byUuid, { uuid }, options);
+    return (await this.lanes.call(secrets.value, { secret, flags: 0 }, options)).value;
   }
 
   /** @throws LibvirtError NO_STORAGE_POOL, as the other look-ups of pools do. */

@@ -5,6 +5,7 @@ import type { DiskSource } from './disk-source.ts';
 import { attribute, child, childElements, parseXml, textOf, type XmlDocument } from './document.ts';
 import { replaceDiskSource } from './edit-disk.ts';
 import { DomainXmlError } from './errors.ts';
+import type { Backing } from './write-source.ts';
 
 /**
  * A domain's XML. Until it is edited, `toString()` is the text it was parsed from, byte for byte; an edit changes
@@ -77,10 +78,11 @@ export class DomainXml {
    * the driver's <metadata_cache> unless the new format is qcow2, the only one libvirt allows it for).
    * Everything else of the disk stays, the old source's startupPolicy included unless `source` has its own.
    *
+   * @param backing what the image is backed by, where libvirt cannot find that out by itself (images in LUKS)
    * @throws DomainXmlError `no-such-disk`, `ambiguous`, or `unrepresentable` for a path XML cannot carry; the
    *   definition is then unchanged.
    */
-  setDiskSource(target: string, source: DiskSource, format: string): void {
+  setDiskSource(target: string, source: DiskSource, format: string, backing?: Backing): void {
     const element = this.#findDisk(target);
     if (element === undefined) {
       throw new DomainXmlError('no-such-disk', `the domain ${this.name} has no disk ${target}`, {
@@ -88,7 +90,7 @@ export class DomainXml {
         target,
       });
     }
-    this.#document = parseXml(replaceDiskSource(this.#document, element, source, format));
+    this.#document = parseXml(replaceDiskSource(this.#document, element, source, format, backing));
   }
 
   /**

@@ -13,7 +13,7 @@ import {
 } from './edits.ts';
 import { DomainXmlError } from './errors.ts';
 import { element } from './escape.ts';
-import { sourceElement, sourceType } from './write-source.ts';
+import { type Backing, backingElement, sourceElement, sourceType } from './write-source.ts';
 
 /** The document's text with `disk` pointing at `source`, see DomainXml.setDiskSource. */
 export function replaceDiskSource(
@@ -21,8 +21,10 @@ export function replaceDiskSource(
   disk: Element,
   source: DiskSource,
   format: string,
+  backing?: Backing,
 ): string {
-  const written = sourceElement(keepStartupPolicy(disk, source));
+  const below = backing === undefined ? '' : backingElement(backing);
+  const written = sourceElement(keepStartupPolicy(disk, source)) + below;
   const edits = [
     setAttribute(document, disk, 'type', sourceType(source)),
     ...['backingStore', 'mirror', 'auth', 'encryption'].flatMap((name) =>

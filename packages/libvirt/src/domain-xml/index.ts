@@ -31,4 +31,4 @@ export {
   snapshotXml,
   volumeXml,
 } from './storage-xml.ts';
-export { type Backing, type DiskElementOptions, diskElement } from './write-source.ts';
+export { type Backing, type DiskElementOptions, diskElement, sourceElement } from './write-source.ts';

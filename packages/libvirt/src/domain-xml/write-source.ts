@@ -129,7 +129,8 @@ function withOptions(source: DiskSource, options: DiskElementOptions): DiskSourc
   };
 }
 
-function backingElement(backing: Backing): string {
+/** The <backingStore> element that says what an image is backed by. @throws as sourceElement does */
+export function backingElement(backing: Backing): string {
   if (backing === 'none') return '<backingStore/>';
   const { source, format } = backing;
   const content = element('format', { type: format }) + sourceElement(source);

@@ -42,10 +42,18 @@ export function toBlockdev(image: Image, options: BlockdevTreeOptions = {}): Blo
     driver: format,
     ...(offset === undefined ? {} : { offset }),
     ...(size === undefined ? {} : { size }),
+    ...keyMember(image),
     ...backingMember(image, options),
     ...options.formatNode,
     file: { ...toProtocolNode(image.location), ...options.fileNode },
   };
+}
+
+/** Refers to an object that is made for the passphrase beside the tree; see secretsFor. */
+function keyMember({ format, passphrase }: Image): BlockdevOptions {
+  if (passphrase === undefined) return {};
+  const key = { 'key-secret': passphrase.objectId };
+  return format === 'luks' ? key : { encrypt: { format: 'luks', ...key } };
 }
 
 function backingMember(image: Image, options: BlockdevTreeOptions): BlockdevOptions {

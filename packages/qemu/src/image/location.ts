@@ -1,6 +1,7 @@
 // Where an image is, and which format it is declared to have.
 import { formatExactJson, type JsonObject } from '../json/exact-json.ts';
 import { unreachable } from '../unreachable.ts';
+import type { Passphrase } from './passphrase.ts';
 
 export type NbdServer = { readonly host: string; readonly port: number } | { readonly socket: string };
 
@@ -62,6 +63,8 @@ export interface Image {
   readonly offset?: bigint;
   /** Raw only: the slice's length in bytes. */
   readonly size?: bigint;
+  /** Opens an image in LUKS (qcow2, luks). Headers are read without it. */
+  readonly passphrase?: Passphrase;
 }
 
 /** For people: a path, or a URI. */

@@ -19,7 +19,7 @@ export interface CreateOptions extends QuickOptions {
 }
 
 /**
- * Creates an image of `virtualSize` bytes. The backing file is not opened, so it need not exist yet. On an existing
+ * Creates an image of `virtualSize` bytes; in LUKS if it has a passphrase (qcow2, luks). The backing file is not opened, so it need not exist yet. On an existing
  * device or export it writes the format's header. A crash can leave an empty or unfinished file behind, so the same
  * call without `overwrite` is refused then.
  */
@@ -35,12 +35,19 @@ export async function create(
     throw new TypeError('qemu-img cannot create an image there');
   }
   if (location.kind === 'file' && !options.overwrite) await reserve(host, image, location.path, options);
+  const formatOptions = { ...options.formatOptions, ...encryptionOptions(image) };
   const args = [
     ...['-q', '-f', format, ...backingArguments(options.backing)],
-    ...(options.formatOptions ? ['-o', optionList(options.formatOptions)] : []),
+    ...(Object.keys(formatOptions).length === 0 ? [] : ['-o', optionList(formatOptions)]),
     ...['--', name, String(virtualSize)],
   ];
   await invoke(host, { verb: 'create', images: [image], args, limits: quickLimits(options) });
+}
+
+function encryptionOptions({ format, passphrase }: Image): Record<string, string> {
+  if (passphrase === undefined) return {};
+  if (format === 'luks') return { 'key-secret': passphrase.objectId };
+  return { 'encrypt.format': 'luks', 'encrypt.key-secret': passphrase.objectId };
 }
 
 /** Takes the name atomically: qemu-img itself would truncate whatever is there. */

@@ -4,6 +4,7 @@ import { toObjectArguments } from '../image/blockdev.ts';
 import type { Image } from '../image/location.ts';
 import { type ExactJson, isJsonObject, type JsonObject, parseExactJson } from '../json/exact-json.ts';
 import { QemuImgError } from './errors.ts';
+import { secretsFor } from './secrets.ts';
 
 /** For verbs that look at headers: default 30 s. */
 export interface QuickOptions {
@@ -36,7 +37,7 @@ export function quickLimits(options: QuickOptions = {}): { timeoutMs: number; si
 
 export interface Call {
   readonly verb: string;
-  /** All images whose credentials the call needs, the one to blame first. */
+  /** All images whose credentials and passphrases the call needs, the one to blame first. */
   readonly images: readonly [Image, ...Image[]];
   readonly args: readonly string[];
   readonly limits: { readonly timeoutMs: number; readonly signal?: AbortSignal };
@@ -53,9 +54,12 @@ const PROGRESS_LINES = /\s*\(\d+\.\d+\/100%\)[\r\n]*/g;
 export async function invoke(host: Host, call: Call): Promise<RunResult & { code: number }> {
   const { onProgress } = call;
   const progress = onProgress ? ['-p'] : [];
-  const argv = ['qemu-img', call.verb, ...toObjectArguments(...call.images), ...progress, ...call.args];
+  const secrets = secretsFor(call.images);
+  const objects = [...toObjectArguments(...call.images), ...(secrets?.args ?? [])];
+  const argv = ['qemu-img', call.verb, ...objects, ...progress, ...call.args];
   const result = await host.run(argv, {
     ...call.limits,
+    ...(secrets && { input: secrets.input }),
     maxOutputBytes: 256 * 1024 * 1024,
     ...(onProgress ? { onStdout: (text) => reportProgress(text, onProgress) } : {}),
   });

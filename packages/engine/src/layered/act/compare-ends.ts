@@ -1,8 +1,8 @@
 // QEMU died while it was switching: do the two ends of the leg show the same, so that either is the truth?
-import { compare, type Host, type Image, readChain } from '@blockferry/qemu';
+import { compare } from '@blockferry/qemu';
 import { LEGS, type Leg } from '../../model/layered-world.ts';
-import { toImage } from '../../storage/to-image.ts';
 import { imageAt } from '../image-at.ts';
+import { keyedChain } from '../keys.ts';
 import { hostOf } from './files.ts';
 import type { LayeredScene } from './layered-scene.ts';
 
@@ -12,14 +12,9 @@ const COMPARE_WITHIN_MS = 6 * 3600_000;
 export async function compareEnds(scene: LayeredScene, leg: Leg): Promise<void> {
   const host = hostOf(scene);
   const ends = await Promise.all([
-    wholeChain(host, toImage(imageAt(scene.move, LEGS[leg].from))),
-    wholeChain(host, toImage(imageAt(scene.move, LEGS[leg].to))),
+    keyedChain(scene, imageAt(scene.move, LEGS[leg].from)),
+    keyedChain(scene, imageAt(scene.move, LEGS[leg].to)),
   ]);
   const { same } = await compare(host, ...ends, { timeoutMs: COMPARE_WITHIN_MS });
   scene.memory.sides = same ? 'same' : 'differ';
-}
-
-async function wholeChain(host: Host, top: Image): Promise<[Image, ...Image[]]> {
-  const [first, ...rest] = await readChain(host, top);
-  return [first.image, ...rest.map(({ image }) => image)];
 }

@@ -2,6 +2,8 @@
 import { DomainXml, DomainXmlFlags } from '@blockferry/libvirt';
 import { definitionsOf } from '../../act/scene-domain.ts';
 import type { ImageRef } from '../../model/record.ts';
+import { backingToTell } from '../../storage/chain-refs.ts';
+import { imagesBelow } from '../image-at.ts';
 import type { LayeredScene } from './layered-scene.ts';
 
 /** May be repeated. */
@@ -11,7 +13,7 @@ export async function defineOn(scene: LayeredScene, image: ImageRef): Promise<vo
   const definition = DomainXml.parse(
     await domain.getXmlDesc(DomainXmlFlags.INACTIVE | DomainXmlFlags.SECURE),
   );
-  definition.setDiskSource(move.disk, image.source, image.format);
+  definition.setDiskSource(move.disk, image.source, image.format, backingToTell(imagesBelow(move, image)));
   const connection = await context.link.connection();
   await connection.defineDomainXml(definition.toString());
 }

@@ -1,6 +1,7 @@
 // Puts the guest on the overlay; from then on the images below it do not change.
-import { DomainSnapshotCreateFlags, diskElement } from '@blockferry/libvirt';
-import { create, info } from '@blockferry/qemu';
+import { type DiskSource, DomainSnapshotCreateFlags, sourceElement } from '@blockferry/libvirt';
+import { info } from '@blockferry/qemu';
+import { createPatiently } from '../../act/format-encrypted.ts';
 import { record } from '../../act/record.ts';
 import { definitionsOf } from '../../act/scene-domain.ts';
 import type { ImageRef, MoveRecord } from '../../model/record.ts';
@@ -8,6 +9,7 @@ import { allLayers } from '../../model/rounds.ts';
 import { toImage } from '../../storage/to-image.ts';
 import { bitmapsOntoOverlay } from '../bitmaps.ts';
 import { layeredPart } from '../image-at.ts';
+import { keyedImage } from '../keys.ts';
 import { defineOn } from './define-on.ts';
 import { claimFiles, filePath, hostOf } from './files.ts';
 import type { LayeredScene } from './layered-scene.ts';
@@ -59,7 +61,8 @@ async function makeOverlay(scene: LayeredScene): Promise<void> {
   const host = hostOf(scene);
   const { virtualSize } = await info(host, toImage(scene.move.origin), { timeoutMs: 30_000 });
   const backing = toImage(imageBelow(scene.move));
-  await create(host, toImage(overlayAhead(scene.move)), virtualSize, { backing, overwrite: true });
+  const overlay = await keyedImage(scene, overlayAhead(scene.move));
+  await createPatiently(host, overlay, virtualSize, { backing, overwrite: true });
 }
 
 /**
@@ -78,7 +81,7 @@ export async function freeze(scene: LayeredScene): Promise<void> {
   const others = live?.disks().filter(({ target }) => target !== move.disk) ?? [];
   const xml = snapshotXml(
     move.disk,
-    diskElement(overlayAhead(move).source, 'qcow2'),
+    overlayAhead(move).source,
     others.map(({ target }) => target),
   );
   const { DISK_ONLY, REUSE_EXT, ATOMIC, NO_METADATA } = DomainSnapshotCreateFlags;
@@ -87,8 +90,8 @@ export async function freeze(scene: LayeredScene): Promise<void> {
   memory.layered.freezeMs = Math.max(memory.layered.freezeMs ?? 0, performance.now() - began);
 }
 
-function snapshotXml(disk: string, element: string, others: readonly string[]): string {
-  const source = /<source[\s\S]*?(\/>|<\/source>)/.exec(element)?.[0] ?? '';
+function snapshotXml(disk: string, overlay: DiskSource, others: readonly string[]): string {
+  const source = sourceElement(overlay);
   const rest = others.map((target) => `<disk name='${target}' snapshot='no'/>`).join('');
   return `<domainsnapshot><disks><disk name='${disk}' snapshot='external' type='file'><driver type='qcow2'/>${source}</disk>${rest}</disks></domainsnapshot>`;
 }

@@ -8,14 +8,17 @@ import {
   isLibvirtError,
   LibvirtError,
 } from '@blockferry/libvirt';
-import { create, info } from '@blockferry/qemu';
+import { info } from '@blockferry/qemu';
+import { createPatiently } from '../../act/format-encrypted.ts';
 import { definitionsOf } from '../../act/scene-domain.ts';
 import { pastLeftovers } from '../../act/start-copy.ts';
 import { messageOf } from '../../model/errors.ts';
 import { LEGS, type Leg } from '../../model/layered-world.ts';
 import { topCopy } from '../../model/rounds.ts';
+import { backingToTell } from '../../storage/chain-refs.ts';
 import { toImage } from '../../storage/to-image.ts';
-import { imageAt, layeredPart } from '../image-at.ts';
+import { imageAt, imagesBelow, layeredPart } from '../image-at.ts';
+import { keyedImage } from '../keys.ts';
 import { claimFiles, filePath, hostOf } from './files.ts';
 import type { LayeredScene } from './layered-scene.ts';
 import { dropStrayNodes, meansStrayNodes } from './stray-nodes.ts';
@@ -40,7 +43,8 @@ export async function prepareCarrier(scene: LayeredScene): Promise<void> {
   await claimFiles(scene, [carrier]);
   const { virtualSize } = await info(host, toImage(overlay), { timeoutMs: 30_000 });
   const backing = toImage(topCopy(layeredPart(move)));
-  await create(host, toImage(carrier), virtualSize, { backing, overwrite: true, formatOptions: CARRIER });
+  const options = { backing, overwrite: true, formatOptions: CARRIER } as const;
+  await createPatiently(host, await keyedImage(scene, carrier), virtualSize, options);
   memory.layered.carrierFresh = true;
 }
 
@@ -74,7 +78,8 @@ async function startMirror(scene: LayeredScene): Promise<void> {
   const { SHALLOW, REUSE_EXT, SYNCHRONOUS_WRITES, TRANSIENT_JOB } = DomainBlockCopyFlags;
   const flags = SHALLOW | REUSE_EXT | SYNCHRONOUS_WRITES | (persistent ? TRANSIENT_JOB : 0);
   const { carrier } = layeredPart(move);
-  await domain.blockCopy(move.disk, diskElement(carrier.source, carrier.format), {}, flags);
+  const backing = backingToTell(imagesBelow(move, carrier));
+  await domain.blockCopy(move.disk, diskElement(carrier.source, carrier.format, { backing }), {}, flags);
 }
 
 async function pastStrayNodes(scene: LayeredScene, leg: Leg): Promise<void> {

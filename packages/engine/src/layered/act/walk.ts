@@ -1,12 +1,12 @@
 // The legs of a domain that is off: qemu-img does what block jobs would, and the domain is defined on the leg's end.
-import { type ChainImage, commit, type Image, readChain, relinkBacking } from '@blockferry/qemu';
+import { commit, type Image, relinkBacking } from '@blockferry/qemu';
 import { StepFailed } from '../../model/errors.ts';
 import { LEGS, type Leg } from '../../model/layered-world.ts';
 import { topCopy } from '../../model/rounds.ts';
 import { readDefinitions } from '../../observe/definitions.ts';
-import { toImage } from '../../storage/to-image.ts';
 import { carryBitmaps, mergeDown } from '../bitmaps.ts';
 import { imageAt, layeredPart } from '../image-at.ts';
+import { keyedChain, keyedImage } from '../keys.ts';
 import { defineOn } from './define-on.ts';
 import { filePath, hostOf, syncFile } from './files.ts';
 import type { LayeredScene } from './layered-scene.ts';
@@ -44,7 +44,7 @@ async function copyOverlay(scene: LayeredScene): Promise<string> {
   const { format } = below;
   const reference = filePath(below);
   if (reference === undefined) throw new StepFailed('walk', 'the destination is no file');
-  await relinkBacking(host, toImage(imageAt(move, 'carrier')), { reference, format });
+  await relinkBacking(host, await keyedImage(scene, imageAt(move, 'carrier')), { reference, format });
   await syncFile(host, to, WITHIN_MS);
   return stamp;
 }
@@ -55,7 +55,7 @@ async function copyOverlay(scene: LayeredScene): Promise<string> {
  */
 async function commitDown(scene: LayeredScene, leg: Leg): Promise<string> {
   const host = hostOf(scene);
-  const images = await readChain(host, toImage(imageAt(scene.move, LEGS[leg].from)));
+  const images = await keyedChain(scene, imageAt(scene.move, LEGS[leg].from));
   // A commit that was killed before has left bitmaps broken.
   if (leg === 'collapse') await carryBitmaps(scene);
   const path = filePath(imageAt(scene.move, LEGS[leg].to));
@@ -69,12 +69,12 @@ async function commitDown(scene: LayeredScene, leg: Leg): Promise<string> {
 async function commitThrough(
   scene: LayeredScene,
   leg: Leg,
-  chain: readonly ChainImage[],
+  chain: readonly Image[],
   path: string | undefined,
 ): Promise<string> {
   let stamp = '';
   for (let at = 0; at + 1 < chain.length; at += 1) {
-    const [top, below, ...rest] = chain.slice(at).map(({ image }): Image => image);
+    const [top, below, ...rest] = chain.slice(at);
     if (top === undefined || below === undefined) break;
     await commit(hostOf(scene), [top, below, ...rest], { timeoutMs: WITHIN_MS });
     if (at === 0) stamp = await stampOf(scene, leg);

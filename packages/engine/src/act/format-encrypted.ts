@@ -1,0 +1,54 @@
+// Makes an image with LUKS before libvirt sees it. Done by libvirt it is done in the guest's QEMU, and the guest waits:
+// deriving keys takes seconds on purpose, and fails there when the machine is busy.
+import { type CreateOptions, create, type Host, type Image, QemuImgError } from '@blockferry/qemu';
+import { messageOf, StepFailed } from '../model/errors.ts';
+import { toKeyedImage } from '../storage/passphrase.ts';
+import type { Scene } from './act.ts';
+import { definitionsOf } from './scene-domain.ts';
+
+const CREATE_WITHIN_MS = 120_000;
+/** qemu-img measures how fast this machine derives keys, and gives up when others take its time. */
+export const TOO_BUSY = /Unable to get accurate CPU usage/;
+const MOST_TRIES = 10;
+
+/**
+ * Formats the destination, an empty file of ours, if it is to be encrypted and libvirt tells us its secret (one that is
+ * private it tells nobody). May be repeated.
+ *
+ * @returns whether it did; otherwise libvirt makes the image
+ * @throws StepFailed, HostError
+ */
+export async function formatEncrypted(scene: Scene, host: Host): Promise<boolean> {
+  const { move, context } = scene;
+  const { domain, live } = definitionsOf(scene);
+  const images = live?.disk(move.disk)?.chain.length ?? 0;
+  // The secrets of what a shallow copy shares stand in the live chain, and libvirt takes them from there only itself.
+  if (move.scope === 'shallow' && images > 1) return false;
+  const image = await toKeyedImage(await context.link.connection(), move.destination);
+  if (image.passphrase === undefined) return false;
+  const { capacity } = await domain.blockInfo(move.disk);
+  try {
+    await createPatiently(host, image, capacity, { overwrite: true, timeoutMs: CREATE_WITHIN_MS });
+  } catch (error) {
+    if (!(error instanceof QemuImgError)) throw error;
+    throw new StepFailed('claim-destination', messageOf(error), { cause: error });
+  }
+  return true;
+}
+
+/** As create, and again if the machine was too busy to make an image in LUKS. @throws as create does */
+export async function createPatiently(
+  host: Host,
+  image: Image,
+  virtualSize: bigint,
+  options: CreateOptions & { readonly overwrite: true },
+): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await create(host, image, virtualSize, options);
+    } catch (error) {
+      const again = error instanceof QemuImgError && TOO_BUSY.test(error.stderr) && tries < MOST_TRIES;
+      if (!again) throw error;
+    }
+  }
+}

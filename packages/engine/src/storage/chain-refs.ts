@@ -1,0 +1,34 @@
+// The images of a chain as the record and libvirt name them, with the secrets that only the definition knows.
+import type { Backing, DiskDefinition } from '@blockferry/libvirt';
+import type { ChainImage } from '@blockferry/qemu';
+import type { ImageRef } from '../model/record.ts';
+import { toRef } from './to-image.ts';
+
+/** An image of the disk's chain, `depth` below the active one. @throws Refusal `unsupported-storage` */
+export function refAt(
+  { disk }: { readonly disk: DiskDefinition },
+  { image }: ChainImage,
+  depth: number,
+): ImageRef {
+  const ref = toRef(image);
+  const encryption = disk.chain[depth]?.source.encryption;
+  return encryption === undefined ? ref : { ...ref, source: { ...ref.source, encryption } };
+}
+
+/** Said whole, to its end: libvirt then looks for nothing. Top first. */
+export function backingOfAll(images: readonly ImageRef[]): Backing {
+  return images.reduceRight<Backing>((backing, { source, format }) => ({ source, format, backing }), 'none');
+}
+
+/**
+ * What a definition must say of the images below the active one: nothing, for libvirt finds them by their headers, which
+ * do not name the secrets of those in LUKS.
+ */
+export function backingToTell(below: readonly ImageRef[]): Backing | undefined {
+  return below.some(({ source }) => source.encryption !== undefined) ? backingOfAll(below) : undefined;
+}
+
+/** As the definition names them. */
+export function refsOf({ chain }: Pick<DiskDefinition, 'chain'>): ImageRef[] {
+  return chain.map(({ source, format }) => ({ source, format: format ?? 'raw' }));
+}
