@@ -102,7 +102,7 @@ test('the directory of the pool, by its path, takes a chain in its layers', asyn
 });
 
 test('a new file: layers for a chain, for much data, and for a domain that is off; else a mirror', async () => {
-  const to = { destination: at('new') };
+  const to = { destination: at('pool/new') };
   expect(await planned({ ...to, scope: 'chain' })).toMatchObject({ strategy: 'layered' });
   expect(await planned({ ...to, scope: 'flatten' })).toMatchObject({ strategy: 'layered' });
   expect(await planned({ ...to, scope: 'chain', domain: 'off' })).toMatchObject({ strategy: 'layered' });
