@@ -2,7 +2,8 @@
 // deriving keys takes seconds on purpose, and fails there when the machine is busy.
 import { type CreateOptions, create, type Host, type Image, QemuImgError } from '@blockferry/qemu';
 import { messageOf, StepFailed } from '../model/errors.ts';
-import { toKeyedImage } from '../storage/passphrase.ts';
+import { passphraseOf } from '../storage/passphrase.ts';
+import { toImage } from '../storage/to-image.ts';
 import type { Scene } from './act.ts';
 import { definitionsOf } from './scene-domain.ts';
 
@@ -24,8 +25,9 @@ export async function formatEncrypted(scene: Scene, host: Host): Promise<boolean
   const images = live?.disk(move.disk)?.chain.length ?? 0;
   // The secrets of what a shallow copy shares stand in the live chain, and libvirt takes them from there only itself.
   if (move.scope === 'shallow' && images > 1) return false;
-  const image = await toKeyedImage(await context.link.connection(), move.destination);
-  if (image.passphrase === undefined) return false;
+  const passphrase = await passphraseOf(await context.link.connection(), move.destination.source.encryption);
+  if (passphrase === undefined) return false;
+  const image = { ...toImage(move.destination), passphrase };
   const { capacity } = await domain.blockInfo(move.disk);
   try {
     await createPatiently(host, image, capacity, { overwrite: true, timeoutMs: CREATE_WITHIN_MS });

@@ -1,5 +1,5 @@
 // The passphrases of images in LUKS: libvirt keeps them, and tells all that are not private.
-import { type Connection, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
+import { type Connection, LibvirtError } from '@blockferry/libvirt';
 import { type Image, Passphrase } from '@blockferry/qemu';
 import type { ImageRef } from '../model/record.ts';
 import { toImage } from './to-image.ts';
@@ -15,7 +15,7 @@ export function secretOf(encryption: string | undefined): string | undefined {
 
 /**
  * The passphrase of this <encryption>; undefined where libvirt does not tell it: it is private or not there, or the
- * connection may only look.
+ * connection may only look. Whoever needs it then hears why from libvirt.
  */
 export async function passphraseOf(
   connection: Secrets,
@@ -26,14 +26,20 @@ export async function passphraseOf(
   try {
     return new Passphrase(uuid, await connection.secretValue(uuid));
   } catch (error) {
-    const codes = [ErrorCode.INVALID_SECRET, ErrorCode.NO_SECRET, ErrorCode.OPERATION_DENIED];
-    if (codes.some((code) => isLibvirtError(error, code))) return undefined;
+    if (error instanceof LibvirtError) return undefined;
     throw error;
   }
 }
 
-/** As toImage, with its passphrase if it is in LUKS and libvirt tells it: to be opened, not only looked at. */
+/**
+ * As toImage, with its passphrase if it is in LUKS: to be made or opened, not only looked at.
+ *
+ * @throws LibvirtError NO_SECRET, INVALID_SECRET (private): without the passphrase it would be made plain
+ */
 export async function toKeyedImage(connection: Secrets, ref: ImageRef): Promise<Image> {
-  const passphrase = await passphraseOf(connection, ref.source.encryption);
-  return { ...toImage(ref), ...(passphrase && { passphrase }) };
+  const { encryption } = ref.source;
+  if (encryption === undefined) return toImage(ref);
+  const uuid = secretOf(encryption);
+  if (uuid === undefined) throw new Error(`an image in LUKS without the UUID of its secret: ${encryption}`);
+  return { ...toImage(ref), passphrase: new Passphrase(uuid, await connection.secretValue(uuid)) };
 }
