@@ -118,7 +118,7 @@ test('a guest on a chain moves on with it; the secret is in no list of processes
   });
   const vm = new MovingGuest(host, guest, chain, mover);
   const held = await mover.move({ ...ask, domain: 'vm', destination: at('new/'), hold: true });
-  expect(held.ending.kind).toBe('ready');
+  expect(held.ending).toEqual({ kind: 'ready' });
   expect(held.warnings.map(({ code }) => code)).toContain('luks-pause');
   const shown = `${await virsh('dumpxml', 'vm')}${JSON.stringify(held, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))}`;
   expect(shown).toContain(held.move.id);
@@ -136,7 +136,7 @@ test('a guest on a chain moves on with it; the secret is in no list of processes
     expect(await readFile(source.path, { encoding: 'latin1' })).toContain('LUKS');
   }
   const done = await mover.change('vm', { goal: 'pivot' });
-  expect(done.ending.kind).toBe('moved');
+  expect(done.ending).toEqual({ kind: 'moved' });
   const place = lockedAt(at('new/top'), at('new/base'));
   await vm.proveWritesKept(place.image);
   expect(await finds(MARK, at('new'))).toBe('');
@@ -155,7 +155,8 @@ test('a guest on a chain moves on with it; the secret is in no list of processes
 
 test('of a domain that is off too, which then starts on the copies', async () => {
   await startIdle(host, { name: 'idle', disks: [idleDisk('cold')], as: 'off' });
-  expect((await mover.move({ ...ask, domain: 'idle', destination: at('off/') })).ending.kind).toBe('moved');
+  const { ending } = await mover.move({ ...ask, domain: 'idle', destination: at('off/') });
+  expect(ending).toEqual({ kind: 'moved' });
   await virsh('start', '--paused', 'idle');
   const { source } = DomainXml.parse(await virsh('dumpxml', 'idle')).disk('vda') ?? {};
   expect(source).toMatchObject({ path: at('off/cold'), encryption: expect.stringContaining(SECRET) });
