@@ -19,6 +19,8 @@ export type Result = {
   readonly exitCode: number;
   readonly runsOn: string | null;
   readonly cutoverMs: number | null;
+  /** Bytes of frozen layers that earlier runs had copied; null if this one copied none. */
+  readonly copiedBefore: number | null;
   readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
 };
 
@@ -26,7 +28,7 @@ export type Result = {
 export type Line =
   | Result
   | { readonly type: 'step'; readonly step: string }
-  | { readonly type: 'progress'; readonly copied: number; readonly total: number }
+  | { readonly type: 'progress'; readonly copied: number; readonly total: number; readonly verified?: number }
   | { readonly type: 'warning'; readonly code: string; readonly message: string }
   | { readonly type: Halt['at']; readonly name: string }
   | { readonly type: 'plan' | 'phase' };
@@ -152,6 +154,11 @@ export class Ferry {
   /** Names of the steps carried out, or of the single changes made, as `Halt` takes them. */
   passed(at: Halt['at']): string[] {
     return this.lines.flatMap((line) => (line.type === at && 'name' in line ? [line.name] : []));
+  }
+
+  /** Bytes of frozen layers that were copied and verified, as it said last. */
+  verified(): number {
+    return Math.max(0, ...this.lines.map((line) => (line.type === 'progress' ? (line.verified ?? 0) : 0)));
   }
 
   #hear(text: string): void {

@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 
 /** So slow that the guest has written over its whole region before the chain is copied. */
-const SLOW = ['--bandwidth', '8M', '--guard', 'off'];
+const SLOW = ['--bandwidth', '6M', '--guard', 'off'];
 
 it('goes in rounds, and then ends by synchronous writes', async () => {
   const before = await chainOf(berth.disk);

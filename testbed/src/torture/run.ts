@@ -25,7 +25,7 @@ export type Victim = (typeof VICTIMS)[number];
 
 export type Round = {
   readonly victims: readonly Victim[];
-  /** From the start of the move. */
+  /** From the first step of the move. */
   readonly afterMs: number;
   readonly options: readonly string[];
   /** Whether somebody starts the domain before the move goes on, if it is off. */
@@ -50,7 +50,7 @@ export type Outcome = 'moved' | 'back' | 'answered';
 
 /**
  * Plays one round. In the end the move has ended, the guest runs on one complete chain, every acknowledged write is there,
- * the definition is true, and no file of ours is left.
+ * the definition is true, no file of ours is left, and nothing was copied again that was verified.
  *
  * @throws AssertionError for any of these
  */
@@ -59,13 +59,15 @@ export async function playRound(berth: Berth, what: string, round: Round): Promi
   const small = round.victims.includes('destination-full') ? await smallDestination(berth) : undefined;
   const directory = small?.directory ?? (await berth.newDirectory());
   const ferry = berth.moveLayers(directory, round.options);
+  // Before its first step nothing can go wrong.
+  await ferry.step('record');
   await sleep(round.afterMs);
   await small?.fillUp();
   const killed = await strike(berth, ferry, round.victims);
   if (small !== undefined) await sleep(FULL_MS);
   await small?.makeRoom();
   await revive(berth, round.startsAgain);
-  const { outcome, answered } = await carryOn(berth, killed ? undefined : ferry);
+  const { outcome, answered } = await carryOn(berth, ferry, killed);
   const running = /running/.test(await berth.virsh('domstate'));
   const disk = await definedOn(berth);
   if (outcome === 'moved' || (outcome === 'nothing' && disk.startsWith(`${directory}/`))) {
@@ -134,22 +136,31 @@ const RESUMES = 8;
 
 async function carryOn(
   berth: Berth,
-  ferry: Ferry | undefined,
+  first: Ferry,
+  killed: boolean,
 ): Promise<{ outcome: string; answered: boolean }> {
-  let result: Result | undefined = ferry && (await ferry.result());
+  let result: Result | undefined = killed ? undefined : await first.result();
   let answered = false;
+  let verified = first.verified();
   for (let resumes = 0; resumes < RESUMES; resumes += 1) {
     if (result !== undefined) {
       const { outcome, error } = result;
       if (outcome === 'moved' || outcome === 'back') return { outcome, answered };
       if (outcome === 'nothing' || error?.code === 'no-open-move') return { outcome: 'nothing', answered };
-      if (outcome === 'refused' && ferry !== undefined && resumes === 0)
-        return { outcome: 'nothing', answered };
+      if (outcome === 'refused' && !killed && resumes === 0) return { outcome: 'nothing', answered };
     }
-    if (result?.outcome === 'question') {
-      answered = true;
-      result = await berth.resume(['--use', await truth(berth)]).result();
-    } else result = await berth.resume().result();
+    const asked = result?.outcome === 'question';
+    const ferry: Ferry = berth.resume(asked ? ['--use', await truth(berth)] : []);
+    answered ||= asked;
+    result = await ferry.result();
+    const { copiedBefore } = result;
+    if (copiedBefore !== null && copiedBefore !== undefined) {
+      assert.ok(
+        copiedBefore >= verified,
+        `${copiedBefore} of ${verified} verified bytes were not copied again`,
+      );
+    }
+    verified = Math.max(verified, ferry.verified());
   }
   assert.fail(`not ended after ${RESUMES} times resume: ${JSON.stringify(result)}`);
 }

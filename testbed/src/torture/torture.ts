@@ -4,8 +4,8 @@ import { seeded } from '../crash/seeded.ts';
 import { drawRound, type Outcome, playRound } from './run.ts';
 
 const CHAIN = { layers: ['base', 'snap1', 'snap2'] } as const;
-/** Kills fall in this time from the start of a move, which takes about as long. */
-const SPAN_MS = 5_000;
+/** Kills fall in this time from the first step of a move, which takes about as long. */
+const SPAN_MS = 4_000;
 
 export type Score = Record<Outcome, number>;
 
