@@ -7,6 +7,7 @@ export { type Facts, messageOf, Refusal, StepFailed } from './model/errors.ts';
 export type {
   CopyOptions,
   Goal,
+  GroupPart,
   ImageRef,
   JobMode,
   Layer,
@@ -22,6 +23,13 @@ export { type Definitions, jobOf, readDefinitions, sideOf } from './observe/defi
 export { readUsage, type Usage, type Use, usesOf } from './observe/usage.ts';
 export { type Plan, planOf } from './plan/plan.ts';
 export type { PlannedStep } from './plan/planned-step.ts';
+export {
+  type DiskTo,
+  disksToMove,
+  type GroupPreflight,
+  type GroupRequest,
+  preflightGroup,
+} from './preflight/group.ts';
 export { type Preflight, preflight, underWay } from './preflight/preflight.ts';
 export type { MoveRequest } from './preflight/request.ts';
 export { findDisk, findDomain } from './preflight/situation.ts';
@@ -31,9 +39,11 @@ export { OpenMoves, stateDirectory } from './record/open-moves.ts';
 export { RecordUnreadable } from './record/serialise.ts';
 export { type Change, changeGoal } from './run/change-goal.ts';
 export type { Context } from './run/context.ts';
-export { findAllMoves, findMoves } from './run/find-moves.ts';
+export type { Ended, RunOptions } from './run/disk-run.ts';
+export { findAllMoves, findMoves, togetherWith } from './run/find-moves.ts';
 export { isLinkLost, Link } from './run/link.ts';
 export type { ProgressReport, Report } from './run/report.ts';
-export { type Ended, type RunOptions, runMove } from './run/run-move.ts';
+export { type GroupEnded, type GroupRunOptions, runGroup } from './run/run-group.ts';
+export { runMove } from './run/run-move.ts';
 export { toImage, toLocation, toSource } from './storage/to-image.ts';
 export * from './verify/index.ts';

@@ -29,6 +29,8 @@ export interface MoveOptions {
   readonly pivot?: boolean;
   readonly deleteSource?: boolean;
   readonly transientJob?: boolean;
+  readonly all?: string;
+  readonly groupPause?: boolean;
   readonly json?: boolean;
   readonly yes?: boolean;
 }

@@ -62,6 +62,10 @@ export interface Result {
   /** Files of ours that this command could not or did not remove. */
   readonly leftovers: readonly string[];
   readonly error: ResultError | undefined;
+  /** Of several disks that move as one: how long the guest was paused for their switches. */
+  readonly pausedMs?: number | undefined;
+  /** Of several disks that move as one: each by itself. */
+  readonly disks?: readonly Result[];
 }
 
 /** A result that says no more than how it ended. */
@@ -103,12 +107,15 @@ export function namesOf(move: MoveRecord): Pick<Result, 'domain' | 'disk' | 'sou
 export function commandsFor({
   domain,
   disk,
+  group,
 }: MoveRecord): Readonly<Record<'resume' | 'undo' | 'pivot', string>> {
   const name = shellWord(domain.name);
+  // Disks that move as one are named by their domain.
+  const which = group === undefined ? `${name} ${disk}` : name;
   return {
     resume: `blockferry resume ${name}`,
-    undo: `blockferry abort ${name} ${disk}`,
-    pivot: `blockferry pivot ${name} ${disk}`,
+    undo: `blockferry abort ${which}`,
+    pivot: `blockferry pivot ${which}`,
   };
 }
 
@@ -207,9 +214,17 @@ function interruptionWords(why: (Ending & { kind: 'interrupted' })['why'], move:
       return `the images of ${move.disk} of ${name} could not be copied`;
     case 'source-changed':
       return `an image below ${move.disk} of ${name} was written to since it was copied`;
+    case 'other-disk':
+      return `${move.disk} of ${name} moves together with another disk, which cannot go on`;
+    case 'group-incomplete':
+      return `${move.disk} of ${name} moves together with ${othersOf(move)}, and a record of these is gone`;
     default:
       return unreachable(why);
   }
+}
+
+function othersOf({ disk, group }: MoveRecord): string {
+  return group?.disks.filter((other) => other !== disk).join(', ') ?? '';
 }
 
 function questionError(question: Question, move: MoveRecord, facts: readonly string[]): ResultError {

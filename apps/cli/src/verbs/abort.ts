@@ -1,10 +1,9 @@
 // blockferry abort: back to the source, the unfinished copy removed; or, with --keep, stop and keep a complete copy.
-import { changeGoal } from '@blockferry/engine';
 import type { Command } from 'commander';
 import type { ExitCode } from '../exit-code.ts';
 import { moveCommand } from './commands.ts';
-import { openMoveOf } from './open-move.ts';
-import { runToResult } from './run-to-result.ts';
+import { changeGoals, openMovesOf } from './open-move.ts';
+import { runOpen } from './run-open.ts';
 import type { Invocation, Verb } from './verb.ts';
 
 const EXAMPLES = `
@@ -22,7 +21,7 @@ export const abort: Verb = {
   configure(command: Command, run) {
     command
       .argument('<domain>', 'name or UUID')
-      .argument('[disk]', 'target (vda); needed if several disks are being moved')
+      .argument('[disk]', 'target (vda); needed if several disks are being moved, but not as one')
       .usage('DOMAIN [DISK] [options]')
       .option('--keep', 'keep the copy (needs a move that is ready, see move --hold)')
       .option('--json', 'one JSON object a line on stdout')
@@ -42,10 +41,9 @@ function runAbort(
   const { afterStep } = invocation;
   const names = { json, domain, ...(disk !== undefined && { disk }) };
   return moveCommand(invocation, names, async ({ session, context, view, signal, unlessStopped, end }) => {
-    const open = await unlessStopped(openMoveOf(context, domain, disk));
-    const changed = await changeGoal(context, open, { goal: keep ? 'keep' : 'abort' });
-    view.continuing(changed);
+    const open = await unlessStopped(openMovesOf(context, domain, disk));
+    const changed = await changeGoals(context, open, { goal: keep ? 'keep' : 'abort' });
     const asked = keep ? 'move' : 'abort';
-    return end(await runToResult(session, changed, view, { asked, recorded: true, signal, afterStep }));
+    return end(await runOpen(session, changed, view, { asked, recorded: true, signal, afterStep }));
   });
 }

@@ -1,12 +1,16 @@
 // The arguments and options that `move` and `plan` share, virsh's spellings included.
 import type { Command } from 'commander';
 
+const DISKS = `DISK: a target (vda), or the path of its image;
+DEST: a file, a directory, a block device, pool:NAME[/VOLUME], nbd://…, rbd:…`;
+
 export function addMoveArguments(command: Command): Command {
   return command
     .argument('<domain>', 'name or UUID')
-    .argument('<disk>', 'target (vda), or the path of its image')
-    .argument('[dest]', 'a file, a directory, a block device, pool:NAME[/VOLUME], nbd://…, rbd:…')
-    .usage('DOMAIN DISK DEST [options]');
+    .argument('[disk-and-dest...]', DISKS)
+    .usage(
+      'DOMAIN DISK DEST [options]\n       … DOMAIN DISK=DEST DISK=DEST … [options]\n       … DOMAIN --all DIR [options]',
+    );
 }
 
 export function addMoveOptions(command: Command): Command {
@@ -37,6 +41,11 @@ export function addMoveOptions(command: Command): Command {
     .option('--dest <dest>', 'the destination, as an option')
     .option('--dest-xml <file>', 'a libvirt <disk> element that names the destination (also --xml)')
     .option('--hold', 'stop when ready, and wait for pivot or abort')
+    .option(
+      '--all <dir>',
+      'move every disk, into a directory: all frozen at one instant, all switched or none',
+    )
+    .option('--group-pause', 'pause the guest for the moment in which several disks are switched')
     .option('--delete-source', 'delete the images the guest leaves, if nothing else uses them')
     .option('--no-transient-job', 'undefine and define the domain again, as daemons before 3.5 need')
     .option('--json', 'one JSON object a line on stdout')

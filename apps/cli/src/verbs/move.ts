@@ -1,4 +1,4 @@
-// blockferry move: moves one disk of a running domain, or continues the same move where it stopped.
+// blockferry move: moves one disk of a running domain, or several as one, or continues the same move where it stopped.
 import {
   type Context,
   findMoves,
@@ -11,11 +11,13 @@ import {
 import { describeSource } from '@blockferry/libvirt';
 import type { Command } from 'commander';
 import type { MoveArguments, MoveOptions } from '../arguments/move-request.ts';
+import { whichDisks } from '../arguments/which-disks.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult, namesOf } from '../outcome/result.ts';
-import type { Io } from '../terminal/io.ts';
 import { type MoveTools, moveCommand } from './commands.ts';
+import { DECLINED, mayDelete } from './may-delete.ts';
 import { addMoveArguments, addMoveOptions, addVirshOptions } from './move-options.ts';
+import { moveTogether } from './move-together.ts';
 import { makePlan, readMoveArguments } from './prepare-move.ts';
 import { runToResult } from './run-to-result.ts';
 import type { Invocation, Verb } from './verb.ts';
@@ -33,6 +35,10 @@ Examples:
       into Ceph, as an image that is made for it
   blockferry move web vda /srv/copy.qcow2 --flatten --hold
       stop when ready; then blockferry pivot web vda, or abort
+  blockferry move web --all /srv/fast/
+      every disk: frozen at one instant, and all switched or none
+  blockferry move web vda=/srv/fast/ vdb=/srv/bulk/ --group-pause
+      these two, switched in one short pause of the guest
 
 Ctrl-C stops cleanly: the same command, or blockferry resume web, goes on.
 `;
@@ -41,8 +47,8 @@ export const move: Verb = {
   configure(command: Command, run) {
     addVirshOptions(addMoveOptions(addMoveArguments(command)))
       .addHelpText('after', EXAMPLES)
-      .action((domain: string, disk: string, dest: string | undefined, options: MoveOptions) =>
-        run((invocation) => runMoveVerb(invocation, domain, disk, dest, options)),
+      .action((domain: string, words: readonly string[], options: MoveOptions) =>
+        run((invocation) => runMoveVerb(invocation, domain, words, options)),
       );
   },
 };
@@ -50,20 +56,22 @@ export const move: Verb = {
 function runMoveVerb(
   invocation: Invocation,
   domain: string,
-  disk: string,
-  dest: string | undefined,
+  words: readonly string[],
   options: MoveOptions,
 ): Promise<ExitCode> {
   const { io, afterStep } = invocation;
-  return moveCommand(invocation, { json: options.json ?? false, domain, disk }, async (tools) => {
-    const given = await readMoveArguments(domain, disk, dest, options);
+  const disk = options.all === undefined ? words[0] : undefined;
+  const names = { json: options.json ?? false, domain, ...(disk !== undefined && { disk }) };
+  return moveCommand(invocation, names, async (tools) => {
+    const which = whichDisks(words, options);
+    if (which.kind === 'together') return moveTogether(tools, invocation, domain, which.disks, options);
+    const given = await readMoveArguments(domain, which.disk, which.destination, options);
     const prepared = await tools.unlessStopped(prepare(tools.context, given));
     if (prepared.kind === 'continue') tools.view.continuing(prepared.move);
     else tools.view.plan(prepared.plan);
     const { move: record } = prepared.kind === 'new' ? prepared.plan : prepared;
-    if (prepared.kind === 'new' && !(await mayDelete(io, record, options))) {
-      const error = { code: 'declined', message: 'nothing was touched', hint: undefined };
-      return tools.end(bareResult('refused', ExitCode.REFUSED, { ...namesOf(record), error }));
+    if (prepared.kind === 'new' && !(await mayDelete(io, [record], options))) {
+      return tools.end(bareResult('refused', ExitCode.REFUSED, { ...namesOf(record), error: DECLINED }));
     }
     return carryOut(tools, record, prepared.kind === 'continue', afterStep);
   });
@@ -102,11 +110,4 @@ async function sameMove(context: Context, request: MoveRequest): Promise<MoveRec
       (one.disk === request.disk || describeSource(one.origin.source) === request.disk) &&
       meansDestinationOf(context, request, one),
   );
-}
-
-async function mayDelete(io: Io, record: MoveRecord, options: MoveOptions): Promise<boolean> {
-  if (!record.options.deleteSource || options.yes || options.json || !io.canAsk) return true;
-  const names = record.sources.map(({ source }) => describeSource(source)).join(', ');
-  const answer = await io.ask(`${names} will be deleted once the guest runs on the copy. Go on? [y/N] `);
-  return /^y(es)?$/i.test(answer?.trim() ?? '');
 }

@@ -1,10 +1,9 @@
 // blockferry pivot: switches the guest to the copy of a move that is held at ready, or will be ready.
-import { changeGoal } from '@blockferry/engine';
 import type { Command } from 'commander';
 import type { ExitCode } from '../exit-code.ts';
 import { moveCommand } from './commands.ts';
-import { openMoveOf } from './open-move.ts';
-import { runToResult } from './run-to-result.ts';
+import { changeGoals, openMovesOf } from './open-move.ts';
+import { runOpen } from './run-open.ts';
 import type { Invocation, Verb } from './verb.ts';
 
 const EXAMPLES = `
@@ -17,7 +16,7 @@ export const pivot: Verb = {
   configure(command: Command, run) {
     command
       .argument('<domain>', 'name or UUID')
-      .argument('[disk]', 'target (vda); needed if several disks are being moved')
+      .argument('[disk]', 'target (vda); needed if several disks are being moved, but not as one')
       .usage('DOMAIN [DISK] [options]')
       .option('--json', 'one JSON object a line on stdout')
       .addHelpText('after', EXAMPLES)
@@ -36,11 +35,8 @@ function runPivot(
   const { afterStep } = invocation;
   const names = { json, domain, ...(disk !== undefined && { disk }) };
   return moveCommand(invocation, names, async ({ session, context, view, signal, unlessStopped, end }) => {
-    const open = await unlessStopped(openMoveOf(context, domain, disk));
-    const changed = await changeGoal(context, open, { goal: 'pivot' });
-    view.continuing(changed);
-    return end(
-      await runToResult(session, changed, view, { asked: 'move', recorded: true, signal, afterStep }),
-    );
+    const open = await unlessStopped(openMovesOf(context, domain, disk));
+    const changed = await changeGoals(context, open, { goal: 'pivot' });
+    return end(await runOpen(session, changed, view, { asked: 'move', recorded: true, signal, afterStep }));
   });
 }

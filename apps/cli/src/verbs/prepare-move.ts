@@ -1,6 +1,13 @@
 // What `plan` and `move` do before anything is touched: read the options, and have preflight look at everything.
 import { readFile } from 'node:fs/promises';
-import { type Context, type Plan, planOf, preflight } from '@blockferry/engine';
+import {
+  type Context,
+  type GroupRequest,
+  type Plan,
+  planOf,
+  preflight,
+  preflightGroup,
+} from '@blockferry/engine';
 import { DomainXmlError, parseDiskXml } from '@blockferry/libvirt';
 import { type MoveArguments, type MoveOptions, moveArguments } from '../arguments/move-request.ts';
 import { UsageError } from '../arguments/usage-error.ts';
@@ -18,6 +25,29 @@ export function readMoveArguments(
 /** @throws Refusal, with nothing touched */
 export async function makePlan(context: Context, { request }: MoveArguments): Promise<Plan> {
   return planOf(await preflight(context, request));
+}
+
+/** What several disks are asked for that move as one. @throws UsageError */
+export async function readGroupRequest(
+  domain: string,
+  disks: GroupRequest['disks'],
+  options: MoveOptions,
+): Promise<GroupRequest> {
+  if ((options.dest ?? options.destXml ?? options.xml) !== undefined) {
+    throw new UsageError('--dest and --dest-xml are for one disk', 'DISK=DEST names the destination of each');
+  }
+  const { request } = await readMoveArguments(domain, '', '', options);
+  const { domain: _, disk: __, destination: ___, ...each } = request;
+  return { domain, disks, pause: options.groupPause ?? false, each };
+}
+
+/** A plan for each disk. @throws Refusal, with nothing touched */
+export async function makePlans(context: Context, request: GroupRequest): Promise<readonly Plan[]> {
+  const { disks, leftOut } = await preflightGroup(context, request);
+  return disks.map((found, at) => {
+    const plan = planOf(found);
+    return at === 0 ? { ...plan, warnings: [...leftOut, ...plan.warnings] } : plan;
+  });
 }
 
 /** The text of a destination XML, which must be one: libvirt's own words for it come too late. */

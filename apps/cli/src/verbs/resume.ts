@@ -1,11 +1,12 @@
 // blockferry resume: goes on with moves that were interrupted, whoever began them and from wherever.
-import { changeGoal, findAllMoves, findMoves, type MoveRecord } from '@blockferry/engine';
+import { findAllMoves, findMoves, type MoveRecord, togetherWith } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult } from '../outcome/result.ts';
 import { type MoveTools, moveCommand } from './commands.ts';
-import { runToResult } from './run-to-result.ts';
+import { answer } from './open-move.ts';
+import { runOpen } from './run-open.ts';
 import type { Invocation, Verb } from './verb.ts';
 
 const EXAMPLES = `
@@ -61,13 +62,10 @@ async function resumeEach(
   { afterStep }: Invocation,
 ): Promise<ExitCode> {
   let worst: ExitCode = ExitCode.DONE;
-  for (const found of open) {
-    const record = use === undefined ? found : await changeGoal(context, found, { use });
-    view.continuing(record);
-    const asked = record.goal === 'abort' ? 'abort' : 'move';
-    const exitCode = end(
-      await runToResult(session, record, view, { asked, recorded: true, signal, afterStep }),
-    );
+  for (const found of togetherWith(open)) {
+    const moves = use === undefined ? found : await answer(context, found, use);
+    const asked = moves.some(({ goal }) => goal === 'abort') ? 'abort' : 'move';
+    const exitCode = end(await runOpen(session, moves, view, { asked, recorded: true, signal, afterStep }));
     if (exitCode > worst) worst = exitCode;
     if (signal.aborted) break;
   }

@@ -49,7 +49,7 @@ export async function runToResult(
 }
 
 /** Adds up what a run copies, over copies that begin anew; what was copied before it does not count. */
-class CopiedBytes {
+export class CopiedBytes {
   /** Undefined until the job has said how much there is. */
   bytes: bigint | undefined;
   #last: bigint | undefined;
@@ -69,7 +69,8 @@ class CopiedBytes {
   }
 }
 
-async function resultOf(
+/** What became of a move, and what can be seen of it now. */
+export async function resultOf(
   context: Session['context'],
   ended: Ended,
   { asked, recorded, bytes }: RunToResult & { readonly bytes: bigint | undefined },
@@ -99,7 +100,7 @@ async function resultOf(
   });
 }
 
-function resumeHint(move: MoveRecord, hint: string | undefined): string {
+export function resumeHint(move: MoveRecord, hint: string | undefined): string {
   const { resume, undo } = commandsFor(move);
   return [...(hint === undefined ? [] : [hint]), `go on: ${resume}`, `undo: ${undo}`].join('\n');
 }

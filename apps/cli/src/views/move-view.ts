@@ -6,6 +6,8 @@ export interface MoveView {
   plan(plan: Plan): void;
   /** An open move is picked up. */
   continuing(move: MoveRecord): void;
+  /** The disk that is reported on from here on, where there are several. */
+  about(move: MoveRecord): void;
   report(report: Report): void;
   /** Ctrl-C was noticed. */
   stopping(): void;

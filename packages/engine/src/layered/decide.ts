@@ -45,7 +45,7 @@ export function decideLayered(world: LayeredWorld, move: MoveRecord): LayeredDec
 }
 
 /** Where the guest is; of a domain that is off, where its next start would put it; of one that is gone, where it was. */
-function placeOf(world: LayeredWorld, move: MoveRecord): Place {
+export function placeOf(world: LayeredWorld, move: MoveRecord): Place {
   switch (world.domain) {
     case 'running':
       return world.live;
@@ -234,7 +234,7 @@ function phaseOn(place: KnownPlace, phase: Phase): Phase {
   }
 }
 
-function wantsBack(move: MoveRecord): boolean {
+export function wantsBack(move: MoveRecord): boolean {
   return move.goal === 'abort' || move.goal === 'keep';
 }
 

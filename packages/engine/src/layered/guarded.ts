@@ -24,7 +24,8 @@ export interface GuardedCopy {
 export function guarded(scene: LayeredScene, copy: LayerCopy, signal: AbortSignal): GuardedCopy {
   const { move } = scene;
   const guard = new Guard({ ratio: layeredPart(move).guard ?? 'off' });
-  const sampler = new LatencySampler(domainOf(scene), move.disk);
+  // Disks that move together are copied one after the other, and each copy is felt on all of them (no name: their sum).
+  const sampler = new LatencySampler(domainOf(scene), move.group === undefined ? move.disk : '');
   const sample = () => sampler.sample();
   let bandwidth = move.options.bandwidth;
   let wanted: BytesPerSecond = 0n;

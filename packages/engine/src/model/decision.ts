@@ -56,6 +56,10 @@ export type LayeredStep =
   | { readonly name: 'define-on'; readonly place: KnownPlace }
   /** Compare the two ends of a leg, the domain being off. */
   | { readonly name: 'compare-ends'; readonly leg: Leg }
+  /** Pause the guest for the switches of several disks. */
+  | { readonly name: 'pause-guest' }
+  /** Let a guest go on that we have paused; one that somebody else paused is left alone. */
+  | { readonly name: 'unpause-guest' }
   /** Remove what we made and nobody uses: overlay and carrier, or the copies too. */
   | { readonly name: 'clear'; readonly what: 'overlays' | 'everything' };
 
@@ -81,7 +85,11 @@ export type Interruption =
   /** The frozen layers could not be copied, or not verified; the reason is in the error. */
   | 'copy-failed'
   /** A frozen layer is not what was copied: somebody wrote to it. */
-  | 'source-changed';
+  | 'source-changed'
+  /** It moves together with other disks, and waits for one that cannot go on. */
+  | 'other-disk'
+  /** The record of a disk that it moves together with is gone. */
+  | 'group-incomplete';
 
 export type Question =
   /** QEMU died between the order to pivot and its end: either image may be the newer. */
@@ -100,6 +108,8 @@ export type Wait =
   | { readonly for: 'layers' }
   /** The destination has no room for what the overlay holds. */
   | { readonly for: 'room' }
+  /** It moves together with other disks, which are not as far. */
+  | { readonly for: 'group' }
   /** Ready, but the destination does not answer: pivoting now would stop the guest. */
   | { readonly for: 'destination' };
 

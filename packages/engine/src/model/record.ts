@@ -118,6 +118,20 @@ export interface LayeredPart {
   readonly guard?: number;
 }
 
+/** The disks of one domain that move as one: each has a record of its own, with this in it. */
+export interface GroupPart {
+  readonly id: string;
+  /** Target devs, in the order in which they are switched. */
+  readonly disks: readonly string[];
+  /** The guest is paused while they are switched. */
+  readonly pause: boolean;
+  /**
+   * Only in the first disk's record, from before we pause the guest until it runs again: libvirt's id of the domain, which
+   * is another after each start. A guest that stands still then does so by us.
+   */
+  readonly paused?: number;
+}
+
 export interface MoveRecord {
   readonly version: 1;
   /** Random, names the move in the record, the journal and on screen. */
@@ -128,6 +142,8 @@ export interface MoveRecord {
   readonly strategy: 'mirror' | 'layered';
   /** With strategy `layered`, and only then. */
   readonly layered?: LayeredPart;
+  /** Moves together with other disks; strategy `layered` only. */
+  readonly group?: GroupPart;
   readonly scope: Scope;
   readonly origin: ImageRef;
   readonly destination: ImageRef;

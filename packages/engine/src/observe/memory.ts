@@ -68,6 +68,14 @@ export interface Memory {
     /** How fast the layers were copied last. */
     rate?: BytesPerSecond;
   };
+  /** The pause of the guest for the switches of several disks, in the memory of the first disk. */
+  pause: {
+    /** We have paused it, and not let it go on; on performance.now's clock. */
+    heldSince?: Millis;
+    tried: boolean;
+    /** Somebody else paused it just before we would have. */
+    theirs: boolean;
+  };
   /** Look whether the destination answers although the copy is not ready: it stands still. */
   standsStill: boolean;
 }
@@ -86,5 +94,6 @@ export function newMemory(): Memory {
     journalStuck: false,
     flows: false,
     layered: { earlier: [], relinked: false, overlayFresh: false, carrierFresh: false },
+    pause: { tried: false, theirs: false },
   };
 }

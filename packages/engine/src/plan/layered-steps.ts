@@ -10,6 +10,9 @@ export function layeredSteps(
   const [from, to] = [describeSource(move.origin.source), describeSource(move.destination.source)];
   const [over, under] = [describeSource(overlay.source), describeSource(carrier.source)];
   const images = layers.length === 1 ? 'image' : `${layers.length} images`;
+  const others = move.group?.disks.filter((disk) => disk !== move.disk) ?? [];
+  const together = others.length === 0 ? '' : `, in one snapshot with ${others.join(', ')}`;
+  const once = others.length === 0 ? '' : `, once ${others.join(', ')} can be switched too`;
   const onOverlay = `the guest on ${over} over its images; resume goes on, abort commits it back`;
   const steps: PlannedStep[] = [
     {
@@ -19,7 +22,7 @@ export function layeredSteps(
     },
     {
       step: 'freeze',
-      what: `put the guest on ${over}: its images are frozen from here on`,
+      what: `put the guest on ${over}: its images are frozen from here on${together}`,
       leaves: onOverlay,
     },
     {
@@ -34,7 +37,7 @@ export function layeredSteps(
   steps.push(
     {
       step: 'finish-leg',
-      what: `switch the guest to ${under}`,
+      what: `switch the guest to ${under}${once}`,
       leaves: `the guest on ${over} or ${under}, both complete; resume finds out which`,
     },
     {

@@ -80,3 +80,19 @@ export async function findAllMoves(context: Context): Promise<MoveRecord[]> {
   }
   return [...found.values()];
 }
+
+/** Open moves, those of a group together and in its order. */
+export function togetherWith(
+  moves: readonly MoveRecord[],
+): readonly (readonly [MoveRecord, ...MoveRecord[]])[] {
+  const sets = new Map<string, [MoveRecord, ...MoveRecord[]]>();
+  for (const move of moves) {
+    const key = move.group === undefined ? `alone ${move.id}` : `group ${move.group.id}`;
+    const others = sets.get(key);
+    if (others === undefined) sets.set(key, [move]);
+    else others.push(move);
+  }
+  const orderOf = ({ group, disk }: MoveRecord) => group?.disks.indexOf(disk) ?? 0;
+  for (const set of sets.values()) set.sort((one, other) => orderOf(one) - orderOf(other));
+  return [...sets.values()];
+}

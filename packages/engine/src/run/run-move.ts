@@ -1,47 +1,9 @@
 // The loop: observe, decide, act, until the move has ended. There is no other path for recovery.
-import { type LayersSummary, summaryOf } from '../layered/summary.ts';
-import type { Decision, Outcome, Question, StepName } from '../model/decision.ts';
-import { messageOf, StepFailed } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
-import { type Millis, unreachable } from '../model/units.ts';
-import type { World } from '../model/world.ts';
-import { readDefinitions } from '../observe/definitions.ts';
-import { type LayersProgress, type Memory, newMemory } from '../observe/memory.ts';
-import { SpaceWatch } from '../space/watch.ts';
+import { unreachable } from '../model/units.ts';
 import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
-import { diagnoseFailure } from './diagnose.ts';
-import { isHostLost, isLinkLost, meansLookAgain } from './link.ts';
-import { Progress, progressAt } from './progress.ts';
-import type { Report } from './report.ts';
-import { type AnyStep, type Look, look, ordersSwitch, startsCopy } from './strategy.ts';
-import { divergingWords, roomWords, silentWords } from './warnings.ts';
-import { Watch } from './watch.ts';
-
-/** The slow poll that catches what events missed, and the pace of progress reports. */
-const POLL_MS = 500;
-/** How long a daemon, or the way to its machine, may be away before the move stops waiting; it stays resumable. */
-const AWAY_PATIENCE_MS = 60_000;
-
-export interface RunOptions {
-  readonly signal: AbortSignal;
-  readonly report: (report: Report) => void;
-  /** Called after each step has been carried out. Tests stop the process there. */
-  readonly afterStep?: (step: StepName) => void;
-}
-
-export interface Ended {
-  readonly ending:
-    | Outcome
-    | { readonly kind: 'ask'; readonly question: Question }
-    | { readonly kind: 'stopped' };
-  readonly move: MoveRecord;
-  /** From the order to pivot until its success was seen; undefined if this run did not pivot. */
-  readonly cutoverMs: Millis | undefined;
-  readonly durationMs: Millis;
-  /** Strategy `layered` only. */
-  readonly layers: LayersSummary | undefined;
-}
+import { DiskRun, type Ended, POLL_MS, type RunOptions } from './disk-run.ts';
 
 /**
  * Runs a move from wherever it stands to its end, or until `signal` aborts: then it stops between two steps, and
@@ -51,236 +13,52 @@ export interface Ended {
  *   again continues. A connection that drops is waited for (60 s) before ConnectionClosed is thrown.
  */
 export async function runMove(context: Context, move: MoveRecord, options: RunOptions): Promise<Ended> {
-  return new Run(context, move, options).toEnd();
+  const bell = new Bell();
+  const run = new DiskRun(context, move, options, bell);
+  try {
+    for (;;) {
+      const ending = options.signal.aborted
+        ? ({ kind: 'stopped' } as const)
+        : await turnOrOvercome(run, bell, options);
+      if (ending !== undefined) return run.ended(ending);
+    }
+  } finally {
+    await run.stop();
+  }
 }
 
-class Run {
-  readonly #context: Context;
-  readonly #options: RunOptions;
-  readonly #memory: Memory = newMemory();
-  readonly #bell = new Bell();
-  readonly #progress = new Progress();
-  readonly #watch: Watch;
-  readonly #began = performance.now();
-  readonly #warned = new Set<string>();
-  #move: MoveRecord;
-  #onRecord = false;
-  #pivotOrderedAt: number | undefined;
-  #cutoverMs: Millis | undefined;
-  #shown = '';
-  #hostAwaySince: number | undefined;
-  #lastSeen: World['domain'] = 'running';
-  readonly #spaceWatch: SpaceWatch | undefined;
-  #space: LayersProgress['space'] = 'enough';
-
-  constructor(context: Context, move: MoveRecord, options: RunOptions) {
-    this.#context = context;
-    this.#move = move;
-    this.#options = options;
-    this.#watch = new Watch(context.link, move, this.#memory, this.#bell);
-    const report = (code: string, message: string) => options.report({ type: 'warning', code, message });
-    this.#spaceWatch = context.host && new SpaceWatch(context.host, report);
+async function turnOrOvercome(
+  run: DiskRun,
+  bell: Bell,
+  options: RunOptions,
+): Promise<Ended['ending'] | undefined> {
+  try {
+    return await turn(run, bell, options);
+  } catch (error) {
+    await run.overcome(error);
+    return undefined;
   }
+}
 
-  async toEnd(): Promise<Ended> {
-    try {
-      for (;;) {
-        if (this.#options.signal.aborted) return this.#ended({ kind: 'stopped' });
-        const ended = await this.#turnOrOvercome();
-        if (ended !== undefined) return this.#ended(ended);
-      }
-    } finally {
-      // Nothing of ours may go on beside us once we have said how it stands.
-      await this.#memory.layered.copy?.stop();
-    }
-  }
-
-  async #turnOrOvercome(): Promise<Ended['ending'] | undefined> {
-    try {
-      const ended = await this.#turn();
-      this.#hostAwaySince = undefined;
-      return ended;
-    } catch (error) {
-      await this.#overcome(error);
+/** One look and what follows from it. */
+async function turn(run: DiskRun, bell: Bell, { signal }: RunOptions): Promise<Ended['ending'] | undefined> {
+  const sight = await run.look();
+  if (sight.kind === 'ended') return sight.outcome;
+  if (sight.kind === 'again') return undefined;
+  const decision = sight.look.decide(run.move);
+  switch (decision.kind) {
+    case 'act':
+      return run.act(sight.look, decision);
+    case 'wait':
+      await run.tellWait(sight.look, decision);
+      await bell.wait(POLL_MS, signal);
       return undefined;
-    }
-  }
-
-  /** One look and what follows from it. */
-  async #turn(): Promise<Ended['ending'] | undefined> {
-    await this.#watch.listen();
-    const seen = await look(this.#context, this.#move, this.#memory);
-    const elsewhere = this.#adopt(seen);
-    if (elsewhere !== undefined) return elsewhere;
-    this.#noticePivot(seen);
-    if (this.#memory.witnessed === 'failed' && this.#memory.failure === undefined) {
-      const { why, full } = await diagnoseFailure(this.#context, this.#move);
-      this.#memory.failure = why;
-      this.#memory.destinationFull = full;
-      return undefined;
-    }
-    this.#lastSeen = seen.domain;
-    await this.#watchSpace(seen, 'if due');
-    const decision = seen.decide(this.#move);
-    switch (decision.kind) {
-      case 'act':
-        return this.#act(seen, decision);
-      case 'wait':
-        await this.#wait(seen, decision);
-        return undefined;
-      case 'end':
-        await this.#watchSpace(seen, 'now');
-        return decision.outcome;
-      case 'ask':
-        return decision;
-      default:
-        return unreachable(decision);
-    }
-  }
-
-  /** The record on the host wins: another verb may have changed the goal, or ended the move. */
-  #adopt({ seen, job, onDestination }: Look): Outcome | undefined {
-    if (seen.stored !== undefined) {
-      this.#onRecord = true;
-      this.#move = seen.stored;
-      return undefined;
-    }
-    if (!this.#onRecord || job.kind === 'ours') return undefined;
-    if (onDestination) return { kind: 'moved' };
-    return { kind: 'back', why: 'ended by another blockferry' };
-  }
-
-  async #act(seen: Look, decision: Decision<AnyStep> & { kind: 'act' }): Promise<Outcome | undefined> {
-    const { step } = decision;
-    // Ready came between two reports: say how much it was.
-    if (seen.job.kind === 'ours') this.#options.report(progressAt(seen.job));
-    this.#show(decision);
-    if (ordersSwitch(step)) this.#pivotOrderedAt = performance.now();
-    if (startsCopy(step)) this.#progress.reset();
-    const warn = (code: string, message: string) => this.#warn(code, message);
-    try {
-      this.#move = await seen.act(this.#move, decision, warn);
-    } catch (error) {
-      if (meansLookAgain(error) || error instanceof StepFailed) throw error;
-      throw new StepFailed(step.name, messageOf(error), { cause: error });
-    }
-    if (step.name === 'record-round' && step.round === 'begun') {
-      this.#options.report({ type: 'round', round: 1 + (this.#move.layered?.rounds?.length ?? 0) });
-    }
-    this.#options.afterStep?.(step.name);
-    if (step.name !== 'close') return undefined;
-    await this.#watchSpace(seen, 'now');
-    return step.outcome;
-  }
-
-  #show({ step, phase, goal }: Decision<AnyStep> & { kind: 'act' }): void {
-    if (`${phase}/${goal}` !== this.#shown) this.#options.report({ type: 'phase', phase, goal });
-    this.#shown = `${phase}/${goal}`;
-    this.#options.report({ type: 'step', step: step.name });
-  }
-
-  async #wait(seen: Look, decision: Decision<AnyStep> & { kind: 'wait' }): Promise<void> {
-    this.#options.report({ type: 'waiting', wait: decision.wait });
-    const { definitions } = seen.seen;
-    const layers = this.#memory.layered.copy?.progress();
-    if (decision.wait.for === 'layers' && layers !== undefined) {
-      this.#options.report(await this.#progress.sampleLayers(definitions?.domain, this.#move.disk, layers));
-      this.#tellRoom(layers.space);
-    } else if (seen.job.kind === 'ours' && definitions !== undefined) {
-      this.#options.report(await this.#progress.sample(definitions.domain, this.#move.disk, seen.job));
-      this.#judgePace(seen);
-    }
-    if (decision.wait.for === 'room') this.#tellRoom('low');
-    if (seen.answers === 'silent') this.#warn('destination-silent', silentWords(this.#move));
-    await this.#bell.wait(POLL_MS, this.#options.signal);
-  }
-
-  #judgePace(seen: Look): void {
-    const pace = this.#progress.pace();
-    this.#memory.flows = this.#progress.flows();
-    this.#memory.standsStill = pace.kind === 'still';
-    this.#memory.diverging = pace.kind === 'diverging';
-    const { synchronousWrites, converge } = this.#move.options;
-    if (pace.kind === 'diverging' && !synchronousWrites && !converge) {
-      this.#warn('not-converging', divergingWords(this.#move));
-    }
-    if (pace.kind === 'still' && seen.answers !== 'silent') {
-      this.#warn('stands-still', `nothing was copied for ${Math.round(pace.forMs / 1000)} s`);
-    }
-  }
-
-  /** Each time that it begins to wait. */
-  #tellRoom(space: LayersProgress['space']): void {
-    const words = space === this.#space ? undefined : roomWords(this.#move, space);
-    this.#space = space;
-    if (words !== undefined) this.#options.report({ type: 'warning', ...words });
-  }
-
-  /** The room for the guest's writes, and a guest that was stopped for want of it. */
-  async #watchSpace(seen: Look, now: 'now' | 'if due'): Promise<void> {
-    const { definitions } = seen.seen;
-    if (definitions?.running !== true || this.#move.layered === undefined) return;
-    const { copied, etaMs } = this.#memory.layered.copy?.state() === 'running' ? this.#progress.latest : {};
-    const watched = { move: this.#move, place: seen.live, domain: definitions.domain, copied, etaMs };
-    await (now === 'now' ? this.#spaceWatch?.lookNow(watched) : this.#spaceWatch?.look(watched));
-  }
-
-  #noticePivot(seen: Look): void {
-    if (this.#pivotOrderedAt === undefined || this.#cutoverMs !== undefined) return;
-    if (seen.onDestination) this.#cutoverMs = performance.now() - this.#pivotOrderedAt;
-  }
-
-  /** What only means "look again" is overcome here; everything else ends the run with the record standing. */
-  async #overcome(error: unknown): Promise<void> {
-    const { signal } = this.#options;
-    if (isLinkLost(error)) {
-      this.#options.report({
-        type: 'warning',
-        code: 'daemon-away',
-        message: `${messageOf(error)}; waiting for libvirtd`,
-      });
-      await this.#context.link.reconnect(AWAY_PATIENCE_MS, signal);
-      return;
-    }
-    if (isHostLost(error)) {
-      this.#hostAwaySince ??= performance.now();
-      if (performance.now() - this.#hostAwaySince > AWAY_PATIENCE_MS) throw error;
-      this.#warn('host-away', `${messageOf(error)}; trying again`);
-      await this.#bell.wait(POLL_MS, signal);
-      return;
-    }
-    if (meansLookAgain(error)) {
-      this.#warn('domain-busy', `libvirt is held up by this domain (${messageOf(error)}); still trying`);
-      await this.#bell.wait(POLL_MS, signal);
-      return;
-    }
-    if (!(await this.#endedMeanwhile())) throw error;
-  }
-
-  /** libvirt refuses in many words when the domain ends between a look at it and a call: the next look says what it is. */
-  async #endedMeanwhile(): Promise<boolean> {
-    if (this.#lastSeen !== 'running') return false;
-    const connection = await this.#context.link.connection();
-    const { domain } = this.#move;
-    const running = (await readDefinitions(connection, domain.uuid))?.running ?? false;
-    this.#lastSeen = running ? 'running' : 'off';
-    return !running;
-  }
-
-  /** Each warning once. */
-  #warn(code: string, message: string): void {
-    if (this.#warned.has(`${code} ${message}`) || this.#warned.has(code)) return;
-    this.#warned.add(code === 'stands-still' ? code : `${code} ${message}`);
-    this.#options.report({ type: 'warning', code, message });
-  }
-
-  #ended(ending: Ended['ending']): Ended {
-    return {
-      ending,
-      move: this.#move,
-      cutoverMs: this.#cutoverMs,
-      durationMs: performance.now() - this.#began,
-      layers: summaryOf(this.#memory),
-    };
+    case 'end':
+      await run.atEnd(sight.look);
+      return decision.outcome;
+    case 'ask':
+      return decision;
+    default:
+      return unreachable(decision);
   }
 }

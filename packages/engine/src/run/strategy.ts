@@ -5,7 +5,7 @@ import { actLayered } from '../layered/act/act.ts';
 import { decideLayered } from '../layered/decide.ts';
 import { observeLayered } from '../layered/observe.ts';
 import type { Decision, LayeredStep, Step } from '../model/decision.ts';
-import type { LegJob, Place } from '../model/layered-world.ts';
+import type { LayeredWorld, LegJob, Place } from '../model/layered-world.ts';
 import type { MoveRecord } from '../model/record.ts';
 import type { Job, World } from '../model/world.ts';
 import type { Memory } from '../observe/memory.ts';
@@ -25,6 +25,8 @@ export interface Look {
   readonly config: Place;
   readonly job: Job | LegJob;
   readonly answers: World['answers'];
+  /** All that was seen, with strategy `layered`. */
+  readonly layered?: LayeredWorld;
   decide(move: MoveRecord): Decision<AnyStep>;
   /** Carries out a decision of this look. Returns the record as it is afterwards. */
   act(
@@ -69,6 +71,7 @@ async function lookLayered(context: Context, move: MoveRecord, memory: Memory): 
     config: world.config,
     job: world.job,
     answers: world.answers,
+    layered: world,
     decide: (current) => decideLayered(world, current),
     act: (current, decision, warn) =>
       actLayered(

@@ -16,6 +16,12 @@ import { StatusLine } from './status-line.ts';
 export class HumanMoveView implements MoveView {
   readonly #io: Io;
   readonly #status: StatusLine;
+  /** Of several disks that move as one: whose phase and progress these are. */
+  #disk: string | undefined;
+  readonly #others = new Map<
+    string,
+    { readonly phase: string; readonly progress: ProgressReport | undefined }
+  >();
   #phase = 'starting';
   #progress: ProgressReport | undefined;
 
@@ -34,6 +40,17 @@ export class HumanMoveView implements MoveView {
     this.#phase = move.goal === 'abort' || move.goal === 'keep' ? 'undoing' : move.phase;
     this.#progress = undefined;
     this.#status.line(continuingWords(move));
+  }
+
+  about({ disk, group }: MoveRecord): void {
+    if (group === undefined || disk === this.#disk) return;
+    if (this.#disk !== undefined) {
+      this.#others.set(this.#disk, { phase: this.#phase, progress: this.#progress });
+    }
+    const { phase, progress } = this.#others.get(disk) ?? { phase: this.#phase, progress: undefined };
+    this.#disk = disk;
+    this.#phase = phase;
+    this.#progress = progress;
   }
 
   report(report: Report): void {
@@ -73,6 +90,7 @@ export class HumanMoveView implements MoveView {
   }
 
   #show(changed: boolean): void {
-    this.#status.show({ phase: this.#phase, progress: this.#progress }, changed);
+    const phase = this.#disk === undefined ? this.#phase : `${this.#disk} ${this.#phase}`;
+    this.#status.show({ phase, progress: this.#progress }, changed);
   }
 }

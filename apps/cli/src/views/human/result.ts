@@ -4,8 +4,25 @@ import type { Result } from '../../outcome/result.ts';
 import { formatBytes, formatDuration, shellWord } from '../format.ts';
 
 export function resultText(result: Result): string {
+  if (result.disks !== undefined) return togetherText(result, result.disks);
   const lines = [headline(result), ...details(result), ...errorLines(result)];
   return `${lines.filter((line) => line !== '').join('\n')}\n`;
+}
+
+/** Several disks that moved as one: how each ended, then what is true of all. */
+function togetherText(result: Result, disks: readonly Result[]): string {
+  const { domain, pausedMs } = result;
+  const ready = result.outcome === 'ready' && domain !== undefined ? adviceWhenReady(shellWord(domain)) : [];
+  const lines = [
+    ...disks.flatMap((disk) => [headline(disk), ...whereItRuns(disk)]),
+    ...figures(result),
+    ...feltWords(result.guard),
+    ...(pausedMs === undefined ? [] : [`  the guest was paused for ${formatDuration(pausedMs)}`]),
+    ...ready,
+    ...whatIsLeft(result),
+    ...errorLines(result),
+  ];
+  return `${lines.join('\n')}\n`;
 }
 
 function headline(result: Result): string {
@@ -39,28 +56,38 @@ function headline(result: Result): string {
 }
 
 function details(result: Result): string[] {
-  const { outcome, runsOn, source } = result;
-  const { sourcesKept, leftovers, domain, disk } = result;
-  const lines = [...figures(result), ...feltWords(result.guard)];
+  const { outcome, domain, disk } = result;
+  const which = `${shellWord(domain ?? '')} ${disk}`;
+  const keep = `  stay here and keep the copy: blockferry abort ${which} --keep`;
+  return [
+    ...figures(result),
+    ...feltWords(result.guard),
+    ...whereItRuns(result),
+    ...(outcome === 'ready' ? [...adviceWhenReady(which), keep] : []),
+    ...whatIsLeft(result),
+  ];
+}
+
+/** Where the headline does not say it, or is wrong about it. */
+function whereItRuns({ outcome, runsOn, source }: Result): string[] {
+  if (runsOn === undefined) return [];
   const saysWhere = outcome === 'moved' || outcome === 'ready' || outcome === 'kept' || outcome === 'back';
-  if (!saysWhere && runsOn !== undefined) lines.push(`  the guest runs on ${runsOn}`);
-  if (outcome === 'back' && runsOn !== undefined && runsOn !== source)
-    lines.push(`  the guest runs on ${runsOn}`);
-  if (outcome === 'ready') {
-    const which = `${shellWord(domain ?? '')} ${disk}`;
-    lines.push(`  switch: blockferry pivot ${which}`);
-    lines.push(`  undo: blockferry abort ${which}`);
-    lines.push(`  stay here and keep the copy: blockferry abort ${which} --keep`);
-  }
-  for (const kept of sourcesKept) lines.push(`  source kept: ${kept}`);
+  return !saysWhere || (outcome === 'back' && runsOn !== source) ? [`  the guest runs on ${runsOn}`] : [];
+}
+
+function adviceWhenReady(which: string): string[] {
+  return [`  switch: blockferry pivot ${which}`, `  undo: blockferry abort ${which}`];
+}
+
+function whatIsLeft({ sourcesKept, leftovers }: Result): string[] {
+  const lines = sourcesKept.map((kept) => `  source kept: ${kept}`);
   if (sourcesKept.length > 0) {
     const them = sourcesKept.length === 1 ? 'it' : 'them';
     for (const command of removalsOf(sourcesKept)) {
       lines.push(`  once nothing else uses ${them} and you no longer want ${them}: ${command}`);
     }
   }
-  for (const leftover of leftovers) lines.push(`  left behind: ${leftover}`);
-  return lines;
+  return [...lines, ...leftovers.map((leftover) => `  left behind: ${leftover}`)];
 }
 
 /** What it took, on one line. */

@@ -2,7 +2,7 @@
 import { type MoveStatus, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { commandsFor } from '../../outcome/result.ts';
-import { formatBytes, percentOf } from '../format.ts';
+import { formatBytes, percentOf, shellWord } from '../format.ts';
 
 export function statusText(status: MoveStatus): string {
   const { move, job } = status;
@@ -15,6 +15,7 @@ export function statusText(status: MoveStatus): string {
       ? [`  ${percentOf(job.cur, job.end)} %, ${formatBytes(job.cur)} of ${formatBytes(job.end)}`]
       : []),
     ...layersLine(status),
+    ...togetherLines(status),
     ...adviceFor(status).map((advice) => `  → ${advice}`),
   ];
   return `${lines.join('\n')}\n`;
@@ -25,6 +26,18 @@ function layersLine({ layers, live }: MoveStatus): string[] {
   const { copied, verified, total } = layers;
   return [
     `  ${percentOf(copied, total)} %, ${formatBytes(copied)} of ${formatBytes(total)} copied, ${formatBytes(verified)} verified`,
+  ];
+}
+
+function togetherLines({ move: { disk, domain, group } }: MoveStatus): string[] {
+  const others = group?.disks.filter((other) => other !== disk) ?? [];
+  return [
+    ...(others.length === 0 ? [] : [`  together with ${others.join(', ')}: all are switched, or none`]),
+    ...(group?.paused === undefined
+      ? []
+      : [
+          `  the guest was paused for the switch; it goes on with: blockferry resume ${shellWord(domain.name)}`,
+        ]),
   ];
 }
 

@@ -28,7 +28,7 @@ export function chainLine({ images, ...report }: ChainReport): JsonLine {
 }
 
 export function moveLine({ move, domain, live, config, job, layers, next }: MoveStatus): JsonLine {
-  const { id, phase, goal, scope, strategy } = move;
+  const { id, phase, goal, scope, strategy, group } = move;
   return {
     type: 'move',
     ...namesOf(move),
@@ -37,6 +37,7 @@ export function moveLine({ move, domain, live, config, job, layers, next }: Move
     goal,
     scope,
     strategy,
+    ...(group && { group }),
     state: domain,
     live,
     config,

@@ -31,6 +31,10 @@ export class JsonMoveView implements MoveView {
     this.#say('warning', { code: 'continuing', message: continuingWords(move) });
   }
 
+  about(move: MoveRecord): void {
+    this.#of(move);
+  }
+
   report(report: Report): void {
     switch (report.type) {
       case 'phase':
@@ -79,8 +83,13 @@ export class JsonMoveView implements MoveView {
 }
 
 export function resultLine(result: Result, uri: string | undefined): JsonLine {
-  const { outcome, exitCode, error, ...rest } = result;
-  return { type: 'result', outcome, exitCode, ...rest, error: errorObject(error, uri) };
+  return { type: 'result', ...resultFields(result, uri) };
+}
+
+function resultFields(result: Result, uri: string | undefined): Readonly<Record<string, unknown>> {
+  const { outcome, exitCode, error, disks, ...rest } = result;
+  const each = disks && { disks: disks.map((disk) => resultFields(disk, uri)) };
+  return { outcome, exitCode, ...rest, ...each, error: errorObject(error, uri) };
 }
 
 /** An error with its advised commands made to reach the connection. */
@@ -98,6 +107,7 @@ export function planLine(plan: Plan): JsonLine {
     id: move.id,
     scope: move.scope,
     strategy: move.strategy,
+    ...(move.group && { group: move.group }),
     why: plan.why,
     format: move.destination.format,
     bytes: plan.bytes,

@@ -15,6 +15,7 @@ import { defineOn } from './define-on.ts';
 import { claimAll, freeze } from './freeze.ts';
 import type { LayeredScene } from './layered-scene.ts';
 import { cancelLeg, finishLeg, prepareCarrier, startLeg } from './leg.ts';
+import { pauseGuest, pauseRecorded, unpauseGuest } from './pause.ts';
 import { walk } from './walk.ts';
 
 /** Does the step of a decision; returns the record as it is afterwards. */
@@ -25,7 +26,8 @@ export async function actLayered(
 ): Promise<MoveRecord> {
   const { step } = decision;
   const reason = step.name === 'record' ? step.reason : undefined;
-  const move = afterStep(afterRecord(before, decision, reason), step);
+  const recorded = afterStep(afterRecord(before, decision, reason), step);
+  const move = pauseRecorded(recorded, step, scene.observation.definitions);
   await perform({ ...scene, move }, step);
   return move;
 }
@@ -77,6 +79,10 @@ async function perform(scene: LayeredScene, step: LayeredStep): Promise<void> {
       return defineOn(scene, imageAt(scene.move, step.place));
     case 'compare-ends':
       return compareEnds(scene, step.leg);
+    case 'pause-guest':
+      return pauseGuest(scene);
+    case 'unpause-guest':
+      return unpauseGuest(scene);
     case 'clear':
       return clear(scene, step.what);
     case 'delete-source':

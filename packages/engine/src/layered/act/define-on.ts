@@ -1,19 +1,28 @@
 // Makes the persistent definition name one of the move's images; everything else in it stays as it is.
 import { DomainXml, DomainXmlFlags } from '@blockferry/libvirt';
 import { definitionsOf } from '../../act/scene-domain.ts';
-import type { ImageRef } from '../../model/record.ts';
+import type { ImageRef, MoveRecord } from '../../model/record.ts';
 import { backingToTell } from '../../storage/chain-refs.ts';
 import { imagesBelow } from '../image-at.ts';
 import type { LayeredScene } from './layered-scene.ts';
 
 /** May be repeated. */
 export async function defineOn(scene: LayeredScene, image: ImageRef): Promise<void> {
-  const { context, move } = scene;
+  await defineAll(scene, [{ move: scene.move, image }]);
+}
+
+/** The same for several disks of the domain at once. */
+export async function defineAll(
+  scene: LayeredScene,
+  disks: readonly { readonly move: MoveRecord; readonly image: ImageRef }[],
+): Promise<void> {
   const { domain } = definitionsOf(scene);
   const definition = DomainXml.parse(
     await domain.getXmlDesc(DomainXmlFlags.INACTIVE | DomainXmlFlags.SECURE),
   );
-  definition.setDiskSource(move.disk, image.source, image.format, backingToTell(imagesBelow(move, image)));
-  const connection = await context.link.connection();
+  for (const { move, image } of disks) {
+    definition.setDiskSource(move.disk, image.source, image.format, backingToTell(imagesBelow(move, image)));
+  }
+  const connection = await scene.context.link.connection();
   await connection.defineDomainXml(definition.toString());
 }

@@ -1,16 +1,17 @@
 // Puts the guest on the overlay; from then on the images below it do not change.
-import { type DiskSource, DomainSnapshotCreateFlags, sourceElement } from '@blockferry/libvirt';
+import { DomainSnapshotCreateFlags, sourceElement } from '@blockferry/libvirt';
 import { info } from '@blockferry/qemu';
 import { createPatiently } from '../../act/format-encrypted.ts';
 import { record } from '../../act/record.ts';
 import { definitionsOf } from '../../act/scene-domain.ts';
-import type { ImageRef, MoveRecord } from '../../model/record.ts';
+import { type ImageRef, type MoveRecord, newest } from '../../model/record.ts';
 import { allLayers } from '../../model/rounds.ts';
+import { readMetadata } from '../../record/metadata.ts';
 import { toImage } from '../../storage/to-image.ts';
 import { bitmapsOntoOverlay } from '../bitmaps.ts';
 import { layeredPart } from '../image-at.ts';
 import { keyedImage } from '../keys.ts';
-import { defineOn } from './define-on.ts';
+import { defineAll } from './define-on.ts';
 import { claimFiles, filePath, hostOf } from './files.ts';
 import type { LayeredScene } from './layered-scene.ts';
 
@@ -68,20 +69,27 @@ async function makeOverlay(scene: LayeredScene): Promise<void> {
 /**
  * An external snapshot without metadata onto the overlay that is there (virDomainSnapshotCreateXML with DISK_ONLY,
  * REUSE_EXT, ATOMIC, NO_METADATA): libvirt puts it into the live and the persistent definition. A domain that is off is
- * defined on it instead. A crash leaves the guest on one of the two; both are complete.
+ * defined on it instead. Disks that move as one are frozen in one snapshot, at one instant. A crash leaves the guest on
+ * one of the two; both are complete.
  */
 export async function freeze(scene: LayeredScene): Promise<void> {
-  const { move, memory } = scene;
+  const { memory } = scene;
   const { domain, running, live } = definitionsOf(scene);
   memory.layered.overlayFresh = false;
+  const moves = together(scene);
   if (!running) {
-    if (layeredPart(move).next === undefined) await bitmapsOntoOverlay(scene);
-    return defineOn(scene, overlayAhead(move));
+    for (const move of moves) {
+      if (layeredPart(move).next === undefined) await bitmapsOntoOverlay({ ...scene, move });
+    }
+    return defineAll(
+      scene,
+      moves.map((move) => ({ move, image: overlayAhead(move) })),
+    );
   }
-  const others = live?.disks().filter(({ target }) => target !== move.disk) ?? [];
+  const frozen = moves.map(({ disk }) => disk);
+  const others = live?.disks().filter(({ target }) => !frozen.includes(target)) ?? [];
   const xml = snapshotXml(
-    move.disk,
-    overlayAhead(move).source,
+    moves,
     others.map(({ target }) => target),
   );
   const { DISK_ONLY, REUSE_EXT, ATOMIC, NO_METADATA } = DomainSnapshotCreateFlags;
@@ -90,8 +98,25 @@ export async function freeze(scene: LayeredScene): Promise<void> {
   memory.layered.freezeMs = Math.max(memory.layered.freezeMs ?? 0, performance.now() - began);
 }
 
-function snapshotXml(disk: string, overlay: DiskSource, others: readonly string[]): string {
-  const source = sourceElement(overlay);
-  const rest = others.map((target) => `<disk name='${target}' snapshot='no'/>`).join('');
-  return `<domainsnapshot><disks><disk name='${disk}' snapshot='external' type='file'><driver type='qcow2'/>${source}</disk>${rest}</disks></domainsnapshot>`;
+/** This move and those of its group that are to be frozen as well, by their records in the domain. */
+function together(scene: LayeredScene): readonly MoveRecord[] {
+  const { move } = scene;
+  const { group } = move;
+  if (group === undefined || move.phase !== 'freezing') return [move];
+  const { live, config } = definitionsOf(scene);
+  const others = group.disks.filter((disk) => disk !== move.disk);
+  const records = others.map((disk) =>
+    newest([live, config].map((xml) => xml && readMetadata(xml, disk)?.record)),
+  );
+  const theirs = records.filter((each) => each !== undefined);
+  return [move, ...theirs.filter((each) => each.group?.id === group.id && each.phase === 'freezing')];
+}
+
+function snapshotXml(moves: readonly MoveRecord[], others: readonly string[]): string {
+  const frozen = moves.map((move) => {
+    const source = sourceElement(overlayAhead(move).source);
+    return `<disk name='${move.disk}' snapshot='external' type='file'><driver type='qcow2'/>${source}</disk>`;
+  });
+  const rest = others.map((target) => `<disk name='${target}' snapshot='no'/>`);
+  return `<domainsnapshot><disks>${[...frozen, ...rest].join('')}</disks></domainsnapshot>`;
 }

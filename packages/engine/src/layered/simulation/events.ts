@@ -7,7 +7,7 @@ import { copyAlong, findRecord, finishSwitch, freshProcess, type Model, viewOf, 
 
 export type Event = (model: Model) => void;
 
-function guestWrites(model: Model): void {
+export function guestWrites(model: Model): void {
   const { qemu } = model;
   if (!qemu.running || model.writes >= 30 || qemu.on === 'none' || qemu.on === 'elsewhere') return;
   const bit = 1 << model.writes;
@@ -21,7 +21,7 @@ function guestWrites(model: Model): void {
   if (qemu.job?.leg === 'switch' && qemu.job.state !== 'running') write(model, 'carrier', bit);
 }
 
-function jobAdvances(model: Model): void {
+export function jobAdvances(model: Model): void {
   const { job, running } = model.qemu;
   if (job === undefined || !running) return;
   copyAlong(model, job.leg);
@@ -29,13 +29,13 @@ function jobAdvances(model: Model): void {
   else finishSwitch(model);
 }
 
-function jobFails(model: Model): void {
+export function jobFails(model: Model): void {
   if (model.qemu.job === undefined || model.qemu.job.state === 'pivoting') return;
   model.qemu.job = undefined;
   if (model.daemonUp && model.process.move) model.process.witnessed = 'failed';
 }
 
-function copyAdvances(model: Model): void {
+export function copyAdvances(model: Model): void {
   if (model.process.copying !== 'running') return;
   model.process.copying = 'no';
   layersCopied(model);
@@ -48,11 +48,11 @@ export function layersCopied(model: Model): void {
   model.copies = 'complete';
 }
 
-function copyFails(model: Model): void {
+export function copyFails(model: Model): void {
   if (model.process.copying === 'running') model.process.copying = { failed: 'no space' };
 }
 
-function qemuDies(model: Model): void {
+export function qemuDies(model: Model): void {
   model.qemu.running = false;
   model.qemu.onNext = false;
   model.qemu.job = undefined;
@@ -60,7 +60,7 @@ function qemuDies(model: Model): void {
   model.live = undefined;
 }
 
-function domainStarts(model: Model): void {
+export function domainStarts(model: Model): void {
   const { config, persistent, qemu } = model;
   if (!persistent || qemu.running || config === 'elsewhere' || config === 'none') return;
   const onNext = config === 'overlay' && model.configOnNext;
@@ -70,11 +70,11 @@ function domainStarts(model: Model): void {
   model.live = model.inConfig && { ...model.inConfig, mark: false };
 }
 
-function daemonStops(model: Model): void {
+export function daemonStops(model: Model): void {
   model.daemonUp = false;
 }
 
-function daemonStarts(model: Model): void {
+export function daemonStarts(model: Model): void {
   if (model.daemonUp) return;
   model.daemonUp = true;
   const leg = legOf(findRecord(model)?.phase ?? 'freezing');
@@ -83,29 +83,29 @@ function daemonStarts(model: Model): void {
     model.config = LEGS[leg].to;
 }
 
-function otherAborts(model: Model): void {
+export function otherAborts(model: Model): void {
   if (model.qemu.job === undefined || model.qemu.job.state === 'pivoting') return;
   model.qemu.job = undefined;
   if (model.process.move) model.process.witnessed = 'canceled';
 }
 
-function otherStartsJob(model: Model): void {
+export function otherStartsJob(model: Model): void {
   if (model.qemu.running && model.qemu.job === undefined) model.foreignJob = true;
 }
 
-function foreignJobEnds(model: Model): void {
+export function foreignJobEnds(model: Model): void {
   model.foreignJob = false;
 }
 
 /** From an old file: the record in the definition is lost, and a start would begin from an image left behind. */
-function otherRedefines(model: Model): void {
+export function otherRedefines(model: Model): void {
   if (!model.persistent) return;
   model.config = 'origin';
   model.configOnNext = false;
   model.inConfig = undefined;
 }
 
-function otherWipesMetadata(model: Model): void {
+export function otherWipesMetadata(model: Model): void {
   model.live = undefined;
   model.inConfig = undefined;
 }
@@ -125,12 +125,12 @@ export function switchesUnseenAndDies(model: Model): void {
 }
 
 /** QEMU goes to the overlay while libvirtd is away, the guest writes there, and QEMU dies unseen. */
-function freezesUnseenAndDies(model: Model): void {
+export function freezesUnseenAndDies(model: Model): void {
   const { qemu, process, images, next } = model;
   const again = findRecord(model)?.next === true;
   const ahead = again ? next : images.overlay;
   const isNext = qemu.on === (again ? 'overlay' : 'origin') && !qemu.onNext && process.overlayFresh;
-  if (!qemu.running || qemu.job || !isNext || model.writes >= 30) return;
+  if (!qemu.running || qemu.job || !isNext || ahead.claim !== 'ours' || model.writes >= 30) return;
   const bit = 1 << model.writes;
   model.writes += 1;
   model.acknowledged |= bit;

@@ -285,6 +285,9 @@ export function act(
     case 'clear':
       clear(model, step.what);
       return false;
+    case 'pause-guest':
+    case 'unpause-guest':
+      throw new Error('one disk needs no pause');
     case 'delete-source':
       return false;
     case 'close':

@@ -1,0 +1,23 @@
+// Asks before sources are deleted.
+import type { MoveRecord } from '@blockferry/engine';
+import { describeSource } from '@blockferry/libvirt';
+import type { MoveOptions } from '../arguments/move-request.ts';
+import type { Io } from '../terminal/io.ts';
+
+/** What the result says when the answer was no. */
+export const DECLINED = { code: 'declined', message: 'nothing was touched', hint: undefined } as const;
+
+/** Asks on a terminal if sources are to be deleted; --yes, --json and scripts have decided already. */
+export async function mayDelete(
+  io: Io,
+  moves: readonly MoveRecord[],
+  { yes, json }: Pick<MoveOptions, 'yes' | 'json'>,
+): Promise<boolean> {
+  const doomed = moves.filter(({ options }) => options.deleteSource);
+  if (doomed.length === 0 || yes || json || !io.canAsk) return true;
+  const names = doomed.flatMap(({ sources }) => sources.map(({ source }) => describeSource(source)));
+  const answer = await io.ask(
+    `${names.join(', ')} will be deleted once the guest runs on the copy. Go on? [y/N] `,
+  );
+  return /^y(es)?$/i.test(answer?.trim() ?? '');
+}

@@ -1,0 +1,3 @@
+// Public surface of this folder.
+export { decideGroup } from './decide.ts';
+export type { GroupView, Member } from './view.ts';

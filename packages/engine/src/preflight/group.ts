@@ -1,0 +1,155 @@
+// Preflight for several disks of one domain that move as one: each alone, and then what they would be to each other.
+import { randomBytes } from 'node:crypto';
+import { basename, dirname } from 'node:path';
+import type { DiskDefinition, DomainXml } from '@blockferry/libvirt';
+import type { Host } from '@blockferry/qemu';
+import { Refusal } from '../model/errors.ts';
+import type { ImageRef, MoveRecord } from '../model/record.ts';
+import type { Bytes } from '../model/units.ts';
+import { readDefinitions } from '../observe/definitions.ts';
+import type { Context } from '../run/context.ts';
+import { parseDestination } from './destination-name.ts';
+import { ANSWER_WITHIN_MS, answered, lookAt } from './look.ts';
+import { type Preflight, preflight } from './preflight.ts';
+import type { MoveRequest } from './request.ts';
+import { findDisk, findDomain } from './situation.ts';
+import type { Warning } from './warning.ts';
+
+export interface DiskTo {
+  readonly disk: string;
+  readonly destination: string;
+}
+
+export interface GroupRequest {
+  /** Name or UUID. */
+  readonly domain: string;
+  /** Each disk with its destination; or every disk of the domain, into one directory. */
+  readonly disks: readonly DiskTo[] | { readonly allTo: string };
+  /** Pause the guest while its disks are switched. */
+  readonly pause: boolean;
+  /** What is asked for of each disk. */
+  readonly each: Omit<MoveRequest, 'domain' | 'disk' | 'destination' | 'destinationXml'>;
+}
+
+export interface GroupPreflight {
+  /** In the order in which the disks are switched. */
+  readonly disks: readonly Preflight[];
+  /** Drives of the domain that hold no disk. */
+  readonly leftOut: readonly Warning[];
+}
+
+/** @throws Refusal, with nothing touched: one disk that cannot be moved refuses the whole */
+export async function preflightGroup(context: Context, request: GroupRequest): Promise<GroupPreflight> {
+  const { each, pause } = request;
+  if (each.strategy === 'mirror') {
+    throw new Refusal(
+      'group-needs-layered',
+      'several disks move as one by strategy layered only: a mirror cannot freeze them at one instant',
+      {},
+      'leave --strategy out',
+    );
+  }
+  const { disks, leftOut } = await disksToMove(context, request);
+  const found: Preflight[] = [];
+  for (const { disk, destination } of disks) {
+    const { domain } = request;
+    found.push(await preflight(context, { ...each, domain, disk, destination, strategy: 'layered' }));
+  }
+  const { host } = context;
+  if (host === undefined) throw new Error('strategy layered needs tools on the host');
+  const moves = found.map(({ move }) => move);
+  await mustBeApart(host, moves);
+  await mustFit(host, found);
+  const group = { id: randomBytes(4).toString('hex'), disks: moves.map(({ disk }) => disk), pause };
+  return { disks: found.map((one) => ({ ...one, move: { ...one.move, group } })), leftOut };
+}
+
+/** The disks that the request means, by their targets, and the drives that `--all` leaves out. @throws Refusal */
+export async function disksToMove(
+  context: Context,
+  { domain: name, disks: wanted }: Pick<GroupRequest, 'domain' | 'disks'>,
+): Promise<{ readonly disks: readonly DiskTo[]; readonly leftOut: readonly Warning[] }> {
+  const connection = await context.link.connection();
+  const { uuid } = await findDomain(connection, name);
+  const definitions = await readDefinitions(connection, uuid);
+  const live = definitions?.live ?? definitions?.config;
+  if (live === undefined) throw new Error(`${name} is gone`);
+  if ('allTo' in wanted) return everyDisk(live, wanted.allTo, context);
+  const disks = wanted.map(({ disk, destination }) => ({ disk: findDisk(live, disk).target, destination }));
+  const twice = disks.find(({ disk }, at) => disks.findIndex((other) => other.disk === disk) !== at);
+  if (twice === undefined) return { disks, leftOut: [] };
+  throw new Refusal('disk-twice', `${twice.disk} is named twice`, { disk: twice.disk });
+}
+
+function everyDisk(live: DomainXml, directory: string, { host }: Context) {
+  const all = live.disks();
+  const leftOut = all.flatMap((disk): Warning[] => {
+    const why = whyLeftOut(disk);
+    return why === undefined ? [] : [{ code: 'left-out', message: `${disk.target} ${why}: it is left out` }];
+  });
+  const isPath = parseDestination(directory, host?.isLocal ? process.cwd() : undefined).kind === 'path';
+  // A path that is no directory would be the file of each.
+  const destination = isPath && !directory.endsWith('/') ? `${directory}/` : directory;
+  const disks = all
+    .filter((disk) => whyLeftOut(disk) === undefined)
+    .map(({ target }) => ({ disk: target, destination }));
+  if (disks.length > 0) return { disks, leftOut };
+  throw new Refusal('no-such-disk', `${live.name} has no disk that could be moved`);
+}
+
+function whyLeftOut({ device, source }: DiskDefinition): string | undefined {
+  if (device === 'cdrom') return 'is a CD-ROM drive';
+  if (device === 'floppy') return 'is a floppy drive';
+  return source === undefined ? 'is an empty drive' : undefined;
+}
+
+/** No two of them may make the same file, by whatever name its directory was given. */
+async function mustBeApart(host: Host, moves: readonly MoveRecord[]): Promise<void> {
+  const taken = new Map<string, string>();
+  for (const { disk, layered } of moves) {
+    if (layered === undefined) throw new Error('asked for in layers');
+    for (const path of [...layered.layers.map(({ to }) => to), layered.overlay, layered.carrier].map(
+      pathOf,
+    )) {
+      const directory = await lookAt(host, dirname(path));
+      const key = `${directory?.device} ${directory?.inode} ${basename(path)}`;
+      const other = taken.get(key);
+      if (other !== undefined) {
+        throw new Refusal(
+          'names-clash',
+          `${other} and ${disk} would both be copied to ${path}`,
+          { path, disks: [other, disk] },
+          'give each a directory, or a name, of its own',
+        );
+      }
+      taken.set(key, disk);
+    }
+  }
+}
+
+/** Each was found to fit alone. */
+async function mustFit(host: Host, found: readonly Preflight[]): Promise<void> {
+  const needs = new Map<bigint, { readonly directory: string; readonly need: Bytes }>();
+  for (const { move, bytes } of found) {
+    const directory = dirname(pathOf(move.destination));
+    const device = (await lookAt(host, directory))?.device ?? -1n;
+    needs.set(device, { directory, need: (needs.get(device)?.need ?? 0n) + bytes });
+  }
+  for (const { directory, need } of needs.values()) {
+    const look = host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS });
+    const { available, total } = await answered(directory, look);
+    // Some file systems do not tell (ramfs).
+    if (need <= available || total === 0n) continue;
+    throw new Refusal(
+      'destination-too-small',
+      `the copies of all disks need ${need} bytes, and ${directory} has ${available} free`,
+      { need, have: available },
+      'make room there, or choose another destination for some',
+    );
+  }
+}
+
+function pathOf({ source }: ImageRef): string {
+  if (source.kind !== 'file') throw new Error('strategy layered makes files');
+  return source.path;
+}
