@@ -48,7 +48,7 @@ export { agree, apartFrom, type DefinitionTexts, readTexts } from './move/defini
 export { type Footprint, footprint } from './move/footprint.ts';
 export { type IdleSpec, idleXml, removeIdle, startIdle } from './move/idle-domain.ts';
 export { backupSince, writeAsGuest } from './move/incremental-backup.ts';
-export { type Ask, type Moved, Mover, type MoverOptions } from './move/mover.ts';
+export { type Ask, type AskGroup, type Moved, Mover, type MoverOptions } from './move/mover.ts';
 export {
   fileAt,
   MovingGuest,

@@ -14,7 +14,7 @@ import { chainOf } from './whole.ts';
 export type Places = Readonly<Record<'vda' | 'vdb', string>>;
 
 const TARGETS = ['vda', 'vdb'] as const;
-const BLOCKS_A_SECOND = 60;
+const BLOCKS_A_SECOND = 20;
 
 /** An empty CD-ROM drive, which moves nowhere. */
 const DRIVE = `<disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>`;

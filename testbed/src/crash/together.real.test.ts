@@ -1,5 +1,6 @@
 // Two disks moved as one, through deaths of blockferry and of QEMU: both end on the same side, and nothing is lost.
 import assert from 'node:assert/strict';
+import { connect } from '@blockferry/libvirt';
 import { afterAll, beforeAll, it } from 'vitest';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
 import { until } from '../process/until.ts';
@@ -40,6 +41,16 @@ it('both go in one snapshot, a drive without a medium stays, one disk alone cann
   await refuses(pair.ferry(['abort', pair.name, 'vdb']), 'part-of-group');
   await ends(pair.ferry(['abort', pair.name]), 'back');
   await pair.expectWhole('held, then aborted');
+});
+
+it('the guard hears the writes of both', async () => {
+  await using connection = await connect(host.uri);
+  const domain = await connection.lookupDomainByName(pair.name);
+  const writesOf = async (disk: string) => (await domain.blockStats(disk)).wr_operations;
+  const [first, second] = [await writesOf('vda'), await writesOf('vdb')];
+  const all = await writesOf('');
+  assert.ok(typeof first === 'bigint' && typeof second === 'bigint' && typeof all === 'bigint');
+  assert.ok(first > 0n && second > 0n && all >= first + second, `${all} of ${first} and ${second}`);
 });
 
 /** Kills a move after the step; both ways out leave both disks on the same side. */

@@ -6,12 +6,15 @@ import {
   changeGoal,
   type Ended,
   findMoves,
+  type GroupPreflight,
+  type GroupRequest,
   Link,
   type MoveRecord,
   type MoveRequest,
   OpenMoves,
   type Preflight,
   preflight,
+  preflightGroup,
   Refusal,
   type Report,
   runMove,
@@ -24,6 +27,11 @@ import type { LibvirtHost } from '../libvirt-host/host.ts';
 /** What is asked for; everything but domain and disk has a default. */
 export type Ask = Partial<Omit<MoveRequest, 'options'>> &
   Pick<MoveRequest, 'domain' | 'disk'> & { readonly options?: Partial<MoveRequest['options']> };
+
+export type AskGroup = Pick<GroupRequest, 'domain' | 'disks'> & {
+  readonly pause?: boolean;
+  readonly each?: Partial<GroupRequest['each']>;
+};
 
 export type Moved = {
   readonly ending: Ended['ending'];
@@ -73,6 +81,12 @@ export class Mover {
       throw error;
     }
     throw new Error(`not refused: ${JSON.stringify(ask)}`);
+  }
+
+  /** The same for several disks as one. @throws Refusal */
+  planGroup({ pause = false, ...ask }: AskGroup): Promise<GroupPreflight> {
+    const { domain: _, disk: __, ...each } = requestOf({ domain: ask.domain, disk: '', scope: 'chain' });
+    return preflightGroup(this.context, { ...ask, pause, each: { ...each, ...ask.each } });
   }
 
   /** Plans and runs a move to its end. @throws Refusal, and whatever the move ends with */

@@ -107,6 +107,8 @@ async function sameMove(context: Context, request: MoveRequest): Promise<MoveRec
   const open = await findMoves(context, request.domain);
   return open.find(
     (one) =>
+      // One of several that move as one is not moved by itself.
+      one.group === undefined &&
       (one.disk === request.disk || describeSource(one.origin.source) === request.disk) &&
       meansDestinationOf(context, request, one),
   );

@@ -50,11 +50,14 @@ export async function preflightGroup(context: Context, request: GroupRequest): P
     );
   }
   const { disks, leftOut } = await disksToMove(context, request);
-  const found: Preflight[] = [];
-  for (const { disk, destination } of disks) {
-    const { domain } = request;
-    found.push(await preflight(context, { ...each, domain, disk, destination, strategy: 'layered' }));
-  }
+  const { domain } = request;
+  const looks = await Promise.allSettled(
+    disks.map((one) => preflight(context, { ...each, domain, ...one, strategy: 'layered' })),
+  );
+  const found = looks.map((look): Preflight => {
+    if (look.status === 'rejected') throw look.reason;
+    return look.value;
+  });
   const { host } = context;
   if (host === undefined) throw new Error('strategy layered needs tools on the host');
   const moves = found.map(({ move }) => move);

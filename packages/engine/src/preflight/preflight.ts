@@ -96,11 +96,13 @@ function checkOpenMoves(situation: Situation, request: MoveRequest): void {
 
 export function underWay(open: MoveRecord): Refusal {
   const { name } = open.domain;
+  // Disks that move as one are taken back together.
+  const which = open.group === undefined ? `${name} ${open.disk}` : name;
   return new Refusal(
     'move-under-way',
     `${open.disk} of ${name} is being moved to ${describeSource(open.destination.source)} already`,
     { id: open.id },
-    `continue it: blockferry resume ${name}; or undo it: blockferry abort ${name} ${open.disk}`,
+    `continue it: blockferry resume ${name}; or undo it: blockferry abort ${which}`,
   );
 }
 

@@ -9,10 +9,12 @@ import { DiskRun, type Ended, POLL_MS, type RunOptions } from './disk-run.ts';
  * Runs a move from wherever it stands to its end, or until `signal` aborts: then it stops between two steps, and
  * `resume` goes on from there.
  *
+ * @throws Error for one of several disks that move as one: see `runGroup`
  * @throws StepFailed, LibvirtError, HostError, RecordUnreadable: the record stands and the guest runs on; asking
  *   again continues. A connection that drops is waited for (60 s) before ConnectionClosed is thrown.
  */
 export async function runMove(context: Context, move: MoveRecord, options: RunOptions): Promise<Ended> {
+  if ((move.group?.disks.length ?? 1) > 1) throw new Error(`${move.disk} moves together with other disks`);
   const bell = new Bell();
   const run = new DiskRun(context, move, options, bell);
   try {
