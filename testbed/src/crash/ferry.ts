@@ -21,6 +21,8 @@ export type Result = {
   readonly cutoverMs: number | null;
   /** Bytes of frozen layers that earlier runs had copied; null if this one copied none. */
   readonly copiedBefore: number | null;
+  readonly verifiedBytes: number | null;
+  readonly freezeMs: number | null;
   readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
 };
 

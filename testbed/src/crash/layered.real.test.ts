@@ -28,7 +28,11 @@ describe('a chain of three images', () => {
     for (const what of ['there', 'on']) {
       const before = await chainOf(berth.disk);
       const directory = await berth.newDirectory();
-      await ends(berth.moveLayers(directory), 'moved');
+      const { freezeMs, verifiedBytes } = await ends(berth.moveLayers(directory), 'moved');
+      assert.ok(
+        (freezeMs ?? 0) > 0 && (verifiedBytes ?? 0) > 0,
+        'the result tells of freezing and reading back',
+      );
       await expectLayersMoved(berth, what, before, directory);
     }
   });

@@ -125,8 +125,8 @@ async function revive(berth: Berth, startsAgain: boolean): Promise<void> {
     const alive = (await berth.host.qemuPid(berth.name)) !== undefined;
     return alive === (said !== 'shut off') ? said : undefined;
   });
-  // A guest that found its disk full waits for the operator, who has made room.
-  if (/paused/.test(await berth.virsh('domstate'))) await berth.virsh('resume');
+  // A guest that found its disk full is resumed by blockferry, if it lives and the move has not ended; else by its operator.
+  if (/paused/.test(await berth.virsh('domstate'))) await berth.virsh('resume').catch(() => undefined);
   // An image that something else has open at this moment keeps the domain from starting: then it stays off.
   if (state === 'shut off' && startsAgain) await berth.guest.start().catch(() => undefined);
 }

@@ -145,6 +145,7 @@ function inBackground(scene: LayeredScene, copy: LayerCopy): Background {
     },
     guard: () => guard.summary(),
     setBandwidth: (limit) => guard.setBandwidth(limit),
+    hurry: (on) => guard.hurry(on),
     stop: async () => {
       ending.abort(new Error('stopped'));
       await work;

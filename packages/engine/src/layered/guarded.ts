@@ -19,6 +19,8 @@ export interface GuardedCopy {
   summary(): GuardSummary;
   /** The most it may do; undefined: no limit but the guard's. */
   setBandwidth(limit: BytesPerSecond | undefined): void;
+  /** The guard's limit is not obeyed while it is on; --bandwidth is. */
+  hurry(on: boolean): void;
 }
 
 export function guarded(scene: LayeredScene, copy: LayerCopy, signal: AbortSignal): GuardedCopy {
@@ -29,8 +31,9 @@ export function guarded(scene: LayeredScene, copy: LayerCopy, signal: AbortSigna
   const sample = () => sampler.sample();
   let bandwidth = move.options.bandwidth;
   let wanted: BytesPerSecond = 0n;
+  let hurries = false;
   let verdict: GuardVerdict | undefined;
-  const apply = () => copy.setSpeed(least(wanted, bandwidth ?? 0n));
+  const apply = () => copy.setSpeed(least(hurries ? 0n : wanted, bandwidth ?? 0n));
   const run = async (): Promise<void> => {
     await hearBaseline({ guard, sample, signal });
     const ended = new AbortController();
@@ -61,6 +64,11 @@ export function guarded(scene: LayeredScene, copy: LayerCopy, signal: AbortSigna
     setBandwidth: (limit) => {
       if (limit === bandwidth) return;
       bandwidth = limit;
+      void apply().catch(() => {}); // the copy has ended
+    },
+    hurry: (on) => {
+      if (on === hurries) return;
+      hurries = on;
       void apply().catch(() => {}); // the copy has ended
     },
   };

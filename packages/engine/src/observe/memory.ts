@@ -14,6 +14,8 @@ export interface BackgroundCopy {
   guard(): GuardSummary;
   /** Bytes a second; undefined: no limit but the guard's. */
   setBandwidth(limit: BytesPerSecond | undefined): void;
+  /** Whether it goes on without regard for the guest: there is something worse for it than slow writes. */
+  hurry(on: boolean): void;
   /** Returns when nothing of it runs any more; what was copied stays. */
   stop(): Promise<void>;
 }

@@ -78,7 +78,9 @@ export class DiskRun {
     this.#bell = bell;
     this.#watch = new Watch(context.link, move, this.memory, bell);
     const report = (code: string, message: string) => options.report({ type: 'warning', code, message });
-    this.#spaceWatch = context.host && new SpaceWatch(context.host, report);
+    // A guest that is stopped for want of room suffers more than one whose writes are slow: the copy goes as fast as it can.
+    const hurry = (on: boolean) => this.memory.layered.copy?.hurry(on);
+    this.#spaceWatch = context.host && new SpaceWatch(context.host, report, hurry);
   }
 
   /** The record as it stands, by the last look. */

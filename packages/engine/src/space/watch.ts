@@ -13,31 +13,49 @@ import { lowWords, resumedWords, shortWords, stoppedWords } from './words.ts';
 
 const LOOK_EVERY_MS: Millis = 2_000;
 const ANSWER_WITHIN_MS: Millis = 3_000;
+/** Room that is scarce by the guest's writes of some seconds, and then is not, will be again. */
+const LASTS_MS: Millis = 60_000;
 /** A part of the floor is enough for a stopped guest to go on: whoever makes room for it should not have to guess how much. */
 const RESUME_SHARE = 8n;
+
+/** What of a host and of a domain the watch needs. */
+type Files = Pick<Host, 'stat' | 'statfs'>;
+type StoppableDomain = Pick<Domain, 'getState' | 'diskErrors' | 'resume'>;
 
 export interface Watched {
   readonly move: MoveRecord;
   /** Where the guest is. */
   readonly place: Place;
-  readonly domain: Domain;
+  readonly domain: StoppableDomain;
   /** Copied so far, and how long the rest takes; undefined: nothing is being copied, or that is unknown. */
   readonly copied: Bytes | undefined;
   readonly etaMs: Millis | undefined;
 }
 
 export class SpaceWatch {
-  readonly #host: Host;
+  readonly #host: Files;
   readonly #warn: (code: string, message: string) => void;
+  readonly #onScarce: (scarce: boolean) => void;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
-  #directory: string | undefined;
+  /** Asked once: the destination may hang later, and the overlays all stand in one directory. */
+  #shared: boolean | undefined;
   #samples: readonly SpaceSample[] = [];
-  #said: SpaceState['kind'] = 'enough';
+  /** How long room that was scarce counts as such. */
+  #until: Readonly<Record<'short' | 'low', Millis>> = {
+    short: Number.NEGATIVE_INFINITY,
+    low: Number.NEGATIVE_INFINITY,
+  };
   #stopped = false;
 
-  constructor(host: Host, warn: (code: string, message: string) => void) {
+  /** @param onScarce is told at each look whether the overlay's room is scarce */
+  constructor(
+    host: Files,
+    warn: (code: string, message: string) => void,
+    onScarce: (scarce: boolean) => void,
+  ) {
     this.#host = host;
     this.#warn = warn;
+    this.#onScarce = onScarce;
   }
 
   /** Looks now and then, however often it is called. Storage or a daemon that does not answer is for others to notice. */
@@ -74,19 +92,27 @@ export class SpaceWatch {
     floor: Bytes,
     { move, copied = 0n, etaMs }: Omit<Watched, 'place'>,
   ): Promise<void> {
-    if (directory !== this.#directory) this.#samples = [];
-    this.#directory = directory;
     const atMs = performance.now();
-    const shared = await this.#sharesStorage(directory, move);
+    this.#shared ??= await this.#sharesStorage(directory, move).catch(() => false);
+    const shared = this.#shared;
     const samples = [...this.#samples, { atMs, available, copied: shared ? copied : 0n }];
     this.#samples = samples.filter((sample) => atMs - sample.atMs <= RATE_OVER_MS);
     const state = judgeSpace(this.#samples, floor, etaMs);
-    if (state.kind === this.#said || (state.kind === 'short' && this.#said === 'low')) return;
-    this.#said = state.kind;
+    const isNews = this.#isNews(state.kind, atMs);
+    this.#onScarce(atMs < Math.max(this.#until.short, this.#until.low));
+    if (!isNews) return;
     if (state.kind === 'low') this.#warn('overlay-low', lowWords(move, directory, available));
     if (state.kind !== 'short') return;
     const { lastsMs } = state;
     this.#warn('overlay-short', shortWords(move, directory, available, { lastsMs, neededMs: etaMs }));
+  }
+
+  /** What ended a moment ago and is back has not been over: it is said once. */
+  #isNews(kind: SpaceState['kind'], atMs: Millis): boolean {
+    if (kind === 'enough') return false;
+    const isNews = atMs >= this.#until[kind] && atMs >= this.#until.low;
+    this.#until = { ...this.#until, [kind]: atMs + LASTS_MS };
+    return isNews;
   }
 
   async #sharesStorage(directory: string, { destination: { source } }: MoveRecord): Promise<boolean> {
@@ -122,6 +148,6 @@ export class SpaceWatch {
   }
 }
 
-async function isFull(domain: Domain, disk: string): Promise<boolean> {
+async function isFull(domain: StoppableDomain, disk: string): Promise<boolean> {
   return (await domain.diskErrors()).some((each) => each.disk === disk && each.error === 'noSpace');
 }

@@ -10,7 +10,7 @@ export function shortWords(
   { lastsMs, neededMs }: { readonly lastsMs: Millis; readonly neededMs: Millis | undefined },
 ): string {
   const needed = neededMs === undefined ? '' : `, and the copy takes ${words(neededMs)} more`;
-  return `${directory}, where the guest writes meanwhile, has ${mebibytes(available)} free: at the present rate it is full in ${words(lastsMs)}${needed}. Free space there; or undo the move: blockferry abort ${domain.name} ${disk}`;
+  return `${directory}, where the guest writes meanwhile, has ${mebibytes(available)} free: at the present rate it is full in ${words(lastsMs)}${needed}. The copy hurries, without regard for the guest's latency. Free space there; or undo the move: blockferry abort ${domain.name} ${disk}`;
 }
 
 /** Nearly nothing is left. */

@@ -1,4 +1,5 @@
 // A plan for people: a short block for `move`, with the steps for `plan`.
+import { dirname } from 'node:path';
 import { type Plan, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { formatBytes } from '../format.ts';
@@ -12,6 +13,7 @@ export function planBlock(plan: Plan): string {
     `  from   ${describeSource(move.origin.source)} (${move.origin.format})`,
     `  to     ${describeSource(move.destination.source)} (${move.destination.format}${ownership(plan)})`,
     `  by     strategy ${move.strategy}: ${plan.why}`,
+    ...meanwhile(plan),
     ...(plan.chainAfter.length > 1 ? [`  chain  ${chainWords(plan.chainAfter)}`] : []),
   ];
   return `${lines.join('\n')}\n`;
@@ -24,6 +26,14 @@ export function planWithSteps(plan: Plan): string {
     `      if everything stopped here: ${leaves}`,
   ]);
   return `${planBlock(plan)}steps\n${lines.join('\n')}\n`;
+}
+
+/** Where the guest writes until it is switched, unless that is beside its image as ever. */
+function meanwhile({ move }: Plan): string[] {
+  const [overlay, origin] = [move.layered?.overlay.source, move.origin.source];
+  if (overlay?.kind !== 'file' || origin.kind !== 'file') return [];
+  if (dirname(overlay.path) === dirname(origin.path)) return [];
+  return [`  over   ${overlay.path}, to which the guest writes meanwhile`];
 }
 
 function ownership({ move }: Plan): string {

@@ -130,6 +130,31 @@ describe('the result', () => {
     expect(text).toContain(': rbd rm pool/old\n');
   });
 
+  it('of a layered move says what the guest felt, and what was not done twice', () => {
+    const guard = {
+      baselineMs: 0.67,
+      meanMs: 0.81,
+      worstMs: 1.24,
+      p95Ms: undefined,
+      overBound: 0,
+      heldBackMs: 3_100,
+    };
+    const text = resultText(
+      bareResult('moved', ExitCode.DONE, {
+        ...namesOf(move),
+        freezeMs: 21.4,
+        bytes: 12n * MIB,
+        copiedBefore: 5n * MIB,
+        verifiedBytes: 17n * MIB,
+        guard,
+      }),
+    );
+    expect(text).toContain('freeze 21 ms, 12.0 MiB copied, 5.0 MiB not copied again, 17.0 MiB verified');
+    expect(text).toContain(
+      "the guest's writes took 0.7 ms alone, 0.8 ms while copying, 1.2 ms at worst; the guard held the copy back for 3.1 s",
+    );
+  });
+
   it('of a held move says how to switch, undo, and keep', () => {
     const text = resultText(bareResult('ready', ExitCode.DONE, namesOf(move)));
     expect(text).toContain('blockferry pivot web vda');
