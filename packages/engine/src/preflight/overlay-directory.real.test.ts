@@ -32,6 +32,14 @@ beforeAll(async () => {
     await run(['qemu-img', 'create', '-q', '-f', 'qcow2', ...over, at(name)]);
   }
   await startIdle(host, { name: 'vm', disks: [{ path: at('top.qcow2'), target: 'vda', format: 'qcow2' }] });
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', ...over, at('told.qcow2')]);
+  const told = {
+    path: at('told.qcow2'),
+    target: 'vda',
+    format: 'qcow2',
+    driver: { error_policy: 'report' },
+  } as const;
+  await startIdle(host, { name: 'told', disks: [told] });
   const disks = [{ path: at('off.qcow2'), target: 'vda', format: 'qcow2' }] as const;
   await startIdle(host, { name: 'off', disks, as: 'off' });
   for (const name of ['to', 'o"v, %41', 'private']) await mkdir(at(name));
@@ -83,6 +91,12 @@ test('room for the guest: refused without any, unless the domain is off; scarce 
   const asked = { overlayDirectory: small.directory };
   expect(await mover.plan(layered(asked))).toMatchObject({
     warnings: [{ code: 'overlay-may-fill', message: expect.stringContaining(small.directory) }],
+  });
+  expect(await mover.plan(layered({ ...asked, domain: 'told' }))).toMatchObject({
+    warnings: [
+      { code: 'overlay-may-fill' },
+      { code: 'error-policy', message: expect.stringContaining('gets an error') },
+    ],
   });
   await small.makeRoom();
   await small.fillUp(MiB);

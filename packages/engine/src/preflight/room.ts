@@ -38,9 +38,19 @@ export async function checkRoom(situation: Situation, host: Host, part: LayeredP
   if (!situation.definitions.running || here.total === 0n) return [];
   const left = here.available - (here.device === there.device ? need : 0n);
   if (left < floorOf(here.total)) throw noRoom(here.directory, left);
-  if (left >= situation.capacity || left >= need / BUSY_GUEST_SHARE) return [];
+  if (left >= situation.capacity) return [];
+  const policy = errorPolicyWarning(situation);
+  if (left >= need / BUSY_GUEST_SHARE) return policy;
   const message = `${here.directory} has ${left} bytes free for what the guest writes while ${need} bytes are copied: if that is much, --overlay-dir puts it elsewhere`;
-  return [{ code: 'overlay-may-fill', message }];
+  return [{ code: 'overlay-may-fill', message }, ...policy];
+}
+
+/** Where QEMU is told not to stop the guest at a write that finds no room, it gets an error as from a broken disk. */
+function errorPolicyWarning({ disk }: Situation): Warning[] {
+  const { errorPolicy } = disk.driver;
+  if (errorPolicy !== 'report' && errorPolicy !== 'ignore') return [];
+  const message = `${disk.target} has error_policy='${errorPolicy}': should the room for the guest's writes run out, the guest is not stopped until there is some, but ${errorPolicy === 'report' ? 'gets an error' : 'loses them'}`;
+  return [{ code: 'error-policy', message }];
 }
 
 function noRoom(directory: string, left: Bytes): Refusal {
