@@ -47,12 +47,17 @@ export class Progress {
   async sampleLayers(
     domain: Domain | undefined,
     disk: string,
-    { copied, verified, total, guard }: LayersProgress,
+    { copied, verified, total, guard, space }: LayersProgress,
   ): Promise<ProgressReport> {
     const at = performance.now();
     this.#samples = recent([...this.#samples, { at, cur: copied, end: total }]);
     await this.#sampleGuest(domain, disk, at).catch(() => {}); // off: it writes nothing
-    return { ...this.#report(at, { cur: copied, end: total }), verified, ...(guard && { guard }) };
+    return {
+      ...this.#report(at, { cur: copied, end: total }),
+      verified,
+      ...(guard && { guard }),
+      ...(space !== 'enough' && { space }),
+    };
   }
 
   async #sampleGuest(domain: Domain | undefined, disk: string, at: number): Promise<void> {

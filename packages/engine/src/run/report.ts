@@ -22,6 +22,8 @@ export interface ProgressReport {
   readonly verified?: Bytes;
   /** What the guard does, and the guest's mean write latency in ms; strategy `layered` only. */
   readonly guard?: GuardVerdict;
+  /** The destination is nearly full, or full: nothing is copied until there is room. Strategy `layered` only. */
+  readonly space?: 'low' | 'full';
   readonly rate: BytesPerSecond | undefined;
   /** Unknown while the rate is, or while the guest writes as fast as the mirror copies. */
   readonly etaMs: Millis | undefined;

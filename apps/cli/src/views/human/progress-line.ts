@@ -40,14 +40,14 @@ function join(parts: Parts): string {
 
 function partsOf(progress: ProgressReport | undefined): Parts {
   if (progress === undefined) return {};
-  const { copied, total, rate, etaMs, guestWriteRate, guard } = progress;
+  const { copied, total, rate, etaMs, guestWriteRate, guard, space } = progress;
   const percent = percentOf(copied, total);
   return {
     bar: drawBar(percent),
     percent: `${percent} %`,
     amount: `${formatBytes(copied)} of ${formatBytes(total)}`,
-    rate: rate === undefined ? undefined : formatRate(rate),
-    left: etaMs === undefined ? undefined : `${formatDuration(etaMs)} left`,
+    rate: space !== undefined ? 'waits for room' : rate === undefined ? undefined : formatRate(rate),
+    left: etaMs === undefined || space !== undefined ? undefined : `${formatDuration(etaMs)} left`,
     guest: guestWriteRate === undefined ? undefined : `guest writes ${formatRate(guestWriteRate)}`,
     latency: latencyWords(guard),
   };

@@ -74,6 +74,11 @@ describe('progress', () => {
     const unknown = { ...progress, rate: undefined, etaMs: undefined, guestWriteRate: undefined };
     expect(plainProgress({ phase: 'copying', progress: unknown })).toBe('copying  50 %  512 MiB of 1.0 GiB');
   });
+
+  it('says so, instead of a rate, while the copy waits for room', () => {
+    const waiting = plainProgress({ phase: 'copying', progress: { ...progress, space: 'low' } });
+    expect(waiting).toMatch(/of 1\.0 GiB {2}waits for room {2}guest writes/);
+  });
 });
 
 describe('the view of a move', () => {
