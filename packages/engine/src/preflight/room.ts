@@ -5,6 +5,7 @@ import { Refusal } from '../model/errors.ts';
 import type { ImageRef, LayeredPart } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
 import { floorOf } from '../space/floor.ts';
+import { allocatesAll, LUKS_HEADER_BYTES } from './encryption.ts';
 import { ANSWER_WITHIN_MS, answered } from './look.ts';
 import type { Situation } from './situation.ts';
 import { bytesToCopy } from './size.ts';
@@ -64,6 +65,7 @@ function noRoom(directory: string, left: Bytes): Refusal {
 
 function bytesOf(situation: Situation, { layers }: LayeredPart): Bytes {
   const { chain, capacity } = situation;
+  if (layers[0].how === 'contents' && allocatesAll(layers[0].to)) return capacity + LUKS_HEADER_BYTES;
   if (chain === undefined || layers[0].how === 'contents') return bytesToCopy(situation, 'flatten');
   return chain.slice(0, layers.length).reduce((sum, { allocated }) => sum + (allocated ?? capacity), 0n);
 }
