@@ -6,6 +6,7 @@ import {
   changeGoal,
   type Ended,
   findMoves,
+  type GroupEnded,
   type GroupPreflight,
   type GroupRequest,
   Link,
@@ -17,6 +18,7 @@ import {
   preflightGroup,
   Refusal,
   type Report,
+  runGroup,
   runMove,
   type StepName,
   type Warning,
@@ -87,6 +89,13 @@ export class Mover {
   planGroup({ pause = false, ...ask }: AskGroup): Promise<GroupPreflight> {
     const { domain: _, disk: __, ...each } = requestOf({ domain: ask.domain, disk: '', scope: 'chain' });
     return preflightGroup(this.context, { ...ask, pause, each: { ...each, ...ask.each } });
+  }
+
+  /** Plans and runs moves of several disks as one. @throws Refusal, and whatever they end with */
+  async moveGroup(ask: AskGroup): Promise<GroupEnded> {
+    const { disks } = await this.planGroup(ask);
+    const moves = disks.map(({ move }) => move);
+    return runGroup(this.context, moves, { signal: AbortSignal.timeout(90_000), report: () => {} });
   }
 
   /** Plans and runs a move to its end. @throws Refusal, and whatever the move ends with */

@@ -1,11 +1,11 @@
 // blockferry bandwidth: changes the limit of a copy while it runs.
-import { changeGoal, Refusal } from '@blockferry/engine';
+import { type Context, changeGoal, type MoveRecord, Refusal } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { parseRate } from '../arguments/size.ts';
 import { ExitCode } from '../exit-code.ts';
 import { formatRate } from '../views/format.ts';
 import { lookCommand } from './commands.ts';
-import { openMoveOf } from './open-move.ts';
+import { openMoveOf, openMovesOf } from './open-move.ts';
 import type { Invocation, Verb } from './verb.ts';
 
 const EXAMPLES = `
@@ -48,25 +48,34 @@ function runBandwidth(
 ): Promise<ExitCode> {
   return lookCommand(invocation, json, async ({ context, show }) => {
     const rate = parseRate(text, 'RATE', { bytes });
-    const move = await openMoveOf(context, domain, disk);
-    const handle = await context.link.domain(move.domain.uuid);
-    const runs = (await handle.blockJobInfo(move.disk)) !== null;
-    // The copy of frozen layers is no block job: the blockferry that runs it reads the limit in the record.
-    if (!runs && move.strategy === 'mirror') {
-      throw new Refusal(
-        'no-job',
-        `no copy of ${move.disk} of ${move.domain.name} runs now`,
-        {},
-        `go on with it first: blockferry resume ${move.domain.name}`,
-      );
+    const moves =
+      disk === undefined
+        ? await openMovesOf(context, domain, disk)
+        : [await openMoveOf(context, domain, disk)];
+    for (const move of moves) {
+      await limit(context, move, rate);
+      const { name } = move.domain;
+      show({ type: 'bandwidth', domain: name, disk: move.disk, bandwidth: rate }, () => {
+        const words = rate === 0n ? 'not limited' : `limited to ${formatRate(rate)}`;
+        return `the copy of ${move.disk} of ${name} is ${words}\n`;
+      });
     }
-    if (runs) await handle.blockJobSetSpeed(move.disk, rate);
-    await changeGoal(context, move, { bandwidth: rate });
-    const { name } = move.domain;
-    show({ type: 'bandwidth', domain: name, disk: move.disk, bandwidth: rate }, () => {
-      const limit = rate === 0n ? 'not limited' : `limited to ${formatRate(rate)}`;
-      return `the copy of ${move.disk} of ${name} is ${limit}\n`;
-    });
     return ExitCode.DONE;
   });
+}
+
+async function limit(context: Context, move: MoveRecord, rate: bigint): Promise<void> {
+  const handle = await context.link.domain(move.domain.uuid);
+  const runs = (await handle.blockJobInfo(move.disk)) !== null;
+  // The copy of frozen layers is no block job: the blockferry that runs it reads the limit in the record.
+  if (!runs && move.strategy === 'mirror') {
+    throw new Refusal(
+      'no-job',
+      `no copy of ${move.disk} of ${move.domain.name} runs now`,
+      {},
+      `go on with it first: blockferry resume ${move.domain.name}`,
+    );
+  }
+  if (runs) await handle.blockJobSetSpeed(move.disk, rate);
+  await changeGoal(context, move, { bandwidth: rate });
 }
