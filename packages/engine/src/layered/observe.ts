@@ -46,6 +46,8 @@ export async function observeLayered(
   const job = trusted(legJobOf(definitions?.live, seen.info, move, live), memory);
   const part = layeredPart(current);
   const { overlay, carrier, next } = part;
+  // Made for a QEMU that is gone: this one may have been started from an image below an overlay that the other one used.
+  if (domain === 'running' && !seen.sameInstance) memory.layered.overlayFresh = false;
   // Before the journals: a copier that ends between the two looks would seem to have left them incomplete.
   const copying = copyingOf(memory);
   const [overlayClaim, carrierClaim, nextClaim, copyClaims, copies, qemuWrites, growth] = await Promise.all([

@@ -163,6 +163,7 @@ export function findRecord({ live, inConfig, journal }: Model): Stored | undefin
 export function observe(model: Model): LayeredWorld {
   const { qemu, images, process } = model;
   const { running } = qemu;
+  if (running && model.live?.mark !== true) process.overlayFresh = false;
   const stamp = (stored: Stored | undefined) => stored && { phase: stored.phase, goal: stored.goal };
   const { move: _, ...own } = process;
   return {
