@@ -74,6 +74,8 @@ export interface Memory {
   pause: {
     /** We have paused it, and not let it go on; on performance.now's clock. */
     heldSince?: Millis;
+    /** How long it stood still. */
+    lastedMs?: Millis;
     tried: boolean;
     /** Somebody else paused it just before we would have. */
     theirs: boolean;

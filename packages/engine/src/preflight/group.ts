@@ -64,7 +64,8 @@ export async function preflightGroup(context: Context, request: GroupRequest): P
   await mustBeApart(host, moves);
   await mustFit(host, found);
   const group = { id: randomBytes(4).toString('hex'), disks: moves.map(({ disk }) => disk), pause };
-  return { disks: found.map((one) => ({ ...one, move: { ...one.move, group } })), leftOut };
+  const why = each.strategy === 'layered' ? 'asked for' : 'it moves several disks as one';
+  return { disks: found.map((one) => ({ ...one, why, move: { ...one.move, group } })), leftOut };
 }
 
 /** The disks that the request means, by their targets, and the drives that `--all` leaves out. @throws Refusal */

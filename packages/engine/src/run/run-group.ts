@@ -57,7 +57,6 @@ class GroupRun {
   readonly #seats: readonly Seat[];
   readonly #complete: boolean;
   readonly #began = performance.now();
-  #pausedMs: Millis | undefined;
 
   constructor(context: Context, moves: readonly MoveRecord[], options: GroupRunOptions) {
     this.#options = options;
@@ -133,17 +132,18 @@ class GroupRun {
       if (decision.kind !== 'act' || one === undefined) continue;
       await this.#take(one, decision);
       // Between the switches no time is lost with another look: libvirt itself refuses what is not ready.
-      const follows = follower(one.look, decision);
-      if (one.seat !== this.#seats[0] && follows !== undefined) await this.#take(one, follows);
+      const leads = one.seat === this.#seats[0];
+      const held = this.#leader.memory.pause.heldSince !== undefined;
+      const begun = decision.step.name === 'pause-guest' ? held : !leads;
+      const order = orderAfter(one.look, decision);
+      if (begun && order !== undefined) await this.#take(one, order);
       return true;
     }
     return false;
   }
 
   async #take({ seat, look }: Seen, decision: LayeredDecision & { readonly kind: 'act' }): Promise<void> {
-    const { heldSince } = this.#leader.memory.pause;
     const outcome = await seat.run.act(look, decision);
-    if (decision.step.name === 'unpause-guest') this.#notePause(heldSince);
     if (decision.step.name === 'freeze') this.#frozen();
     if (outcome !== undefined) seat.ended = outcome;
   }
@@ -183,32 +183,27 @@ class GroupRun {
   #allEnded(endingOf: (seat: Seat) => Ended['ending']): GroupEnded {
     return {
       disks: this.#seats.map((seat) => seat.run.ended(seat.ended ?? endingOf(seat))),
-      pausedMs: this.#pausedMs,
+      pausedMs: this.#leader.memory.pause.lastedMs,
       durationMs: performance.now() - this.#began,
     };
   }
 
-  #notePause(heldSince: Millis | undefined): void {
-    if (heldSince !== undefined) this.#pausedMs = performance.now() - heldSince;
-  }
-
   /** Whatever ended the loop, a guest that it has paused is not left so. */
   async #letGuestGoOn(): Promise<void> {
-    const { heldSince } = this.#leader.memory.pause;
-    if (heldSince === undefined) return;
+    if (this.#leader.memory.pause.heldSince === undefined) return;
     const sight = await this.#leader.look();
     if (sight.kind !== 'look') return;
     const { phase, goal } = this.#leader.move;
     await this.#leader.act(sight.look, { kind: 'act', phase, goal, step: { name: 'unpause-guest' } });
-    this.#notePause(heldSince);
   }
 }
 
-/** The order to switch, whose intent this decision records. */
-function follower({ layered }: Look, { phase, goal, step }: LayeredDecision & { kind: 'act' }) {
+/** The order to switch that comes after this decision, which records its intent or pauses the guest for it. */
+function orderAfter({ layered }: Look, { phase, goal, step }: LayeredDecision & { kind: 'act' }) {
   const { job } = layered ?? {};
   const ready = job?.kind === 'ours' && job.leg === 'switch' && job.state === 'ready';
-  if (!ready || step.name !== 'record' || phase !== 'pivoting') return undefined;
+  const before = step.name === 'record' || step.name === 'pause-guest';
+  if (!ready || !before || phase !== 'pivoting') return undefined;
   return { kind: 'act', phase, goal, step: { name: 'finish-leg', leg: 'switch' } } as const;
 }
 

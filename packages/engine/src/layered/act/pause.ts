@@ -45,6 +45,8 @@ export async function unpauseGuest(scene: LayeredScene): Promise<void> {
   if (definitions?.running && ours && (await definitions.domain.getState()).state === 'paused') {
     await definitions.domain.resume();
   }
+  const { heldSince } = memory.pause;
+  if (heldSince !== undefined) memory.pause.lastedMs = performance.now() - heldSince;
   delete memory.pause.heldSince;
   await record(scene);
 }
