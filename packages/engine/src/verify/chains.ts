@@ -5,6 +5,7 @@ import {
   type ChainImage,
   formatLocation,
   type Host,
+  type Location,
   QemuImgError,
   readChain,
   UndeclaredFormat,
@@ -19,24 +20,38 @@ import type { Context } from '../run/context.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
 import { toOpenableImage } from '../storage/tls-credentials.ts';
 import { toLocation, toSource } from '../storage/to-image.ts';
-import { Knowledge } from './knowledge.ts';
+import type { Knowledge } from './knowledge.ts';
 import type { ChainName } from './request.ts';
 
 /** Top first. */
 export type ReadChain = readonly [ChainImage, ...ChainImage[]];
 
+export type NamedChain =
+  | Extract<ChainName, { readonly kind: 'disk' }>
+  | { readonly kind: 'image'; readonly location: Location; readonly format?: string };
+
+/** What an image's name means. @throws Refusal; LibvirtError for a volume that is not there */
+export async function placeNamed(context: Context, host: Host, name: ChainName): Promise<NamedChain> {
+  if (name.kind === 'disk') return name;
+  const { format } = name;
+  const location = await locationOf(context, host, name.name);
+  return { kind: 'image', location, ...(format !== undefined && { format }) };
+}
+
 /**
+ * @param knowledge asked for the locations of both
  * @param option with which an image's format is declared, for hints
  * @throws Refusal; FileError, HostError, LibvirtError
  */
 export async function resolveChain(
   context: Context,
   host: Host,
-  name: ChainName,
+  knowledge: Knowledge,
+  name: NamedChain,
   option: string,
 ): Promise<ReadChain> {
   const chain = await readable(
-    name.kind === 'disk' ? ofDisk(context, host, name) : ofImage(context, host, name, option),
+    name.kind === 'disk' ? ofDisk(context, host, name) : ofImage(host, knowledge, name, option),
   );
   const secret = chain.find(({ encryption }) => encryption !== null);
   if (secret === undefined) return chain;
@@ -75,13 +90,11 @@ async function ofDisk(
 }
 
 async function ofImage(
-  context: Context,
   host: Host,
-  { name, format: declared }: ChainName & { kind: 'image' },
+  knowledge: Knowledge,
+  { location, format: declared }: NamedChain & { kind: 'image' },
   option: string,
 ): Promise<ReadChain> {
-  const location = await locationOf(context, host, name);
-  const knowledge = await Knowledge.ask(context, [location]);
   if (location.kind === 'file' && (await host.stat(location.path)) === null) {
     const hint = 'a disk of a domain is compared by: blockferry verify DOMAIN DISK IMAGE';
     throw new Refusal('no-such-image', `${location.path} does not exist`, { path: location.path }, hint);
@@ -92,13 +105,13 @@ async function ofImage(
   });
 }
 
-async function locationOf({ link }: Context, host: Host, text: string) {
+async function locationOf({ link }: Context, host: Host, text: string): Promise<Location> {
   const name = parseDestination(text, host.isLocal ? process.cwd() : undefined);
   switch (name.kind) {
     case 'location':
       return name.location;
     case 'path':
-      return { kind: 'file', path: name.path } as const;
+      return { kind: 'file', path: name.path };
     case 'pool':
       return volume(await link.connection(), text, name);
     default:

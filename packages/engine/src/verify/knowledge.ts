@@ -1,9 +1,16 @@
 // What libvirt knows of images that were only named: their formats, and who writes to them.
-import { formatLocation, type Location } from '@blockferry/qemu';
+import { type FileStat, formatLocation, type Location } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../model/errors.ts';
+import { fileKeyOf } from '../observe/file-key.ts';
 import { readUsage, type Usage, type Use, usesOf } from '../observe/usage.ts';
 import type { Context } from '../run/context.ts';
 import { toSource } from '../storage/to-image.ts';
+
+/** An image, and the file that stands there, under whatever name; null where it is none. */
+export interface Place {
+  readonly location: Location;
+  readonly stat: FileStat | null;
+}
 
 export class Knowledge {
   readonly #usage: Usage | undefined;
@@ -14,7 +21,7 @@ export class Knowledge {
     this.#why = why;
   }
 
-  /** Asks libvirt. Where it does not answer, nothing is known, which matters only if something has to be. */
+  /** Asks libvirt, which takes a while where there are many domains. Where it does not answer, nothing is known, which matters only if something has to be. */
   static async ask({ link, host }: Context, locations: readonly Location[]): Promise<Knowledge> {
     const sources = locations.filter(isInXml).map(toSource);
     try {
@@ -56,22 +63,24 @@ export class Knowledge {
   }
 
   /** The running domain whose active image, or whose copy in the making, this is. */
-  writerOf(location: Location): Use | undefined {
+  writerOf(place: Place): Use | undefined {
     const writes = ({ definition, role }: Use) => definition === 'live' && role !== 'backing';
-    return this.#usesOf(location).find(writes);
+    return this.#usesOf(place.location, place.stat).find(writes);
   }
 
   /** A running domain that has it open at all. */
-  runningUserOf(location: Location): Use | undefined {
-    return this.#usesOf(location).find(({ definition }) => definition === 'live');
+  runningUserOf({ location, stat }: Place): Use | undefined {
+    return this.#usesOf(location, stat).find(({ definition }) => definition === 'live');
   }
 
   #formats(location: Location): string[] {
     return [...new Set(this.#usesOf(location).map(({ format }) => format))];
   }
 
-  #usesOf(location: Location): Use[] {
-    return this.#usage === undefined || !isInXml(location) ? [] : usesOf(this.#usage, toSource(location));
+  #usesOf(location: Location, stat: FileStat | null = null): Use[] {
+    if (this.#usage === undefined || !isInXml(location)) return [];
+    const source = toSource(location);
+    return stat === null ? usesOf(this.#usage, source) : usesOf(this.#usage, source, fileKeyOf(stat));
   }
 }
 

@@ -5,6 +5,7 @@ import { Bench } from '../layers/testing/bench.ts';
 import { OpenMoves } from '../record/open-moves.ts';
 import type { Context } from '../run/context.ts';
 import { Link } from '../run/link.ts';
+import { Knowledge } from './knowledge.ts';
 import { mustHaveHeldStill, mustHoldStill } from './stillness.ts';
 import { verifyChains } from './verify-chains.ts';
 
@@ -16,9 +17,10 @@ function contextOf(bench: Bench): Context {
 
 test('an image that somebody has open for writing is refused, whoever it is', async () => {
   await using bench = new Bench();
-  const image = bench.make('a b', 'raw', '1M');
+  const image = { image: bench.make('a b', 'raw', '1M'), stat: null };
+  const knowledge = await Knowledge.ask(contextOf(bench), []);
   await using _ = await bench.openForWriting('a b');
-  await expect(mustHoldStill(contextOf(bench), bench.host, [image])).rejects.toMatchObject({
+  await expect(mustHoldStill(bench.host, knowledge, [image])).rejects.toMatchObject({
     code: 'image-in-use',
     message: expect.stringContaining(bench.path('a b')),
   });
@@ -27,13 +29,15 @@ test('an image that somebody has open for writing is refused, whoever it is', as
 test('one that was written to, or is open for writing, afterwards', async () => {
   await using bench = new Bench();
   const context = contextOf(bench);
-  const [a, b] = [bench.make('a', 'raw', '1M'), bench.make('b', 'qcow2', '1M')];
-  const still = await mustHoldStill(context, bench.host, [a, b]);
+  const images = [bench.make('a', 'raw', '1M'), bench.make('b', 'qcow2', '1M')];
+  const opened = images.map((image) => ({ image, stat: null }));
+  const knowledge = await Knowledge.ask(context, []);
+  const still = await mustHoldStill(bench.host, knowledge, opened);
   await mustHaveHeldStill(context, bench.host, still);
   bench.write('b', 'qcow2', 'write -P 1 0 64k');
   const changed = { name: 'ImageChanged', message: expect.stringContaining(bench.path('b')) };
   await expect(mustHaveHeldStill(context, bench.host, still)).rejects.toMatchObject(changed);
-  const again = await mustHoldStill(context, bench.host, [a, b]);
+  const again = await mustHoldStill(bench.host, knowledge, opened);
   await using _ = await bench.openForWriting('a');
   await expect(mustHaveHeldStill(context, bench.host, again)).rejects.toMatchObject({
     name: 'ImageChanged',

@@ -1,5 +1,5 @@
 // Does nobody write to the images that are compared? Asked before, and again after: nobody is kept from starting a guest.
-import { formatLocation, type Host, hasWriter, type Image } from '@blockferry/qemu';
+import { type ChainImage, formatLocation, type Host, hasWriter, type Image } from '@blockferry/qemu';
 import { differences, glance, type Identity } from '../layers/identity.ts';
 import { Refusal } from '../model/errors.ts';
 import type { Context } from '../run/context.ts';
@@ -17,9 +17,12 @@ export class ImageChanged extends Error {
   }
 }
 
+/** An image of a chain, as it was found when the chain was read. */
+export type OpenedImage = Pick<ChainImage, 'image' | 'stat'>;
+
 /** The images as they were before the comparison. */
 export interface Still {
-  readonly images: readonly { readonly image: Image; readonly identity: Identity }[];
+  readonly images: readonly { readonly image: OpenedImage; readonly identity: Identity }[];
   /** Images of which nobody can tell whether they are being written to. */
   readonly unsure: readonly string[];
 }
@@ -29,11 +32,15 @@ export interface Still {
  *
  * @throws Refusal `image-in-use` when somebody writes to one of them
  */
-export async function mustHoldStill(context: Context, host: Host, images: readonly Image[]): Promise<Still> {
+export async function mustHoldStill(
+  host: Host,
+  knowledge: Knowledge,
+  images: readonly OpenedImage[],
+): Promise<Still> {
   const identities = await Promise.all(
-    images.map(async (image) => ({ image, identity: await glance(host, image) })),
+    images.map(async (image) => ({ image, identity: await glance(host, image.image) })),
   );
-  const { written, unsure } = await writers(context, host, images);
+  const { written, unsure } = await writers(host, knowledge, images);
   if (written === undefined) return { images: identities, unsure };
   throw new Refusal(
     'image-in-use',
@@ -46,14 +53,15 @@ export async function mustHoldStill(context: Context, host: Host, images: readon
 /** @throws ImageChanged */
 export async function mustHaveHeldStill(context: Context, host: Host, { images }: Still): Promise<void> {
   for (const { image, identity } of images) {
-    const [difference] = differences('its', identity, await glance(host, image));
-    if (difference !== undefined) throw new ImageChanged(image, difference);
+    const [difference] = differences('its', identity, await glance(host, image.image));
+    if (difference !== undefined) throw new ImageChanged(image.image, difference);
   }
-  const { written } = await writers(
+  const opened = images.map(({ image }) => image);
+  const knowledge = await Knowledge.ask(
     context,
-    host,
-    images.map(({ image }) => image),
+    opened.map(({ image }) => image.location),
   );
+  const { written } = await writers(host, knowledge, opened);
   if (written !== undefined) {
     throw new ImageChanged(written.image, `${written.by ?? 'something'} has it open for writing now`);
   }
@@ -65,16 +73,14 @@ interface Writers {
 }
 
 /** QEMU's locks tell of files and devices; of servers, libvirt does, as far as it is this libvirt's domain. */
-async function writers(context: Context, host: Host, images: readonly Image[]): Promise<Writers> {
-  const locations = images.map(({ location }) => location);
-  const knowledge = await Knowledge.ask(context, locations);
+async function writers(host: Host, knowledge: Knowledge, images: readonly OpenedImage[]): Promise<Writers> {
   const unsure: string[] = [];
-  for (const image of images) {
-    const { location } = image;
-    const locked = await hasWriter(host, location, ANSWER_WITHIN_MS);
+  for (const { image, stat } of images) {
+    const place = { location: image.location, stat };
+    const locked = await hasWriter(host, image.location, ANSWER_WITHIN_MS);
     if (locked === 'no') continue;
-    const use =
-      knowledge.writerOf(location) ?? (locked === 'yes' ? knowledge.runningUserOf(location) : undefined);
+    const user = locked === 'yes' ? knowledge.runningUserOf(place) : undefined;
+    const use = knowledge.writerOf(place) ?? user;
     const by = use && `${use.domain} (${use.disk})`;
     if (use !== undefined || locked === 'yes') return { written: { image, by }, unsure: [] };
     unsure.push(formatLocation(image.location));

@@ -1,9 +1,18 @@
 // Compares two chains as a guest would see them, and says which image holds what differs.
-import { compare, formatLocation, type Host, type Image, map, QemuImgError } from '@blockferry/qemu';
+import {
+  compare,
+  formatLocation,
+  type Host,
+  type Image,
+  type Location,
+  map,
+  QemuImgError,
+} from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
 import type { Context } from '../run/context.ts';
-import { type ReadChain, resolveChain } from './chains.ts';
+import { type NamedChain, placeNamed, type ReadChain, resolveChain } from './chains.ts';
+import { Knowledge } from './knowledge.ts';
 import type { Difference, Holder, Verified, VerifiedChain, VerifyReport, VerifyRequest } from './request.ts';
 import { mustHaveHeldStill, mustHoldStill } from './stillness.ts';
 
@@ -37,9 +46,14 @@ export async function verifyChains(
     );
   }
   const began = performance.now();
-  const a = await resolveChain(context, host, request.a, '--format');
-  const b = await resolveChain(context, host, request.b, '--dest-format');
-  const still = await mustHoldStill(context, host, [...imagesOf(a), ...imagesOf(b)]);
+  const [first, second] = [
+    await placeNamed(context, host, request.a),
+    await placeNamed(context, host, request.b),
+  ];
+  const knowledge = await Knowledge.ask(context, [first, second].flatMap(locationIn));
+  const a = await resolveChain(context, host, knowledge, first, '--format');
+  const b = await resolveChain(context, host, knowledge, second, '--dest-format');
+  const still = await mustHoldStill(host, knowledge, [...a, ...b]);
   for (const name of still.unsure) {
     const message = `nobody can tell whether ${name} is being written to: what is said of it holds only if it is not`;
     options.report({ type: 'warning', code: 'use-unknown', message });
@@ -48,6 +62,10 @@ export async function verifyChains(
   const difference = offset === undefined ? undefined : await holders(host, a, b, offset, options.signal);
   await mustHaveHeldStill(context, host, still);
   return { a: describe(a), b: describe(b), difference, durationMs: performance.now() - began };
+}
+
+function locationIn(name: NamedChain): readonly Location[] {
+  return name.kind === 'image' ? [name.location] : [];
 }
 
 async function firstDifference(
