@@ -9,7 +9,7 @@ import { type Berth, makeBerth, startHarbour } from './berth.ts';
 import { ends } from './endings.ts';
 import type { Ferry } from './ferry.ts';
 import { expectLayersMoved } from './layered-moves.ts';
-import { chainOf } from './whole.ts';
+import { chainOf, expectWhole } from './whole.ts';
 
 const MiB = 1024n * 1024n;
 const CHAIN = { layers: ['base', 'snap1', 'snap2'] } as const;
@@ -65,6 +65,7 @@ describe.concurrent('no room', () => {
     await unhurried(berth);
     await ends(ferry, 'moved');
     await expectLayersMoved(berth, 'destination', before, small.directory, { restart: false });
+    await abortsWithoutRoom(berth, small);
   });
 
   it('at the destination, for what the overlay holds: the guest stays where it is until there is room', async () => {
@@ -91,4 +92,18 @@ async function standsStill(ferry: Ferry): Promise<void> {
     const last = copied.slice(-4);
     return (last.length === 4 && new Set(last).size === 1) || undefined;
   });
+}
+
+/** What the guest wrote goes back to its image, on a file system that is full: at once where it can, else later. */
+async function abortsWithoutRoom(berth: Berth, small: SmallFileSystem): Promise<void> {
+  const ferry = berth.moveLayers(await berth.newDirectory(), ['--bandwidth', '1M']);
+  await ferry.step('copy-layers');
+  await small.fillUp();
+  await ferry.warning('guest-stopped');
+  await ferry.kill();
+  const { outcome, exitCode, error } = await berth.abort().result();
+  assert.ok(outcome === 'back' || exitCode === 4, `${outcome}: ${JSON.stringify(error)}`);
+  await small.makeRoom();
+  if (outcome !== 'back') await ends(berth.abort(), 'back');
+  await expectWhole(berth, 'aborted', { on: berth.disk, restart: false });
 }

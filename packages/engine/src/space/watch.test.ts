@@ -105,6 +105,17 @@ describe('a guest that was stopped for want of room', () => {
     expect({ said, resumed }).toEqual({ said: ['guest-resumed'], resumed: 1 });
   });
 
+  test('is tried once on another image, room or not', async () => {
+    free['/old'] = 0n;
+    const look = watch();
+    await look();
+    await look('origin');
+    expect({ said: said.at(-1), resumed }).toEqual({ said: 'guest-resumed', resumed: 1 });
+    state = STOPPED;
+    await look('origin');
+    expect(resumed).toBe(1);
+  });
+
   test('is left alone on an image that is none of the move', async () => {
     await watch()('elsewhere');
     expect({ said, resumed }).toEqual({ said: [], resumed: 0 });

@@ -45,7 +45,8 @@ export class SpaceWatch {
     short: Number.NEGATIVE_INFINITY,
     low: Number.NEGATIVE_INFINITY,
   };
-  #stopped = false;
+  /** The image on which the guest was seen to be stopped for want of room. */
+  #stoppedOn: KnownPlace | undefined;
 
   /** @param onScarce is told at each look whether the overlay's room is scarce */
   constructor(
@@ -83,7 +84,7 @@ export class SpaceWatch {
     if (total === 0n) return;
     const floor = floorOf(total);
     if (place === 'overlay') await this.#judge(directory, available, floor, watched);
-    await this.#seeToGuest(directory, available >= floor / RESUME_SHARE, watched);
+    await this.#seeToGuest(directory, available >= floor / RESUME_SHARE, place, watched);
   }
 
   async #judge(
@@ -126,25 +127,27 @@ export class SpaceWatch {
 
   /**
    * QEMU stops a guest whose write finds no room (werror=enospc, its default and libvirt's), and does that write again when
-   * it is resumed. Only a guest that was stopped for this disk is, never one that its operator paused.
+   * it is resumed: once there is room, and once it is on another image, where that write may need none. Only a guest that
+   * was stopped for this disk is, never one that its operator paused.
    */
   async #seeToGuest(
     directory: string,
     hasRoom: boolean,
+    place: KnownPlace,
     { domain, move }: Omit<Watched, 'place'>,
   ): Promise<void> {
     const { state, reason } = await domain.getState();
     const stopped = state === 'paused' && reason === DomainPausedReason.IOERROR;
-    if (!stopped || !(await isFull(domain, move.disk))) {
-      this.#stopped = false;
+    const before = this.#stoppedOn;
+    this.#stoppedOn = stopped && (await isFull(domain, move.disk)) ? place : undefined;
+    if (this.#stoppedOn === undefined) return;
+    const hasMoved = before !== undefined && before !== place;
+    if (!hasRoom && !hasMoved) {
+      if (before === undefined) this.#warn('guest-stopped', stoppedWords(directory));
       return;
     }
-    if (!this.#stopped && !hasRoom) this.#warn('guest-stopped', stoppedWords(directory));
-    this.#stopped = true;
-    if (!hasRoom) return;
     await domain.resume();
-    this.#stopped = false;
-    this.#warn('guest-resumed', resumedWords(directory));
+    this.#warn('guest-resumed', resumedWords(directory, hasRoom));
   }
 }
 

@@ -22,8 +22,10 @@ export function stoppedWords(directory: string): string {
   return `the guest is stopped: ${directory} is full, and took its write no more. Free space there: it is resumed, and nothing is lost`;
 }
 
-export function resumedWords(directory: string): string {
-  return `${directory} has room again: the guest was resumed`;
+export function resumedWords(directory: string, hasRoom: boolean): string {
+  return hasRoom
+    ? `${directory} has room: the guest was resumed`
+    : `the guest is on another image, in ${directory}, and was resumed`;
 }
 
 function mebibytes(bytes: Bytes): string {
