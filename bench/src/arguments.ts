@@ -11,6 +11,8 @@ export interface BenchArguments {
   readonly strategy: 'auto' | 'layered' | 'mirror';
   /** The values of --guard that ours is run with. */
   readonly guards: readonly string[];
+  /** Of the guests' disks: libvirt's own default, or past the page cache (cache='none' io='native'). */
+  readonly cache: 'default' | 'none';
   readonly out: string | undefined;
   readonly list: boolean;
 }
@@ -21,6 +23,7 @@ export const USAGE = `npm run bench -- [options]
   --repeat N         rounds; the peers take turns in being first (default 3)
   --strategy NAME    ours for whole chains: layered or mirror (default: layered if it is there)
   --guard R          ours with this guard; may be given more than once (default 2 and off)
+  --cache MODE       of the guests' disks: default (as libvirt has it) or none (default: default)
   --out DIR          where JSON and SVG go (default bench/results)`;
 
 /** @throws Error for what cannot be read */
@@ -33,11 +36,13 @@ export function benchArguments(argv: readonly string[]): BenchArguments {
       repeat: { type: 'string', default: '3' },
       strategy: { type: 'string', default: 'auto' },
       guard: { type: 'string', multiple: true, default: ['2', 'off'] },
+      cache: { type: 'string', default: 'default' },
       out: { type: 'string' },
       list: { type: 'boolean', default: false },
     },
   });
-  const { strategy } = values;
+  const { strategy, cache } = values;
+  if (cache !== 'default' && cache !== 'none') throw new Error(`--cache ${cache}: default or none`);
   if (strategy !== 'auto' && strategy !== 'layered' && strategy !== 'mirror')
     throw new Error(`--strategy ${strategy}: layered or mirror`);
   return {
@@ -46,6 +51,7 @@ export function benchArguments(argv: readonly string[]): BenchArguments {
     repeat: Math.ceil(numberAbove(0, values.repeat, '--repeat')),
     strategy,
     guards: values.guard,
+    cache,
     out: values.out,
     list: values.list,
   };

@@ -8,6 +8,7 @@ export interface Bench {
   readonly size: number;
   readonly repeat: number;
   readonly guards: readonly string[];
+  readonly cache: 'default' | 'none';
   readonly features: Features;
   /** A line for whoever watches. */
   readonly say: (text: string) => void;

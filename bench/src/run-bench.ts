@@ -33,7 +33,7 @@ export async function runBench(wanted: BenchArguments, say: (text: string) => vo
     version: 1,
     at: new Date().toISOString(),
     machine,
-    ...{ size: wanted.size, repeat: wanted.repeat, strategy: features.strategy },
+    ...{ size: wanted.size, repeat: wanted.repeat, strategy: features.strategy, cache: wanted.cache },
     quiet: machine.loadAtStart < QUIET_LOAD,
     limit,
     cases: results,
@@ -59,10 +59,10 @@ async function resultOf(wanted: Case, bench: Bench): Promise<CaseResult> {
 
 function makeBench(
   host: LibvirtHost,
-  { size, repeat, guards }: BenchArguments,
+  { size, repeat, guards, cache }: BenchArguments,
   more: Pick<Bench, 'features' | 'say'>,
 ): Bench {
-  return { host, size, repeat, guards, ...more };
+  return { host, size, repeat, guards, cache, ...more };
 }
 
 async function limitOf(bench: Bench): Promise<StorageLimit> {

@@ -79,7 +79,8 @@ async function withGuest(
   const sources = await Files.in(chain.directory);
   await mkdir(directory);
   await dropCachesOf(chain.directory);
-  const driver = { cache: 'none', io: 'native', discard: 'unmap' };
+  const direct = bench.cache === 'none' ? { cache: 'none', io: 'native' } : {};
+  const driver = { ...direct, discard: 'unmap' };
   // A flush every 64 writes, as a file system's journal would; pacing goes write by write.
   const writer = { blockBytes: BLOCK_BYTES, rate, batch: 64, readback: false };
   const guest = await startGuest(host, {

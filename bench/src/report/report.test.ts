@@ -11,7 +11,14 @@ const figures: readonly Figure[] = [
   { peer: 'virsh <1>', what: 'time', unit: 's', values: [24, 20] },
 ];
 const report: Report = {
-  ...{ version: 1, at: '2026-01-02T03:04:05.678Z', size: 1, repeat: 3, strategy: 'layered' },
+  ...{
+    version: 1,
+    at: '2026-01-02T03:04:05.678Z',
+    size: 1,
+    repeat: 3,
+    strategy: 'layered',
+    cache: 'default',
+  },
   ...{ quiet: false, limit: { readMBps: 600, writeMBps: 400, copyMBps: 500 } },
   machine: {
     ...{

@@ -11,6 +11,8 @@ export interface Report {
   readonly size: number;
   readonly repeat: number;
   readonly strategy: string;
+  /** Of the guests' disks. */
+  readonly cache: 'default' | 'none';
   /** Nothing else was at work when it began. */
   readonly quiet: boolean;
   readonly limit: StorageLimit | undefined;

@@ -3,10 +3,11 @@
 import { BULK_SPEED, type CaseResult, type Figure, median } from '../result.ts';
 import type { Report } from './report.ts';
 
-export function reportText({ machine, limit, quiet, cases }: Report): string {
+export function reportText({ machine, limit, quiet, cache, cases }: Report): string {
   const head = [
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB; Linux ${machine.kernel}`,
     `QEMU ${machine.qemu}, libvirt ${machine.libvirt}, Node ${machine.node}; load ${machine.loadAtStart.toFixed(1)} at the start`,
+    `The guests' disks: cache mode ${cache === 'none' ? 'none, aio native' : 'as libvirt has it by default'}`,
     ...(limit === undefined
       ? []
       : [
