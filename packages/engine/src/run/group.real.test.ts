@@ -67,14 +67,3 @@ test('a disk that is not named is not frozen, not moved, and has no image more t
     'vdc',
   ]);
 });
-
-test('a domain that is off: both are defined on their copies', async () => {
-  await host.virsh('destroy', 'vm');
-  await mkdir(at('back'));
-  const ended = await mover.moveGroup({ domain: 'vm', disks: { allTo: at('back') } });
-  expect(ended.disks.map(({ ending }) => ending.kind)).toEqual(['moved', 'moved', 'moved']);
-  expect(await places('--inactive')).toEqual(DISKS.map((disk) => at(`back/${disk}`)));
-  for (const disk of DISKS) {
-    await run(['qemu-img', 'compare', '-f', 'qcow2', '-F', 'qcow2', at(disk), at(`back/${disk}`)]);
-  }
-});
