@@ -1,5 +1,6 @@
 // libvirtd killed with SIGKILL under a running move, and started again: the same blockferry carries on to the end.
 import assert from 'node:assert/strict';
+import { link, rm, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DomainXml } from '@blockferry/libvirt';
 import { afterAll, beforeAll, beforeEach, describe, it } from 'vitest';
@@ -37,6 +38,19 @@ async function movesOn(what: string, options: readonly string[], meanwhile: Mean
   const { outcome, error } = await ferry.result();
   assert.equal(outcome, 'moved', `${what}: ${JSON.stringify(error)}`);
   await expectMoved(berth, what, before, destination, options, restart);
+}
+
+/** As a libvirtd leaves them that dies while it begins a copy: the next counts on from the names it knows of. */
+async function occupyNextNames(count: number): Promise<void> {
+  const qmp = async (execute: string, more: object = {}): Promise<unknown> => {
+    const said = await berth.virsh('qemu-monitor-command', JSON.stringify({ execute, arguments: more }));
+    return JSON.parse(said).return;
+  };
+  const nodes = JSON.stringify(await qmp('query-named-block-nodes', { flat: true }));
+  const last = Math.max(...[...nodes.matchAll(/"libvirt-(\d+)-/g)].map(([, number]) => Number(number)));
+  for (let number = last + 1; number <= last + count; number += 1) {
+    await qmp('blockdev-add', { driver: 'null-co', 'node-name': `libvirt-${number}-storage` });
+  }
 }
 
 const unlimited = () => berth.virsh('blockjob', 'vda', '--bandwidth', '0');
@@ -87,6 +101,24 @@ describe('a move whose libvirtd is killed and started again', () => {
         berth.debris = true;
       });
     }
+  });
+
+  it('goes on where block nodes that it left behind have the names of the next', async () => {
+    const before = await chainOf(berth.disk);
+    const destination = berth.newPath();
+    await occupyNextNames(2);
+    berth.debris = true;
+    const halt = { at: 'step-done', name: 'claim-destination', signal: 'SIGSTOP' } as const;
+    const ferry = berth.move(destination, [], halt);
+    await ferry.halted('claim-destination');
+    // libvirt removes the file with each refusal; with a second name its inode is not given to the next by chance.
+    await link(destination, `${destination}.first`);
+    ferry.cont();
+    const { outcome, error } = await ferry.result();
+    assert.equal(outcome, 'moved', JSON.stringify(error));
+    assert.equal((await stat(`${destination}.first`)).nlink, 1, 'libvirt removed the first file');
+    await rm(`${destination}.first`);
+    await expectMoved(berth, 'past names that are taken', before, destination, [], true);
   });
 
   it('never loses the guest when it dies in the middle of the pivot, though libvirt itself may', async () => {

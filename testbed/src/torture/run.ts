@@ -149,9 +149,9 @@ async function carryOn(
       if (outcome === 'nothing' || error?.code === 'no-open-move') return { outcome: 'nothing', answered };
       if (outcome === 'refused' && !killed && resumes === 0) return { outcome: 'nothing', answered };
     }
-    const asked = result?.outcome === 'question';
-    const ferry: Ferry = berth.resume(asked ? ['--use', await truth(berth)] : []);
-    answered ||= asked;
+    const answer = result?.outcome === 'question' ? await answerTo(berth, result.error?.code) : [];
+    answered ||= result?.outcome === 'question';
+    const ferry: Ferry = berth.resume(answer);
     result = await ferry.result();
     const { copiedBefore } = result;
     if (copiedBefore !== null && copiedBefore !== undefined) {
@@ -165,12 +165,22 @@ async function carryOn(
   assert.fail(`not ended after ${RESUMES} times resume: ${JSON.stringify(result)}`);
 }
 
-/** What a person does who is asked which side is the truth: looks. */
+/** What a person does who is asked. @returns the options of the next `resume` */
+async function answerTo(berth: Berth, question: string | undefined): Promise<readonly string[]> {
+  if (question === 'which-side') return ['--use', await truth(berth)];
+  // libvirt does not know, or not rightly, what this QEMU does: it is stopped.
+  await berth.host.killQemu(berth.name);
+  return [];
+}
+
+/** Looks whether everything is on the image that the domain is defined on. */
 async function truth(berth: Berth): Promise<'source' | 'destination'> {
-  const defined = await definedOn(berth);
-  const { lost } = await verifyAcknowledged(
-    { path: defined, format: 'qcow2' },
-    await berth.guest.acknowledged(),
-  );
+  const running = /running/.test(await berth.virsh('domstate'));
+  const filename = await definedOn(berth);
+  const file = { driver: 'file', filename };
+  const node = { driver: 'qcow2', 'read-only': true, 'force-share': true, file };
+  if (running) await berth.virsh('suspend');
+  const { lost } = await verifyAcknowledged({ node }, await berth.guest.acknowledged());
+  if (running) await berth.virsh('resume');
   return lost.length === 0 ? 'source' : 'destination';
 }

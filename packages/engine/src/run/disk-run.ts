@@ -11,7 +11,7 @@ import { SpaceWatch } from '../space/watch.ts';
 import type { Bell } from './bell.ts';
 import type { Context } from './context.ts';
 import { diagnoseFailure } from './diagnose.ts';
-import { isHostLost, isLinkLost, meansLookAgain } from './link.ts';
+import { isHostLost, isLinkLost, isMonitorLost, meansLookAgain } from './link.ts';
 import { Progress, progressAt } from './progress.ts';
 import type { Report } from './report.ts';
 import { type AnyStep, type Look, look, ordersSwitch, startsCopy } from './strategy.ts';
@@ -22,6 +22,8 @@ import { Watch } from './watch.ts';
 export const POLL_MS = 500;
 /** How long a daemon, or the way to its machine, may be away before the move stops waiting; it stays resumable. */
 const AWAY_PATIENCE_MS = 60_000;
+/** A libvirtd that is busy takes this long at most to note that a QEMU has died. */
+const END_SEEN_WITHIN_MS = 10_000;
 
 export interface RunOptions {
   readonly signal: AbortSignal;
@@ -235,7 +237,14 @@ export class DiskRun {
       await this.#bell.wait(POLL_MS, signal);
       return;
     }
-    if (!(await this.#endedMeanwhile())) throw error;
+    if (await this.#endedMeanwhile()) return;
+    // libvirt sees the end of a QEMU some time after the first call that was to reach it fails.
+    const until = performance.now() + (isMonitorLost(error) ? END_SEEN_WITHIN_MS : 0);
+    while (performance.now() < until && !signal.aborted) {
+      await this.#bell.wait(POLL_MS, signal);
+      if (await this.#endedMeanwhile()) return;
+    }
+    throw error;
   }
 
   /** libvirt refuses in many words when the domain ends between a look at it and a call: the next look says what it is. */

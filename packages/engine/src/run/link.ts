@@ -11,6 +11,7 @@ import {
   TransportFailed,
 } from '@blockferry/libvirt';
 import { HostError } from '@blockferry/qemu';
+import { StepFailed } from '../model/errors.ts';
 import type { Millis } from '../model/units.ts';
 
 const FIRST_PAUSE_MS = 100;
@@ -68,6 +69,15 @@ export function isHostLost(error: unknown): boolean {
 /** Is it the connection that failed, and not the call? Then nothing is known of the call: look again. */
 export function isLinkLost(error: unknown): boolean {
   return error instanceof ConnectionClosed || error instanceof TransportFailed;
+}
+
+/**
+ * Did libvirt lose QEMU in the middle of the call? Its words are all that tells: the code is that of any system error
+ * (seen with libvirt 9.0: "Unable to read from monitor: Connection reset by peer", "End of file from qemu monitor").
+ */
+export function isMonitorLost(error: unknown): boolean {
+  const cause = error instanceof StepFailed ? error.cause : error;
+  return isLibvirtError(cause) && /\bmonitor\b/i.test(cause.message);
 }
 
 /** Nothing is known of what was asked for, or libvirt was busy: only another look can tell. */

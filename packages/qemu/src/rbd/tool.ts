@@ -59,6 +59,8 @@ const WATCHED_FOR_MS = 40_000;
 const LOOK_AGAIN_MS = 1_000;
 const ENOENT = 2;
 const EBUSY = 16;
+/** Two who remove it at once: seen with librbd 16. */
+const ESTALE = 116;
 
 export type RbdRemoval = 'removed' | 'absent' | 'watched' | 'no-program';
 
@@ -75,7 +77,7 @@ export async function removeRbd(host: Host, location: RbdLocation, timeoutMs: nu
     if (result === undefined) return 'no-program';
     if (result.code === 0) return 'removed';
     if (result.code === ENOENT) return 'absent';
-    if (result.code !== EBUSY) throw new RbdError('rm', location, result.stderr);
+    if (result.code !== EBUSY && result.code !== ESTALE) throw new RbdError('rm', location, result.stderr);
     if (performance.now() > until) return 'watched';
     await sleep(LOOK_AGAIN_MS);
   }

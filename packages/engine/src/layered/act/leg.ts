@@ -11,7 +11,7 @@ import {
 import { info } from '@blockferry/qemu';
 import { createPatiently } from '../../act/format-encrypted.ts';
 import { definitionsOf } from '../../act/scene-domain.ts';
-import { pastLeftovers } from '../../act/start-copy.ts';
+import { patiently } from '../../act/start-copy.ts';
 import { messageOf } from '../../model/errors.ts';
 import { LEGS, type Leg } from '../../model/layered-world.ts';
 import { topCopy } from '../../model/rounds.ts';
@@ -63,7 +63,7 @@ export async function startLeg(scene: LayeredScene, leg: Leg): Promise<void> {
   memory.starts += 1;
   if (leg === 'switch') memory.layered.carrierFresh = false;
   try {
-    await pastLeftovers(() => (leg === 'switch' ? startMirror(scene) : pastStrayNodes(scene, leg)));
+    await patiently(() => (leg === 'switch' ? startMirror(scene) : pastStrayNodes(scene, leg)));
   } catch (error) {
     if (!(error instanceof LibvirtError)) throw error;
     memory.witnessed = 'failed';
