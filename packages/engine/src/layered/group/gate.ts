@@ -95,7 +95,8 @@ function kindOf(turn: Turn): Kind {
 export function ordersSwitch({ decision, member }: Turn): boolean {
   if (decision.kind !== 'act' || whereIs(member) !== 'overlay') return false;
   const { step, phase } = decision;
-  if (step.name === 'record') return phase === 'pivoting';
+  // A place of the record that lost it gets it again: that is no order.
+  if (step.name === 'record') return phase === 'pivoting' && member.move.phase !== 'pivoting';
   return (step.name === 'finish-leg' || step.name === 'walk') && step.leg === 'switch';
 }
 

@@ -57,7 +57,7 @@ const machineStarts: Event = (fleet, at) => {
 };
 
 /** QEMU switches some of its disks while libvirtd is away, the guest writes on, and QEMU dies unseen. */
-const lostSwitches: Event = (fleet, at) => {
+export const lostSwitches: Event = (fleet, at) => {
   const first = fleet.disks.find(({ qemu }) => qemu.job?.state === 'pivoting');
   if (first === undefined) return;
   switchesUnseenAndDies(first);

@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { MoveRecord } from '../../../model/record.ts';
 import { decideLayered } from '../../decide.ts';
-import { setGoal } from '../../simulation/events.ts';
+import { otherWipesMetadata, setGoal } from '../../simulation/events.ts';
 import { type Model, viewOf } from '../../simulation/model.ts';
 import { decideGroup } from '../decide.ts';
-import { EVENTS } from './events.ts';
+import { EVENTS, lostSwitches } from './events.ts';
 import {
   type DecideGroup,
   type Ending,
@@ -133,6 +133,16 @@ it('keeps every promise in 6,000 random runs', { timeout: 120_000 }, () => {
   for (const kinds of ['moved', 'back', 'ready', 'interrupted', 'ask+interrupted']) {
     expect(counts.get(kinds) ?? 0, `runs that end ${kinds}`).toBeGreaterThan(RUNS / 1_000);
   }
+});
+
+it('finds out about a switch that nobody saw, although the record in the definition was wiped', () => {
+  const scenario = { count: 2, persistent: true, goal: 'pivot', pause: false, grows: 0 } as const;
+  const fleet = newFleet(scenario.count, scenario);
+  playUntil(decideGroup, fleet, BEGINNINGS.ordered ?? (() => true));
+  for (const model of fleet.disks) setGoal(model, 'abort');
+  lostSwitches(fleet, 0);
+  for (const model of fleet.disks) otherWipesMetadata(model);
+  expect(settle(decideGroup, fleet, [])).toContainEqual({ kind: 'ask', question: 'which-side' });
 });
 
 const alone: DecideGroup = ({ members }) => members.map(({ world, move }) => decideLayered(world, move));
