@@ -84,6 +84,18 @@ it('blockferry is killed after a step', async () => {
   }
 }, 3_600_000);
 
+it('libvirtd is killed and started again: the same blockferry goes on', async () => {
+  for (const name of ['freeze', 'start-leg', 'finish-leg']) {
+    const directory = await pair.newDirectory();
+    const ferry = pair.moveAll(directory, [], { at: 'step-done', name, signal: 'SIGSTOP' });
+    await ferry.halted(name);
+    await host.restartLibvirtd();
+    ferry.cont();
+    await ends(ferry, 'moved');
+    await pair.expectMoved(`libvirtd killed after ${name}`, directory);
+  }
+});
+
 it('QEMU is killed when one disk is switched and the other is not: the other follows', async () => {
   const directory = await pair.newDirectory();
   const ferry = pair.moveAll(directory, [], { at: 'step-done', name: 'finish-leg', signal: 'SIGSTOP' });
