@@ -62,7 +62,14 @@ export {
   mergeBitmaps,
   repairBitmaps,
 } from './qemu-img/bitmap.ts';
-export { type ChainImage, type ReadChainOptions, readChain } from './qemu-img/chain.ts';
+export {
+  type ChainImage,
+  followBacking,
+  type ImageHeader,
+  type ReadChainOptions,
+  readChain,
+  readHeader,
+} from './qemu-img/chain.ts';
 export { type CheckResult, check } from './qemu-img/check.ts';
 export { commit } from './qemu-img/commit.ts';
 export { type CompareOptions, type Comparison, chainName, compare } from './qemu-img/compare.ts';

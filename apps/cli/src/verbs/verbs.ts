@@ -15,7 +15,7 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'chain',
-    summary: 'show backing chains, their sizes, and who else uses them',
+    summary: 'show backing chains and who else uses them; or all images as trees, and orphans',
     load: async () => (await import('./chain.ts')).chain,
   },
   {

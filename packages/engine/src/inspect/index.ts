@@ -6,3 +6,4 @@ export { type DiskSummary, type DomainSummary, listDomains } from './domains.ts'
 export { findLeftovers, type Leftover, removeLeftover, type Verdict } from './leftovers.ts';
 export { type MoveStatus, statusOf } from './move-status.ts';
 export { meansDestinationOf } from './same-destination.ts';
+export * from './trees/index.ts';

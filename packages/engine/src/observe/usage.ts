@@ -96,9 +96,10 @@ function keyOf({ files }: Usage, source: DiskSource): FileKey | undefined {
   return path === undefined ? undefined : files.get(path);
 }
 
-type SomeDomain = Awaited<ReturnType<Connection['listAllDomains']>>[number];
+export type SomeDomain = Awaited<ReturnType<Connection['listAllDomains']>>[number];
 
-async function bothDefinitions(
+/** The definitions that a domain has; none if it is gone. @throws LibvirtError */
+export async function bothDefinitions(
   domain: SomeDomain,
 ): Promise<{ readonly definition: Use['definition']; readonly xml: DomainXml }[]> {
   try {

@@ -69,30 +69,56 @@ export async function readChain(
   return chain;
 }
 
-async function readLink(
+/** An image's header and what the storage tells, with the reference to its backing file as the header has it. */
+export type ImageHeader = Omit<ChainImage, 'backing'> & Pick<ImageInfo, 'backing'>;
+
+/**
+ * One image alone; see readChain.
+ *
+ * @throws BrokenChain, QemuImgError, HostError, FileError
+ */
+export function readHeader(host: Host, image: Image, options: QuickOptions = {}): Promise<ImageHeader> {
+  return readNode(host, null, { image, reference: formatLocation(image.location) }, options);
+}
+
+async function readNode(
   host: Host,
   referrer: Image | null,
   { image, reference }: { image: Image; reference: string },
-  options: ReadChainOptions,
-): Promise<Link> {
+  options: QuickOptions,
+): Promise<ImageHeader> {
   const limits = quickLimits(options);
   const node = await lookAt(host, referrer, image.location, reference, limits);
   const opened: Image = { ...image, location: node.location };
   const { format: _, ...header } = await info(host, opened, limits);
-  const facts = { image: opened, length: node.length, stat: node.stat };
-  if (!header.backing) return { chainImage: { ...facts, ...header, backing: null }, next: null };
-  const { next, relative } = followBacking(opened, header.backing, options);
-  const backing = { reference: header.backing.reference, format: next.format, relative };
+  return { image: opened, length: node.length, stat: node.stat, ...header };
+}
+
+async function readLink(
+  host: Host,
+  referrer: Image | null,
+  named: { image: Image; reference: string },
+  options: ReadChainOptions,
+): Promise<Link> {
+  const { backing, ...facts } = await readNode(host, referrer, named, options);
+  if (!backing) return { chainImage: { ...facts, backing: null }, next: null };
+  const { next, relative } = followBacking(facts.image, backing, options);
+  const { reference } = backing;
   return {
-    chainImage: { ...facts, ...header, backing },
-    next: { image: next, reference: backing.reference },
+    chainImage: { ...facts, backing: { reference, format: next.format, relative } },
+    next: { image: next, reference },
   };
 }
 
-function followBacking(
+/**
+ * Where a header's backing reference leads, and whether it is a path relative to the image's own directory.
+ *
+ * @throws UndeclaredFormat, BrokenChain
+ */
+export function followBacking(
   image: Image,
   backing: NonNullable<ImageInfo['backing']>,
-  options: ReadChainOptions,
+  options: Pick<ReadChainOptions, 'formatOf'>,
 ): { next: Image; relative: boolean } {
   const { relative, ...resolved } = resolveIn(image, backing.reference);
   const next = imageFromJson(resolved, backing.format ?? options.formatOf?.(resolved.location));

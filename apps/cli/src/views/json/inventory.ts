@@ -1,5 +1,14 @@
 // The JSON lines of the commands that look: domain, chain, move, check, leftover.
-import type { ChainReport, Check, DomainSummary, Leftover, MoveRecord, MoveStatus } from '@blockferry/engine';
+import type {
+  ChainReport,
+  Check,
+  DomainSummary,
+  Leftover,
+  MoveRecord,
+  MoveStatus,
+  TreeImage,
+  TreesReport,
+} from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { namesOf } from '../../outcome/result.ts';
 import { percentOf } from '../format.ts';
@@ -25,6 +34,22 @@ export function chainLine({ images, ...report }: ChainReport): JsonLine {
       usedBy: usedBy.map(({ domain, disk, definition, role }) => ({ domain, disk, definition, role })),
     })),
   };
+}
+
+/** `base`: the image that it stands on, if that is among them. */
+export function imageLine({ children: _, ...image }: TreeImage, base: TreeImage | undefined): JsonLine {
+  return { type: 'image', ...image, base: base?.path };
+}
+
+/** What a report of trees could not look at. */
+export function doubtLines({ unknown, unread }: TreesReport): JsonLine[] {
+  const uses = unknown.map(({ domain, disk, why }) => ({ code: 'use-unknown', domain, disk, message: why }));
+  const directories = unread.map(({ directory, why }) => ({
+    code: 'directory-unread',
+    directory,
+    message: why,
+  }));
+  return [...uses, ...directories].map((line) => ({ type: 'warning', ...line }));
 }
 
 export function moveLine({ move, domain, live, config, job, layers, next }: MoveStatus): JsonLine {
