@@ -1,9 +1,14 @@
 // Handling files: what every Host promises, kept by each of them.
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { expect, test, vi } from 'vitest';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { killHard, startTestProgram } from '../testing/child-process.ts';
 import { describeEachHost } from '../testing/each-host.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { FileError } from './errors.ts';
+import { localHost } from './local.ts';
 
 describeEachHost('handling files', (on) => {
   test('writes atomically, with the mode asked for, and reads back', async () => {
@@ -159,5 +164,50 @@ describeEachHost('handling files', (on) => {
         timeout: 15_000,
       });
     }
+  });
+});
+
+describe('a process that is killed while it writes', () => {
+  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+  beforeEach(async () => {
+    directory = await temporaryDirectory();
+  });
+  afterEach(() => directory.remove());
+
+  const path = (name: string) => join(directory.path, name);
+  const program = (name: string, text: string) =>
+    writeFileSync(path(`programs/${name}`), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+
+  test('leaves nothing, however long the cleaning up takes', async () => {
+    mkdirSync(path('programs'));
+    mkdirSync(path('there'));
+    program('sync', 'exec sleep 1000');
+    program('rm', 'sleep 0.3; exec /bin/rm "$@"');
+    const [file, programs] = [path('there/file'), path('programs')];
+    const parent = await startTestProgram('write-and-wait.ts', 'null', file, programs);
+    await vi.waitFor(() => expect(readdirSync(path('there'))).toHaveLength(1), 10_000);
+    await killHard(parent);
+    await vi.waitFor(() => expect(readdirSync(path('there'))).toEqual([]), 10_000);
+  });
+
+  test('and after a power failure the next who writes the same file removes what is left of it', async () => {
+    const host = localHost();
+    await host.writeFileAtomic(path('file'), 'old');
+    const name = createHash('sha256').update(path('file')).digest('hex').slice(0, 12);
+    for (const [whose, minutes] of [
+      [name, 5],
+      [name, 0],
+      ['0123456789ab', 5],
+    ] as const) {
+      const left = path(`.blockferry-${whose}-${minutes}.tmp`);
+      writeFileSync(left, '');
+      const then = Date.now() / 1000 - 60 * minutes;
+      utimesSync(left, then, then);
+    }
+    await host.writeFileAtomic(path('file'), 'new');
+    expect(new Set(readdirSync(directory.path))).toEqual(
+      new Set(['file', `.blockferry-${name}-0.tmp`, '.blockferry-0123456789ab-5.tmp']),
+    );
+    await host.close();
   });
 });

@@ -1,5 +1,5 @@
 // File operations as POSIX shell and coreutils: the same on every host, each in a process that may hang alone.
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { errnoOf, FileError, HostError, renameCommand } from './errors.ts';
 import { parseFileStat, STAT_FORMAT } from './file-stat.ts';
 import type {
@@ -17,9 +17,11 @@ const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 
 // SIGTERM is how the supervisor tells these that we are dead (shell.ts). What they made for themselves goes then.
 // `sync FILE` is fsync(2) of that file or directory (coreutils 8.24). The count is checked because our death in the
-// middle of the input looks like its end, and half a file must never get the name.
+// middle of the input looks like its end, and half a file must never get the name. A power failure leaves the temporary
+// file: the next write of the same file removes it.
 const WRITE_ATOMIC = `
 umask 077
+find "$5" -maxdepth 1 -name "$6" -mmin +1 -delete 2>/dev/null
 trap 'rm -f -- "$2"; exit 143' TERM
 cat > "$2" && [ "$(stat -c %s -- "$2")" = "$3" ] && chmod "$4" -- "$2" && sync -- "$2" &&
   mv -fT -- "$2" "$1" && sync -- "$5" || { s=$?; rm -f -- "$2"; exit $s; }`;
@@ -62,9 +64,10 @@ export abstract class ShellFiles implements FileOperations {
   ): Promise<void> {
     if (text.includes('\0')) throw new TypeError('a text cannot contain a NUL character');
     const directory = directoryOf(path);
-    const temporary = `${directory}/.blockferry-${randomBytes(8).toString('hex')}.tmp`;
+    const target = createHash('sha256').update(path).digest('hex').slice(0, 12);
+    const temporary = `${directory}/.blockferry-${target}-${randomBytes(4).toString('hex')}.tmp`;
     const [count, mode] = [String(Buffer.byteLength(text)), modeText(options.mode ?? 0o600)];
-    const argv = script(WRITE_ATOMIC, path, temporary, count, mode, directory);
+    const argv = script(WRITE_ATOMIC, path, temporary, count, mode, directory, `.blockferry-${target}-*.tmp`);
     await this.#must('write', path, argv, { ...options, input: text });
   }
 

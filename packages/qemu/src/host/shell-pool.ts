@@ -148,6 +148,8 @@ class OpenShell {
       () => this.#ended(process.stderr()),
       (error: unknown) => this.#ended(error instanceof Error ? error.message : String(error)),
     );
+    // Told that we are dead, it lets its command clean up: with its own end the supervisor kills all that is left.
+    process.stdin.write('trap : TERM\n');
   }
 
   get usable(): boolean {

@@ -57,7 +57,7 @@ describe('a host over ssh', () => {
         connection = Number(text);
       },
     });
-    await vi.waitFor(() => expect(connection).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(connection).toBeGreaterThan(0), 10_000);
     await killSshdOf(mark);
     await expect(run).rejects.toMatchObject({ code: 'unreachable' });
     await noProcessWithArgument(mark);
