@@ -36,43 +36,57 @@ export class LoopDevice {
 }
 
 /**
- * A block device whose requests fail with EIO or ENOSPC while `fail()` is in force: a loop device on a FUSE file
- * that an NBD client feeds from nbdkit. Give its `<source>` `<seclabel model='dac' relabel='no'/>`.
+ * A block device whose requests fail with EIO or ENOSPC while `fail()` is in force: a loop device on a faulty file. Give
+ * its `<source>` `<seclabel model='dac' relabel='no'/>`.
  * @throws {Error}
  */
 export async function faultyBlockDevice(
   host: LibvirtHost,
   options: FaultyNbdServerOptions,
 ): Promise<FaultyBlockDevice> {
+  const file = await faultyFile(host, options);
+  try {
+    return new FaultyBlockDevice(file, await loopDevice(host, file.path));
+  } catch (cause) {
+    await file.stop();
+    throw cause;
+  }
+}
+
+/**
+ * A file that FUSE shows below the host's images, whose requests fail while `fail()` is in force: an NBD client feeds it
+ * from nbdkit.
+ * @throws {Error}
+ */
+export async function faultyFile(host: LibvirtHost, options: FaultyNbdServerOptions): Promise<FaultyFile> {
   const server = await faultyNbdServer(options);
   const view = join(host.imagesDir, `${basename(options.path)}.view`);
-  let fuse: AttachedProcess | undefined;
   try {
     await mkdir(view);
-    fuse = await startAttached(['nbdfuse', '-o', 'allow_other', `${view}/disk`, server.uri], async () => {
-      return (await run(['mountpoint', '-q', view], { accept: [0, 1, 32] })).code === 0;
-    });
-    return new FaultyBlockDevice(server, fuse, view, await loopDevice(host, `${view}/disk`));
+    const fuse = await startAttached(
+      ['nbdfuse', '-o', 'allow_other', `${view}/disk`, server.uri],
+      async () => {
+        return (await run(['mountpoint', '-q', view], { accept: [0, 1, 32] })).code === 0;
+      },
+    );
+    return new FaultyFile(server, fuse, view);
   } catch (cause) {
-    await fuse?.kill();
     await server.stop();
     throw cause;
   }
 }
 
-export class FaultyBlockDevice {
-  readonly device: string;
+export class FaultyFile {
+  readonly path: string;
   readonly #server: FaultyNbdServer;
   readonly #fuse: AttachedProcess;
   readonly #view: string;
-  readonly #loop: LoopDevice;
 
-  constructor(server: FaultyNbdServer, fuse: AttachedProcess, view: string, loop: LoopDevice) {
+  constructor(server: FaultyNbdServer, fuse: AttachedProcess, view: string) {
     this.#server = server;
     this.#fuse = fuse;
     this.#view = view;
-    this.#loop = loop;
-    this.device = loop.device;
+    this.path = `${view}/disk`;
   }
 
   /** From now on its requests fail. */
@@ -95,11 +109,46 @@ export class FaultyBlockDevice {
 
   async stop(): Promise<void> {
     this.resume();
-    await this.#loop.stop();
     await this.#fuse.kill();
     await run(['umount', '-l', this.#view], { accept: [0, 1, 32] });
     await rmdir(this.#view).catch(() => undefined);
     await this.#server.stop();
+  }
+}
+
+export class FaultyBlockDevice {
+  readonly device: string;
+  readonly #file: FaultyFile;
+  readonly #loop: LoopDevice;
+
+  constructor(file: FaultyFile, loop: LoopDevice) {
+    this.#file = file;
+    this.#loop = loop;
+    this.device = loop.device;
+  }
+
+  /** From now on its requests fail. */
+  fail(): Promise<void> {
+    return this.#file.fail();
+  }
+
+  heal(): Promise<void> {
+    return this.#file.heal();
+  }
+
+  /** From now on its requests wait, until `resume`. */
+  hang(): void {
+    this.#file.hang();
+  }
+
+  resume(): void {
+    this.#file.resume();
+  }
+
+  async stop(): Promise<void> {
+    this.resume();
+    await this.#loop.stop();
+    await this.#file.stop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

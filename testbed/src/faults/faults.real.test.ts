@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type LibvirtHost, startLibvirtHost } from '../libvirt-host/host.ts';
 import { RunError, run } from '../process/run.ts';
 import { faultyBlockDevice, loopDevice } from './block-device.ts';
-import { smallFileSystem } from './file-system.ts';
+import { failingFileSystem, smallFileSystem } from './file-system.ts';
 import { faultyNbdServer, freePort, nbdServer } from './nbd-server.ts';
 
 let host: LibvirtHost;
@@ -96,4 +96,14 @@ test('a frozen file system holds its writers until it is thawed', async () => {
   expect(first).toBe('waiting');
   await small.thaw();
   expect(await writing).toBe('written');
+});
+
+test('a file system fails and heals, and goes with the host', async () => {
+  await using small = await failingFileSystem(host, { bytes: 16n << 20n });
+  const file = `${small.directory}/file`;
+  await writeDirectly(file);
+  await small.fail();
+  await expect(writeDirectly(file)).rejects.toThrow('Input/output error');
+  await small.heal();
+  await writeDirectly(file);
 });

@@ -1,8 +1,9 @@
-// File systems of a few MiB that fill up or freeze, mounted where a host's QEMU sees them.
+// File systems of a few MiB that fill up, freeze or fail, mounted where a host's QEMU sees them.
 import { mkdir, rm, statfs } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
 import { run } from '../process/run.ts';
+import { type FaultyFile, faultyFile } from './block-device.ts';
 
 export type FileSystemOptions = {
   readonly bytes: bigint;
@@ -91,5 +92,59 @@ export class SmallFileSystem {
 
   get #ballast(): string {
     return join(this.directory, '.ballast');
+  }
+}
+
+/**
+ * As smallFileSystem, and its reads and writes fail with EIO while `fail()` is in force. It has no journal, so that it goes
+ * on as it was once it is healed: what failed is still in the kernel's memory.
+ *
+ * @throws {Error}
+ */
+export async function failingFileSystem(
+  host: LibvirtHost,
+  { bytes, name = 'failing' }: Omit<FileSystemOptions, 'type'>,
+): Promise<FailingFileSystem> {
+  const directory = join(host.imagesDir, name);
+  const path = join(host.directory, 'guest', `${basename(directory)}.raw`);
+  await run(['truncate', '-s', String(bytes), path]);
+  const file = await faultyFile(host, { path });
+  try {
+    await run(['mke2fs', '-q', '-F', '-t', 'ext4', '-m', '0', '-O', '^has_journal', file.path]);
+    await mkdir(directory);
+    await run(['mount', '-o', 'loop,errors=continue,noinit_itable', file.path, directory]);
+  } catch (cause) {
+    await file.stop();
+    throw cause;
+  }
+  return new FailingFileSystem(directory, file);
+}
+
+export class FailingFileSystem {
+  readonly directory: string;
+  readonly #file: FaultyFile;
+
+  constructor(directory: string, file: FaultyFile) {
+    this.directory = directory;
+    this.#file = file;
+  }
+
+  fail(): Promise<void> {
+    return this.#file.fail();
+  }
+
+  heal(): Promise<void> {
+    return this.#file.heal();
+  }
+
+  async stop(): Promise<void> {
+    await this.heal();
+    await run(['umount', '-l', this.directory], { accept: [0, 1, 32] });
+    await this.#file.stop();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
   }
 }

@@ -7,12 +7,12 @@ import type { Ferry, Result } from '../crash/ferry.ts';
 import { expectLayersMoved } from '../crash/layered-moves.ts';
 import { diskOf } from '../crash/sweep.ts';
 import { chainOf, expectWhole } from '../crash/whole.ts';
-import { type SmallFileSystem, smallFileSystem } from '../faults/file-system.ts';
+import { failingFileSystem, smallFileSystem } from '../faults/file-system.ts';
 import { verifyAcknowledged } from '../guest/verify.ts';
 import { descendantsRunning } from '../process/descendants.ts';
 import { until } from '../process/until.ts';
 
-/** What can die, or be full for a while. With `host`, everything dies at once. */
+/** What can die, or be full or broken for a while. With `host`, everything dies at once. */
 export const VICTIMS = [
   'blockferry',
   'storage-daemon',
@@ -20,6 +20,7 @@ export const VICTIMS = [
   'qemu',
   'host',
   'destination-full',
+  'destination-eio',
 ] as const;
 export type Victim = (typeof VICTIMS)[number];
 
@@ -52,20 +53,25 @@ export type Outcome = 'moved' | 'back' | 'answered';
  * Plays one round. In the end the move has ended, the guest runs on one complete chain, every acknowledged write is there,
  * the definition is true, no file of ours is left, and nothing was copied again that was verified.
  *
+ * @param ends gets what must be stopped after the host
  * @throws AssertionError for any of these
  */
-export async function playRound(berth: Berth, what: string, round: Round): Promise<Outcome> {
+export async function playRound(
+  berth: Berth,
+  what: string,
+  round: Round,
+  ends: AsyncDisposableStack,
+): Promise<Outcome> {
   const before = await chainOf(berth.disk);
-  const small = round.victims.includes('destination-full') ? await smallDestination(berth) : undefined;
-  const directory = small?.directory ?? (await berth.newDirectory());
+  const storage = await storageFor(berth, round.victims, ends);
+  const { directory } = storage;
   const ferry = berth.moveLayers(directory, round.options);
   // Before its first step nothing can go wrong.
   await ferry.step('record');
   await sleep(round.afterMs);
-  await small?.fillUp();
+  await storage.spoil(ferry);
   const killed = await strike(berth, ferry, round.victims);
-  if (small !== undefined) await sleep(FULL_MS);
-  await small?.makeRoom();
+  await storage.mend();
   await revive(berth, round.startsAgain);
   const { outcome, answered } = await carryOn(berth, ferry, killed);
   const running = /running/.test(await berth.virsh('domstate'));
@@ -78,15 +84,52 @@ export async function playRound(berth: Berth, what: string, round: Round): Promi
   return 'back';
 }
 
-/** Long enough for everything that writes there to find it full. */
-const FULL_MS = 1_500;
+/** Long enough for everything that writes there to find it so. */
+const SPOILT_MS = 1_500;
 const mebibyte = 1024n * 1024n;
 
-/** It stays until the host stops: the guest may live there from now on. */
-async function smallDestination(berth: Berth): Promise<SmallFileSystem> {
-  const directory = relative(berth.host.imagesDir, await berth.newDirectory());
-  const name = join(directory, `${berth.name}-${basename(directory)}`);
-  return smallFileSystem(berth.host, { bytes: 160n * mebibyte, name });
+/** Where a round moves to: it stays until the host stops, for the guest may live there from now on. */
+interface Storage {
+  readonly directory: string;
+  spoil(ferry: Ferry): Promise<void>;
+  mend(): Promise<void>;
+}
+
+async function storageFor(
+  berth: Berth,
+  victims: readonly Victim[],
+  ends: AsyncDisposableStack,
+): Promise<Storage> {
+  const directory = await berth.newDirectory();
+  const place = relative(berth.host.imagesDir, directory);
+  const options = { bytes: 160n * mebibyte, name: join(place, `${berth.name}-${basename(place)}`) };
+  if (victims.includes('destination-full')) {
+    const storage = await smallFileSystem(berth.host, options);
+    return {
+      directory: storage.directory,
+      spoil: () => storage.fillUp(),
+      mend: async () => {
+        await sleep(SPOILT_MS);
+        await storage.makeRoom();
+      },
+    };
+  }
+  if (victims.includes('destination-eio')) {
+    const storage = ends.use(await failingFileSystem(berth.host, options));
+    return {
+      directory: storage.directory,
+      // A guest that lives there would see it as well.
+      spoil: async (ferry) => {
+        if (ferry.lines.findLast((line) => line.type === 'step')?.step === 'copy-layers')
+          await storage.fail();
+      },
+      mend: async () => {
+        await sleep(SPOILT_MS);
+        await storage.heal();
+      },
+    };
+  }
+  return { directory, spoil: async () => {}, mend: async () => {} };
 }
 
 async function definedOn(berth: Berth): Promise<string> {

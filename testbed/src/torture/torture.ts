@@ -21,6 +21,7 @@ export async function torture(
   seed: number,
   told: (words: string) => void = () => {},
 ): Promise<Score> {
+  await using ends = new AsyncDisposableStack();
   await using host = await startHarbour();
   const berth: Berth = await makeBerth(host, name, CHAIN);
   const score: Score = { moved: 0, back: 0, answered: 0 };
@@ -28,7 +29,7 @@ export async function torture(
     const drawn = drawRound(seeded(seed * 1_000_003 + round), SPAN_MS);
     const what = `round ${round} of seed ${seed}: ${drawn.victims.join(', ')} after ${drawn.afterMs} ms`;
     told(what);
-    score[await playRound(berth, what, drawn)] += 1;
+    score[await playRound(berth, what, drawn, ends)] += 1;
   }
   return score;
 }
