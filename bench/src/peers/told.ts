@@ -34,13 +34,14 @@ export function readTold(lines: readonly Line[], endedAt: number): Told {
 function bulkOf(messages: readonly Message[]): number | undefined {
   const from = messages.findIndex(({ type, phase }) => type === 'phase' && phase === 'copying');
   const copying = messages.slice(from + 1);
-  const next = copying.findIndex(({ type }) => type === 'phase' || type === 'round');
+  const next = copying.findIndex(({ type }) => type === 'phase');
   const steps = copying.slice(0, next < 0 ? undefined : next).flatMap(({ at, type, copied, total }) => {
     const counted = type === 'progress' && typeof copied === 'number' && typeof total === 'number';
     return counted && total > 0 ? [{ at, copied, whole: copied >= total }] : [];
   });
-  // A round may end between two reports.
-  const end = steps.find(({ whole }) => whole) ?? steps.at(-1);
+  // The next round begins to count anew; this one may have ended between two reports.
+  const fall = steps.findIndex(({ copied }, at) => copied < (steps[at - 1]?.copied ?? 0));
+  const end = steps.find(({ whole }) => whole) ?? (fall < 0 ? undefined : steps[fall - 1]);
   const begin = steps.find(({ copied }) => copied > 0);
   if (begin === undefined || end === undefined || end.at - begin.at < 1) return undefined;
   return (end.copied - begin.copied) / 1e6 / (end.at - begin.at);
