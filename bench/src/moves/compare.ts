@@ -12,6 +12,9 @@ import {
   measuredMove,
 } from './measured-move.ts';
 
+/** Freeze, switch and collapse apart. */
+const P95_COPYING = 'write p95, copying';
+
 export interface Comparison extends GuestLoad {
   readonly name: string;
   readonly title: string;
@@ -73,12 +76,18 @@ function figuresOf(peer: string, all: readonly MoveRun[], bytes: bigint): Figure
     runs: readonly MoveRun[],
     of: (run: MoveRun) => number,
   ) => (runs.length === 0 ? [] : [{ peer, what, unit, values: runs.map(of) }]);
+  const copying = felt.flatMap(({ guest, guestWhileCopying }) =>
+    peer === 'idle' ? guest : (guestWhileCopying ?? []),
+  );
   return [
     ...figure('time', 's', ended, (run) => run.seconds),
     ...figure('speed', 'MB/s', ended, (run) => Number(bytes) / 1e6 / run.seconds),
     ...toldFigures(peer, ended),
     ...figure('write mean', 'ms', felt, (run) => run.guest.meanMs),
     ...figure('write p95', 'ms', felt, (run) => run.guest.p95Ms),
+    ...(copying.length === 0
+      ? []
+      : [{ peer, what: P95_COPYING, unit: 'ms' as const, values: copying.map(({ p95Ms }) => p95Ms) }]),
     ...figure('write p99', 'ms', felt, (run) => run.guest.p99Ms),
     ...figure('worst write', 'ms', felt, (run) => run.guest.worstMs),
     ...figure('longest gap', 'ms', felt, (run) => run.guest.longestGapMs),
@@ -98,6 +107,7 @@ function ratiosOf(figures: readonly Figure[], peers: readonly string[]): Ratio[]
       ours.map((each) => timesBetter(figures, what, each, theirs)),
     ),
     ...peers.map((peer) => timesIdle(figures, 'write p95', peer)),
+    ...ours.map((each) => timesIdle(figures, P95_COPYING, each)),
   ].filter((ratio) => ratio !== undefined);
 }
 

@@ -22,6 +22,8 @@ export interface MoveRun {
   readonly ended: Timed['ended'];
   readonly seconds: number;
   readonly guest: Latencies;
+  /** During the phase `copying` alone, of a peer that tells its phases. */
+  readonly guestWhileCopying: Latencies | undefined;
   readonly toolCpu: number;
   readonly daemonCpu: number;
   readonly libvirtCpu: number;
@@ -35,6 +37,7 @@ export const BLOCK_BYTES = 16_384;
 const WARM_UP_MS = { least: 500, most: 2_000 };
 /** The guest tells its latencies every quarter of a second: so long after the end the last of them is there. */
 const LAST_WORD_MS = 300;
+const MARK_EVERY_MS = 200;
 let runs = 0;
 
 export interface MoveOptions extends GuestLoad {
@@ -112,10 +115,56 @@ async function observed(
   const cpu = () => Promise.all(pids.map(cpuSeconds));
   const mark = await guest.latencyMark();
   const before = await cpu();
+  const marks = new Marks(guest);
   const done = await act();
   const [qemuCpu = 0, libvirtCpu = 0] = (await cpu()).map((seconds, n) => seconds - (before[n] ?? 0));
   await sleep(LAST_WORD_MS);
   const { lines, ...outside } = done;
   const latencies = await guest.latencies(mark);
-  return { peer, ...outside, guest: latencies, qemuCpu, libvirtCpu, told: told?.(lines, done.seconds) };
+  const said = told?.(lines, done.seconds);
+  return {
+    peer,
+    ...outside,
+    guest: latencies,
+    guestWhileCopying: await marks.during(said, 'copying'),
+    qemuCpu,
+    libvirtCpu,
+    told: said,
+  };
+}
+
+/** Where the guest's report stood at which moment, so that afterwards it can be cut where a phase began and ended. */
+class Marks {
+  readonly #guest: Guest;
+  readonly #began = performance.now();
+  readonly #marks: { readonly at: number; readonly mark: number }[] = [];
+  readonly #ended: Promise<void>;
+  #over = false;
+
+  constructor(guest: Guest) {
+    this.#guest = guest;
+    this.#ended = this.#collect();
+  }
+
+  async #collect(): Promise<void> {
+    while (!this.#over) {
+      const mark = await this.#guest.latencyMark();
+      this.#marks.push({ at: (performance.now() - this.#began) / 1000, mark });
+      await sleep(MARK_EVERY_MS);
+    }
+  }
+
+  /** What the guest felt in a phase; undefined where it is not told, or too short for a report. Ends the collecting. */
+  async during(told: Told | undefined, phase: string): Promise<Latencies | undefined> {
+    this.#over = true;
+    await this.#ended;
+    const names = [...(told?.phases.keys() ?? [])];
+    const at = names.indexOf(phase);
+    const seconds = (upTo: number) =>
+      names.slice(0, upTo).reduce((sum, name) => sum + (told?.phases.get(name) ?? 0), 0);
+    const first = this.#marks.find((each) => each.at >= seconds(at));
+    const last = this.#marks.findLast((each) => each.at <= seconds(at + 1));
+    if (at < 0 || first === undefined || last === undefined || last.mark <= first.mark) return undefined;
+    return this.#guest.latencies(first.mark, last.mark);
+  }
 }

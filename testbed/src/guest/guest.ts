@@ -142,10 +142,10 @@ export class Guest {
     return (await this.#read(this.#writer(disk).disk)).latencies.length;
   }
 
-  /** What single writes took since `mark`. The guest tells it every quarter of a second. */
-  async latencies(mark = 0, disk?: string): Promise<Latencies> {
-    const { latencies } = await this.#read(this.#writer(disk).disk);
-    return latenciesOf(latencies.slice(mark), latencies[mark - 1]);
+  /** What single writes took since `mark`, up to another one. The guest tells it every quarter of a second. */
+  async latencies(mark = 0, until?: number): Promise<Latencies> {
+    const { latencies } = await this.#read(this.#writer(undefined).disk);
+    return latenciesOf(latencies.slice(mark, until), latencies[mark - 1]);
   }
 
   /** Waits until the guest has reported `count` more flushed blocks. @throws {Error} with its log's end. */
