@@ -1,5 +1,6 @@
 // Public surface of this package.
 export * from './guard/index.ts';
+export * from './inside/index.ts';
 export * from './inspect/index.ts';
 export type { LayersSummary } from './layered/summary.ts';
 export type { Interruption, LayeredStep, Outcome, Question, Step, StepName, Wait } from './model/decision.ts';
@@ -32,7 +33,7 @@ export {
 } from './preflight/group.ts';
 export { type Preflight, preflight, underWay } from './preflight/preflight.ts';
 export type { MoveRequest } from './preflight/request.ts';
-export { findDisk, findDomain } from './preflight/situation.ts';
+export { findBootDisk, findDisk, findDomain } from './preflight/situation.ts';
 export type { Warning } from './preflight/warning.ts';
 export { destinationOfJournal, journalPathFor, readJournal } from './record/journal.ts';
 export { OpenMoves, stateDirectory } from './record/open-moves.ts';

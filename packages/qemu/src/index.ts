@@ -1,5 +1,12 @@
 // Public surface of this package.
 
+export { type ChainView, viewChain } from './guestfish/chain-view.ts';
+export {
+  Guestfish,
+  GuestfishError,
+  type GuestfishOptions,
+  guestfishPackages,
+} from './guestfish/guestfish.ts';
 export { FileError, type FileErrorCode, HostError, type HostErrorCode } from './host/errors.ts';
 export type {
   Exit,

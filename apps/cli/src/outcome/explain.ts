@@ -10,7 +10,15 @@ import {
   LibvirtError,
   TransportFailed,
 } from '@blockferry/libvirt';
-import { BrokenChain, FileError, HostError, QemuImgError, UndeclaredFormat } from '@blockferry/qemu';
+import {
+  BrokenChain,
+  FileError,
+  GuestfishError,
+  HostError,
+  QemuImgError,
+  StorageDaemonError,
+  UndeclaredFormat,
+} from '@blockferry/qemu';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
 import { Interrupted } from '../terminal/interrupt.ts';
@@ -75,6 +83,10 @@ function describe(error: unknown): ResultError {
   }
   if (error instanceof QemuImgError)
     return { code: `qemu-img-${error.code}`, ...wordsOf(error), hint: error.hint };
+  if (error instanceof GuestfishError) return { code: 'guestfish', ...wordsOf(error), hint: undefined };
+  if (error instanceof StorageDaemonError) {
+    return { code: 'storage-daemon', ...wordsOf(error), hint: error.hint };
+  }
   if (error instanceof BrokenChain) return { code: 'chain-broken', ...wordsOf(error), hint: error.hint };
   if (error instanceof UndeclaredFormat)
     return { code: 'format-undeclared', ...wordsOf(error), hint: error.hint };

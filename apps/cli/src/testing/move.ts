@@ -40,6 +40,11 @@ export function recordedIo(
     out: (text) => {
       written.out += text;
     },
+    outBytes: async (bytes) => {
+      // One character a byte: what is no text stays what it is.
+      written.out += Buffer.from(bytes).toString('latin1');
+      return true;
+    },
     err: (text) => {
       written.err += text;
     },

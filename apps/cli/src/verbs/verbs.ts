@@ -59,6 +59,16 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./verify.ts')).verify,
   },
   {
+    name: 'ls',
+    summary: 'list a directory inside an image or a disk, read-only',
+    load: async () => (await import('./ls.ts')).ls,
+  },
+  {
+    name: 'cat',
+    summary: 'show a file inside an image or a disk, read-only',
+    load: async () => (await import('./cat.ts')).cat,
+  },
+  {
     name: 'cleanup',
     summary: 'remove what moves that ended badly left behind',
     load: async () => (await import('./cleanup.ts')).cleanup,

@@ -141,6 +141,17 @@ export function findDisk(live: DomainXml, name: string): DiskDefinition {
   );
 }
 
+/** The disk that the firmware tries first: by its boot order, else the first in the definition. @throws Refusal `no-such-disk` */
+export function findBootDisk(live: DomainXml): DiskDefinition {
+  const disks = live
+    .disks()
+    .filter(({ device, source }) => device !== 'cdrom' && device !== 'floppy' && source);
+  const orderOf = ({ bootOrder = Infinity }: DiskDefinition) => bootOrder;
+  const [first] = disks.sort((a, b) => (orderOf(a) === orderOf(b) ? 0 : orderOf(a) - orderOf(b)));
+  if (first !== undefined) return first;
+  throw new Refusal('no-such-disk', `${live.name} has no disk`, { domain: live.name });
+}
+
 async function chainOf(host: Host, disk: DiskDefinition): Promise<readonly ChainImage[] | undefined> {
   if (disk.chain.length === 0) return undefined;
   try {

@@ -89,14 +89,15 @@ async function ofDisk(
   );
 }
 
-async function ofImage(
+/** @throws Refusal `no-such-image`, `format-undeclared`; as readChain */
+export async function ofImage(
   host: Host,
   knowledge: Knowledge,
   { location, format: declared }: NamedChain & { kind: 'image' },
   option: string,
+  hint = 'a disk of a domain is compared by: blockferry verify DOMAIN DISK IMAGE',
 ): Promise<ReadChain> {
   if (location.kind === 'file' && (await host.stat(location.path)) === null) {
-    const hint = 'a disk of a domain is compared by: blockferry verify DOMAIN DISK IMAGE';
     throw new Refusal('no-such-image', `${location.path} does not exist`, { path: location.path }, hint);
   }
   const format = declared ?? knowledge.formatOf(location, option);
@@ -129,7 +130,7 @@ async function volume(
 }
 
 /** @throws Refusal for what stands against reading the chain */
-async function readable(reading: Promise<ReadChain>): Promise<ReadChain> {
+export async function readable(reading: Promise<ReadChain>): Promise<ReadChain> {
   try {
     return await reading;
   } catch (error) {

@@ -70,6 +70,8 @@ export type DiskDefinition = {
   readonly iotune: boolean;
   readonly serial?: string | undefined;
   readonly alias?: string | undefined;
+  /** Its place among the devices that the firmware tries, from 1; undefined where the machine's own order counts. */
+  readonly bootOrder?: number | undefined;
   /** The element, verbatim. */
   readonly xml: string;
 };
@@ -114,12 +116,18 @@ export function readDisk(document: XmlDocument, disk: Element): DiskDefinition {
       snapshot: attribute(disk, 'snapshot'),
       serial: textOf(child(disk, 'serial')),
       alias: attribute(child(disk, 'alias'), 'name'),
+      bootOrder: readBootOrder(disk),
     }),
   };
 }
 
 function has(parent: Element, name: string): boolean {
   return child(parent, name) !== undefined;
+}
+
+function readBootOrder(disk: Element): number | undefined {
+  const order = attribute(child(disk, 'boot'), 'order');
+  return order === undefined ? undefined : Number(order);
 }
 
 function readDevice(disk: Element): DiskDefinition['device'] {
