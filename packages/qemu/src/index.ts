@@ -4,7 +4,6 @@ export { type ChainView, viewChain } from './guestfish/chain-view.ts';
 export {
   Guestfish,
   GuestfishError,
-  type GuestfishOptions,
   guestfishPackages,
 } from './guestfish/guestfish.ts';
 export { FileError, type FileErrorCode, HostError, type HostErrorCode } from './host/errors.ts';

@@ -45,7 +45,7 @@ const TYPES: ReadonlyMap<number, EntryType> = new Map([
 ]);
 const TYPE_MASK = 0o170000;
 
-/** Names ended by NULs, as `ls0` gives them. */
+/** Names ended by NULs, as `ls0` gives them; in the order of their bytes. */
 export function parseNames(output: Uint8Array): Buffer[] {
   const names: Buffer[] = [];
   let rest = Buffer.from(output);
@@ -53,7 +53,7 @@ export function parseNames(output: Uint8Array): Buffer[] {
     names.push(rest.subarray(0, at));
     rest = rest.subarray(at + 1);
   }
-  return names;
+  return names.sort(Buffer.compare);
 }
 
 /** What `statns` and `lstatns` print, `st_size: 6` a line; undefined when they printed nothing. */

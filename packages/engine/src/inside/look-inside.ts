@@ -95,8 +95,7 @@ async function withMounted<T>(
   onSubject?.(subject);
   try {
     await using view = await viewChain(host, subject.chain, signal);
-    const withoutKvm = !(await hasKvm(context));
-    await using guestfish = await Guestfish.start(host, view, { signal, withoutKvm });
+    await using guestfish = await Guestfish.start(host, view, signal);
     await guestfish.run('run');
     await mountAll(guestfish, request.mount);
     return await work(guestfish);
@@ -164,14 +163,5 @@ async function mustHaveGuestfish(host: Host, signal: AbortSignal): Promise<void>
     if (!(error instanceof HostError) || error.code !== 'not-found') throw error;
     const why = `there is no guestfish on ${host.name}, which looks into images`;
     throw new Refusal('no-guestfish', why, {}, guestfishPackages(), { cause: error });
-  }
-}
-
-/** By what libvirt found when it tried: a device node may be there and not work. Where it cannot be asked, libguestfs finds out. */
-async function hasKvm({ link }: Context): Promise<boolean> {
-  try {
-    return (await (await link.connection()).capabilities()).includes("<domain type='kvm'");
-  } catch {
-    return true;
   }
 }
