@@ -121,3 +121,66 @@ describe('a death on the way to Ceph', () => {
     await undone('QEMU died, aborted');
   });
 });
+
+describe('in layers', () => {
+  const layers = (name: string, ...options: readonly string[]) =>
+    berth.ferry([
+      'move',
+      berth.name,
+      'vda',
+      ceph.uri(name),
+      '--flatten',
+      '--strategy',
+      'layered',
+      ...options,
+    ]);
+  const killed = async (name: string) => {
+    const options = ['--flatten', '--strategy', 'layered'];
+    const halt = { at: 'step-done', name } as const;
+    await berth.ferry(['move', berth.name, 'vda', ceph.uri('layers'), ...options], halt).gone();
+  };
+  const early = ['record', 'claim-files', 'freeze', 'copy-layers', 'start-leg'];
+
+  it('blockferry dies after any step: resume finishes', async () => {
+    for (const step of [...early, 'finish-leg', 'start-leg#2', 'finish-leg#2', 'clear']) {
+      await killed(step);
+      const { outcome, error } = await berth.resume().result();
+      assert.equal(outcome, 'moved', `${step}: ${JSON.stringify(error)}`);
+      await moveHome(`in layers, died after ${step}`);
+      await ceph.rbd('rm', 'rbd/layers');
+    }
+  }, 300_000);
+
+  it('blockferry dies before the switch: abort leaves no image', async () => {
+    for (const step of early) {
+      await killed(step);
+      assert.equal((await berth.abort().result()).outcome, 'back', step);
+      await undone(`in layers, aborted after ${step}`);
+    }
+  }, 300_000);
+
+  it('QEMU dies on the way: it goes on with the domain off', async () => {
+    for (const step of ['copy-layers', 'finish-leg', 'start-leg#2']) {
+      await killed(step);
+      await host.killQemu(berth.name);
+      const { outcome, error } = await berth.resume().result();
+      assert.equal(outcome, 'moved', `${step}: ${JSON.stringify(error)}`);
+      await berth.guest.start();
+      await moveHome(`in layers, QEMU died after ${step}`);
+      await ceph.rbd('rm', 'rbd/layers');
+    }
+  }, 300_000);
+
+  it('Ceph hangs when all is ready: the guest writes on, and is not switched before it answers', async () => {
+    assert.equal((await layers('layers', '--hold').result()).outcome, 'ready');
+    await ceph.pause();
+    const pivot = berth.pivot();
+    await pivot.warning('destination-silent');
+    await berth.guest.waitForWrites(60);
+    assert.ok(!pivot.lines.some((line) => line.type === 'step' && line.step === 'finish-leg'));
+    await ceph.resume();
+    assert.equal((await pivot.result()).outcome, 'moved');
+    await moveHome('hung at the switch');
+    await ceph.rbd('rm', 'rbd/layers');
+  });
+});

@@ -1,6 +1,7 @@
 // What can be seen once a move has ended: which image the guest runs on, and which sources are still there.
 import {
   type Context,
+  fileBeside,
   filesMadeBy,
   journalPathFor,
   type MoveRecord,
@@ -8,7 +9,7 @@ import {
   toLocation,
 } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
-import { lookAtRbd } from '@blockferry/qemu';
+import { type Host, lookAtRbd } from '@blockferry/qemu';
 import { formatBytes } from '../views/format.ts';
 
 const LOOK_WITHIN_MS = 5_000;
@@ -42,19 +43,22 @@ export async function remainingSources(context: Context, move: MoveRecord): Prom
 
 /** Files of ours that are there although the move has gone back: each was kept for a reason that was told. */
 export async function leftoversOf({ host }: Context, move: MoveRecord): Promise<string[]> {
-  const { source } = move.destination;
   if (host === undefined) return [];
-  if (move.ownership.kind === 'rbd-image' && move.ownership.claimed) {
-    const location = toLocation(source);
-    const look = location.kind === 'rbd' ? await lookAtRbd(host, location, LOOK_WITHIN_MS) : undefined;
-    return look?.kind === 'there' ? [describeSource(source)] : [];
-  }
-  if (source.kind !== 'file' || move.ownership.kind !== 'created') return [];
+  const image = await imageLeft(host, move);
+  const beside = move.ownership.kind === 'created' || move.layered ? fileBeside(move) : undefined;
+  if (beside === undefined) return image;
   const made = move.layered === undefined ? [] : filesMadeBy(move.layered);
   const more = made.flatMap((each) => (each.source.kind === 'file' ? [each.source.path] : []));
-  const paths = [...new Set([source.path, ...more, journalPathFor(source.path)])];
+  const paths = [...new Set([beside, ...more, journalPathFor(beside)])];
   const stats = await Promise.all(paths.map((path) => host.stat(path).catch(() => null)));
-  return paths.filter((_, index) => stats[index] !== null);
+  return [...image, ...paths.filter((_, index) => stats[index] !== null)];
+}
+
+async function imageLeft(host: Host, { ownership, destination: { source } }: MoveRecord): Promise<string[]> {
+  const location = ownership.kind === 'rbd-image' && ownership.claimed ? toLocation(source) : undefined;
+  if (location?.kind !== 'rbd') return [];
+  const look = await lookAtRbd(host, location, LOOK_WITHIN_MS);
+  return look.kind === 'there' ? [describeSource(source)] : [];
 }
 
 /** What can be seen of the two images between which a person must decide. */

@@ -11,6 +11,7 @@ import {
 } from '@blockferry/qemu';
 import { messageOf, StepFailed } from '../model/errors.ts';
 import type { MoveRecord, Ownership } from '../model/record.ts';
+import type { Seen } from '../observe/seen.ts';
 import { toLocation } from '../storage/to-image.ts';
 import type { Scene } from './act.ts';
 import { record } from './record.ts';
@@ -27,7 +28,7 @@ type RbdOwnership = Ownership & { readonly kind: 'rbd-image' };
  *
  * @throws StepFailed
  */
-export async function claimRbdImage(scene: Scene, ownership: RbdOwnership): Promise<void> {
+export async function claimRbdImage(scene: Scene<Seen>, ownership: RbdOwnership): Promise<void> {
   const { context, move } = scene;
   const { source } = move.destination;
   if (context.host === undefined) {
@@ -52,7 +53,7 @@ export async function claimRbdImage(scene: Scene, ownership: RbdOwnership): Prom
  *
  * @throws StepFailed while somebody has it open
  */
-export async function removeRbdImage(scene: Scene, host: Host): Promise<void> {
+export async function removeRbdImage(scene: Scene<Seen>, host: Host): Promise<void> {
   const { move, memory, warn } = scene;
   const location = rbdLocationOf(move);
   const name = describeSource(move.destination.source);

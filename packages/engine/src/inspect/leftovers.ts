@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { type DiskSource, type DomainXml, describeSource, sameSource } from '@blockferry/libvirt';
 import { type Host, quoteCommand, rbdRemoval } from '@blockferry/qemu';
 import { copyJournalPath } from '../layers/index.ts';
+import { fileBeside } from '../model/beside.ts';
 import { messageOf, Refusal } from '../model/errors.ts';
 import type { LayeredPart, MoveRecord } from '../model/record.ts';
 import { allLayers, overlaysOf } from '../model/rounds.ts';
@@ -62,6 +63,10 @@ export async function removeLeftover(context: Context, leftover: Leftover): Prom
       if (await leftover.journal.host.unlink(each)) removed.push(each);
     }
   }
+  // Of a copy that is no file.
+  const beside = now.move && fileBeside(now.move);
+  const journal = beside === undefined ? undefined : copyJournalPath(beside);
+  if (journal !== undefined && (await leftover.journal.host.unlink(journal))) removed.push(journal);
   await removeJournal(leftover.journal);
   removed.push(leftover.journal.path);
   if (now.move !== undefined && !(await isNoteOfAnother(context, now.move)))
@@ -163,10 +168,13 @@ async function verdictOnCopies(
     return keep(`${name} is a volume of pool ${ownership.pool}`, hint);
   }
   if (ownership.kind === 'rbd-image') return keep(`${name} is an RBD image`, rbdHint(source));
-  if (ownership.kind === 'reused' || source.kind !== 'file') return { kind: 'remove-journal' };
+  const beside = fileBeside(journal.record);
+  if (beside === undefined || (ownership.kind === 'reused' && layered === undefined)) {
+    return { kind: 'remove-journal' };
+  }
   // A journal speaks for the files beside it and for no others: anybody may have put it there.
-  if (destinationOfJournal(place.path) !== source.path) {
-    return keep(`it names ${name}, which is not the file it stands beside`);
+  if (destinationOfJournal(place.path) !== beside) {
+    return keep(`it names ${beside}, which is not the file it stands beside`);
   }
   const stranger = await strangerBehind(place);
   if (stranger !== undefined) return keep(`its journal was written by another user (${stranger})`);

@@ -9,6 +9,7 @@ import {
   type Link,
   relink,
 } from '../layers/index.ts';
+import { fileBeside } from '../model/beside.ts';
 import { messageOf } from '../model/errors.ts';
 import type { LayeredWorld } from '../model/layered-world.ts';
 import type { Layer, MoveRecord } from '../model/record.ts';
@@ -16,6 +17,7 @@ import { allLayers } from '../model/rounds.ts';
 import type { Bytes, BytesPerSecond } from '../model/units.ts';
 import type { Memory } from '../observe/memory.ts';
 import type { Context } from '../run/context.ts';
+import { toOpenableImage } from '../storage/tls-credentials.ts';
 import { toImage } from '../storage/to-image.ts';
 import { filePath, hostOf } from './act/files.ts';
 import type { LayeredScene } from './act/layered-scene.ts';
@@ -27,14 +29,17 @@ import { hasRoomFor } from './room.ts';
 
 /** The journals of the copies, whether they are there or not. */
 export function copyJournals(move: MoveRecord): string[] {
-  return allLayers(layeredPart(move)).map(journalOf);
+  return allLayers(layeredPart(move)).map((layer) => journalOf(layer, move));
 }
 
-function journalOf({ to }: Layer): string {
-  const path = filePath(to);
-  if (path === undefined) throw new Error('a copy that is no file has no journal beside it');
+/** Beside the copy; of one that is no file, beside the carrier. */
+function journalOf({ to }: Pick<Layer, 'to'>, move: Anchored): string {
+  const path = filePath(to) ?? fileBeside(move);
+  if (path === undefined) throw new Error('a carrier is a file');
   return copyJournalPath(path);
 }
+
+type Anchored = Parameters<typeof fileBeside>[0];
 
 /** What the journals say of all copies together; nothing while a copy runs, which knows better. */
 export async function copiesState(
@@ -46,7 +51,9 @@ export async function copiesState(
   if (host === undefined || memory.layered.copy?.state() === 'running') return 'partial';
   const { verify } = layeredPart(move);
   const states = await Promise.all(
-    allLayers(layeredPart(move)).map(async (layer) => copyState(host, await planFor({ context }, layer))),
+    allLayers(layeredPart(move)).map(async (layer) =>
+      copyState(host, await planFor({ context, move }, layer)),
+    ),
   );
   if (states.some(({ kind }) => kind === 'foreign')) return 'stale';
   return states.every((state) => isComplete(state, verify)) ? 'complete' : 'partial';
@@ -65,7 +72,9 @@ export async function journaledProgress(
   move: MoveRecord,
 ): Promise<LayersStatus | undefined> {
   if (host === undefined) return undefined;
-  const states = await Promise.all(allLayers(layeredPart(move)).map((layer) => copyState(host, bare(layer))));
+  const states = await Promise.all(
+    allLayers(layeredPart(move)).map((layer) => copyState(host, bare(layer, move))),
+  );
   const sum = (bytes: (state: LayerCopyState) => bigint) =>
     states.reduce((total, state) => total + bytes(state), 0n);
   const begun = states.every(({ kind }) => kind === 'partial' || kind === 'complete');
@@ -88,16 +97,21 @@ function isComplete(state: LayerCopyState, verify: boolean): boolean {
 }
 
 /** Enough to find its journal. */
-export function bare(layer: Layer): LayerPlan {
+export function bare(layer: Layer, move: Anchored): LayerPlan {
   const { from, to, how } = layer;
-  return { from: toImage(from), to: toImage(to), how, chain: [toImage(from)], journal: journalOf(layer) };
+  const journal = journalOf(layer, move);
+  return { from: toImage(from), to: toImage(to), how, chain: [toImage(from)], journal };
 }
 
-async function planFor({ context }: Pick<LayeredScene, 'context'>, layer: Layer): Promise<LayerPlan> {
-  const plan = bare(layer);
+async function planFor(
+  { context, move }: Pick<LayeredScene, 'context' | 'move'>,
+  layer: Layer,
+): Promise<LayerPlan> {
+  const plan = bare(layer, move);
   if (layer.how === 'bytes') return plan;
-  const chain = await readChain(hostOf({ context }), plan.from);
-  return { ...plan, chain: chain.map(({ image }) => image) };
+  const host = hostOf({ context });
+  const chain = await readChain(host, plan.from);
+  return { ...plan, to: await toOpenableImage(host, layer.to), chain: chain.map(({ image }) => image) };
 }
 
 /** Begins to copy what is not copied yet, base first. Returns as soon as it has begun; its end rings the loop's bell. */

@@ -12,13 +12,16 @@ import {
 import { type ImageRef, isSwitching, type MoveRecord } from '../model/record.ts';
 import { allLayers } from '../model/rounds.ts';
 import { type JobInfo, stateOf } from '../observe/definitions.ts';
+import { askDestination } from '../observe/destination.ts';
 import type { Memory } from '../observe/memory.ts';
 import { whereQemuWrites } from '../observe/qemu-writes.ts';
 import { type Seen, see } from '../observe/seen.ts';
 import { contradictsForLong, trusted } from '../observe/trust.ts';
 import type { Context } from '../run/context.ts';
 import { claimOf, isSomething, worstClaim } from './claims.ts';
-import { copiesState } from './copies.ts';
+import { copiesState, copyJournals } from './copies.ts';
+import { claimOfCopy } from './copy-claims.ts';
+import { wantsBack } from './decide.ts';
 import { legOf } from './doubt.ts';
 import { growthOf } from './growth.ts';
 import { imageAt, layeredPart } from './image-at.ts';
@@ -54,7 +57,7 @@ export async function observeLayered(
     claimOf(context, overlay, seen.journal),
     claimOf(context, carrier, seen.journal),
     next === undefined ? ('absent' as const) : claimOf(context, next, seen.journal),
-    Promise.all(allLayers(part).map(({ to }) => claimOf(context, to, seen.journal))),
+    Promise.all(allLayers(part).map(({ to }) => claimOfCopy(context, current, to, seen.journal, memory))),
     // Once the guest has left the overlay, nobody asks any more.
     where === 'overlay' ? copiesState(context, current, memory) : ('complete' as const),
     writesOf(context, current, seen, live, job, memory),
@@ -88,8 +91,7 @@ export async function observeLayered(
     overlayFresh: layered.overlayFresh,
     carrierFresh: layered.carrierFresh,
     lastLeg: layered.lastLeg,
-    // The carrier is a file that we made beside the copies, which were written and read back a moment ago.
-    answers: 'not-asked',
+    answers: await answersOf(context, current, job, memory),
     qemuWrites,
     sourceRemains: await sourcesRemain(context, move, live, memory),
     sides: memory.sides,
@@ -188,6 +190,24 @@ function legInDoubt(move: MoveRecord, live: Place, job: LegJob): Leg {
     : 'switch';
 }
 
+/**
+ * QEMU opens what is below the carrier at the switch (libvirt adds it right before), and the guest waits for that. Copies
+ * that are files were written and read back a moment ago, on the storage where the carrier stands. Going back, QEMU has
+ * none of it open.
+ */
+async function answersOf(
+  context: Context,
+  move: MoveRecord,
+  job: LegJob,
+  memory: Memory,
+): Promise<LayeredWorld['answers']> {
+  const toSwitch = job.kind === 'ours' && job.leg === 'switch' && job.state === 'ready';
+  if (!toSwitch || wantsBack(move) || move.destination.source.kind === 'file') return 'not-asked';
+  // It did when it was copied to.
+  memory.everAnswered = true;
+  return askDestination(context, move, memory);
+}
+
 function copyingOf({ layered }: Memory): LayeredWorld['copying'] {
   const state = layered.copy?.state() ?? 'done';
   return state === 'done' ? 'no' : state;
@@ -206,6 +226,10 @@ async function sourcesRemain(
   return false;
 }
 
+function fileRef(path: string): ImageRef {
+  return { source: { kind: 'file', path }, format: 'raw' };
+}
+
 async function writtenAt({ host }: Context, move: MoveRecord): Promise<LayeredWorld['writtenAt']> {
   const { rounds = [] } = layeredPart(move);
   const mtime = async ({ source }: ImageRef) =>
@@ -215,7 +239,10 @@ async function writtenAt({ host }: Context, move: MoveRecord): Promise<LayeredWo
     places.map(async (place) => {
       // What was frozen since belongs to the origin: nobody may write to it either.
       const frozen = place === 'origin' ? rounds.map(({ from }) => from) : [];
-      const all = await Promise.all([imageAt(move, place), ...frozen].map(mtime));
+      // A device does not tell. It was written to later than the copy was journaled, and what is frozen was not.
+      const isDevice = place === 'destination' && move.destination.source.kind !== 'file';
+      const journals = isDevice ? copyJournals(move).map(fileRef) : [];
+      const all = await Promise.all([imageAt(move, place), ...frozen, ...journals].map(mtime));
       const latest = all.toSorted((one, other) => Number((other ?? -1n) - (one ?? -1n)))[0];
       return latest === undefined ? {} : { [place]: latest };
     }),

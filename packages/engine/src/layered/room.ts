@@ -1,6 +1,7 @@
 // Is there room at the destination, for more of the copies, and for what the overlay holds?
 import { dirname } from 'node:path';
 import type { Host } from '@blockferry/qemu';
+import { fileBeside } from '../model/beside.ts';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
 import type { Bytes, Millis } from '../model/units.ts';
 import { floorOf } from '../space/floor.ts';
@@ -11,13 +12,16 @@ const ANSWER_WITHIN_MS: Millis = 3_000;
 
 /**
  * Whether the destination's file system has `bytes` besides what is kept free there. Devices, servers and file systems
- * that do not tell have.
+ * that do not tell have: a device was found to be large enough.
  *
  * @throws FileError, HostError when it cannot be asked
  */
 export async function hasRoomFor(host: Host, move: MoveRecord, bytes: Bytes): Promise<boolean> {
   const path = filePath(move.destination);
-  if (path === undefined) return true;
+  return path === undefined || hasRoomAt(host, path, bytes);
+}
+
+async function hasRoomAt(host: Host, path: string, bytes: Bytes): Promise<boolean> {
   const { available, total } = await host.statfs(dirname(path), { timeoutMs: ANSWER_WITHIN_MS });
   return total === 0n || available >= floorOf(total) + bytes;
 }
@@ -35,7 +39,9 @@ export async function lacksRoomForOverlay(host: Host | undefined, move: MoveReco
     return stat?.allocated ?? 0n;
   };
   try {
-    return !(await hasRoomFor(host, move, (await allocated(overlay)) - (await allocated(carrier))));
+    const more = (await allocated(overlay)) - (await allocated(carrier));
+    const path = fileBeside(move);
+    return path !== undefined && !(await hasRoomAt(host, path, more));
   } catch {
     return false;
   }

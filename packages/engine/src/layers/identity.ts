@@ -42,7 +42,7 @@ export async function destinationIdentity(host: Host, image: Image, signal?: Abo
   const name = formatLocation(location);
   if (location.kind !== 'file' && location.kind !== 'block') return { name };
   const stat = await statOf(host, location.path, signal ? { signal } : {});
-  if (stat.type === 'block') return { name };
+  if (stat.type === 'block') return { name, size: String(await host.blockDeviceSize(location.path)) };
   return { name, device: String(stat.device), inode: String(stat.inode) };
 }
 

@@ -56,8 +56,11 @@ export interface ImageRef {
 
 /** Who made the destination, and so who may remove it. */
 export type Ownership =
-  /** A file that did not exist before; ours to remove until the pivot. */
-  | { readonly kind: 'created' }
+  /**
+   * A file that did not exist before; ours to remove until the pivot. `pool`: it stands in the directory of this pool of
+   * libvirt's, which is told at the end.
+   */
+  | { readonly kind: 'created'; readonly pool?: string }
   /** A volume that we made in a libvirt pool; ours to remove through libvirt. */
   | {
       readonly kind: 'volume';

@@ -1,4 +1,6 @@
 // Rounds of a layered move: the overlay that grew while the chain was copied is frozen too, and copied on top of it.
+import { toReference } from '@blockferry/qemu';
+import { toImage } from '../storage/to-image.ts';
 import type { ImageRef, Layer, LayeredPart, MoveRecord } from './record.ts';
 
 /** Every layer that is copied, top first: the overlays frozen since, then the chain. */
@@ -36,7 +38,7 @@ export function onNextOverlay(move: MoveRecord): MoveRecord {
     if (next === undefined) return part;
     const rounds = part.rounds ?? [];
     const below = topCopy(part);
-    const backing = { reference: pathOf(below), format: below.format };
+    const backing = { reference: referenceTo(below), format: below.format };
     const to = numbered(part.carrier, rounds.length + 1);
     return { ...part, rounds: [...rounds, { from: part.overlay, to, how: 'bytes', backing }], overlay: next };
   });
@@ -61,7 +63,12 @@ function numbered(image: ImageRef, number: number): ImageRef {
   };
 }
 
-/** Everything that a layered move makes is a file. */
+/** What the header of an image over this one says of it: its path, or how a destination that is no file is opened. */
+export function referenceTo(image: ImageRef): string {
+  return image.source.kind === 'file' ? image.source.path : toReference(toImage(image));
+}
+
+/** Overlays and carriers are files. */
 function pathOf({ source }: ImageRef): string {
   if (source.kind !== 'file') throw new Error('a layered move makes files');
   return source.path;

@@ -73,11 +73,11 @@ async function lookAtVolume(
  * An image of ours counts as \`claimed\` whatever is in it: it need not be made anew for another copy, since a full mirror
  * zeroes the part of its target that it does not write (seen with QEMU 7.2).
  */
-async function lookAtRbdImage(
+export async function lookAtRbdImage(
   { host }: Context,
   { destination }: MoveRecord,
   { claimed }: Ownership & { readonly kind: 'rbd-image' },
-  memory: Memory,
+  memory: Pick<Memory, 'copyStays'>,
 ): Promise<World['destination']> {
   const location = toLocation(destination.source);
   if (host === undefined || location.kind !== 'rbd' || memory.copyStays) return 'unknown';

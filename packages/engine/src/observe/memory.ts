@@ -65,6 +65,8 @@ export interface Memory {
     earlier: readonly BackgroundCopy[];
     freezeMs?: Millis;
     relinked: boolean;
+    /** The RBD image that is our destination was there. */
+    imageSeen: boolean;
     overlayFresh: boolean;
     carrierFresh: boolean;
     /** How fast the layers were copied last. */
@@ -97,7 +99,7 @@ export function newMemory(): Memory {
     standsStill: false,
     journalStuck: false,
     flows: false,
-    layered: { earlier: [], relinked: false, overlayFresh: false, carrierFresh: false },
+    layered: { earlier: [], relinked: false, imageSeen: false, overlayFresh: false, carrierFresh: false },
     pause: { tried: false, theirs: false },
   };
 }

@@ -12,6 +12,8 @@ import {
 import type { Host } from '@blockferry/qemu';
 import { messageOf } from '../model/errors.ts';
 import type { ImageRef } from '../model/record.ts';
+import { readMetadata } from '../record/metadata.ts';
+import { RecordUnreadable } from '../record/serialise.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
 import { toRef } from '../storage/to-image.ts';
 import { type FileKey, fileKeys, pathOf } from './file-key.ts';
@@ -67,6 +69,9 @@ export async function readUsage(
         for (const { source, format } of disk.mirror?.chain ?? []) {
           uses.push({ ...found, role: 'mirror', source, format: format ?? 'raw' });
         }
+        uses.push(
+          ...intendedBy(xml, disk.target).map((image) => ({ ...found, role: 'mirror' as const, ...image })),
+        );
       }
     }
   }
@@ -78,6 +83,18 @@ export async function readUsage(
   } catch (error) {
     unknown.push({ domain: 'some domain', disk: 'some disk', why: messageOf(error) });
     return { uses, unknown, files: new Map(), clusters };
+  }
+}
+
+/** No definition names a device before the guest depends on it, though a move may be writing to it: its record does. */
+function intendedBy(xml: DomainXml, target: string): readonly ImageRef[] {
+  try {
+    const open = readMetadata(xml, target)?.record;
+    return open?.ownership.kind === 'reused' && open.layered !== undefined ? [open.destination] : [];
+  } catch (error) {
+    // Of a version that is not ours: its move is not ours to judge.
+    if (error instanceof RecordUnreadable) return [];
+    throw error;
   }
 }
 

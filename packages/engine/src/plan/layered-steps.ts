@@ -14,10 +14,12 @@ export function layeredSteps(
   const together = others.length === 0 ? '' : `, in one snapshot with ${others.join(', ')}`;
   const once = others.length === 0 ? '' : `, once ${others.join(', ')} can be switched too`;
   const onOverlay = `the guest on ${over} over its images; resume goes on, abort commits it back`;
+  const overwritten =
+    move.ownership.kind === 'reused' ? `; what ${to} held before is gone, also after an abort` : '';
   const steps: PlannedStep[] = [
     {
       step: 'claim-files',
-      what: `make ${over}, and empty files for the copies`,
+      what: `make ${claimedWords(move, over)}`,
       leaves: `the guest on ${from}; files that abort removes`,
     },
     {
@@ -28,7 +30,7 @@ export function layeredSteps(
     {
       step: 'copy-layers',
       what: `copy the ${images} outside of QEMU${verify ? ', read them back and compare' : ''}`,
-      leaves: `${onOverlay}; what was copied is not copied again`,
+      leaves: `${onOverlay}; what was copied is not copied again${overwritten}`,
     },
     { step: 'relink', what: 'write the backing links of the copies', leaves: onOverlay },
     { step: 'start-leg', what: `mirror ${over} to ${under} over the copies`, leaves: onOverlay },
@@ -55,4 +57,9 @@ export function layeredSteps(
   }
   const what = 'check both definitions and remove the record';
   return [...steps, { step: 'close', what, leaves: `the guest on ${to}` }];
+}
+
+function claimedWords({ destination, ownership }: MoveRecord, overlay: string): string {
+  if (destination.source.kind === 'file') return `${overlay}, and empty files for the copies`;
+  return ownership.kind === 'reused' ? overlay : `${overlay}, and ${describeSource(destination.source)}`;
 }

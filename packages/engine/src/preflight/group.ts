@@ -1,7 +1,7 @@
 // Preflight for several disks of one domain that move as one: each alone, and then what they would be to each other.
 import { randomBytes } from 'node:crypto';
 import { basename, dirname } from 'node:path';
-import type { DiskDefinition, DomainXml } from '@blockferry/libvirt';
+import { type DiskDefinition, type DomainXml, describeSource } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
@@ -113,11 +113,9 @@ async function mustBeApart(host: Host, moves: readonly MoveRecord[]): Promise<vo
   const taken = new Map<string, string>();
   for (const { disk, layered } of moves) {
     if (layered === undefined) throw new Error('asked for in layers');
-    for (const path of [...layered.layers.map(({ to }) => to), layered.overlay, layered.carrier].map(
-      pathOf,
-    )) {
-      const directory = await lookAt(host, dirname(path));
-      const key = `${directory?.device} ${directory?.inode} ${basename(path)}`;
+    for (const image of [...layered.layers.map(({ to }) => to), layered.overlay, layered.carrier]) {
+      const path = describeSource(image.source);
+      const key = await keyOf(host, image);
       const other = taken.get(key);
       if (other !== undefined) {
         throw new Refusal(
@@ -136,7 +134,10 @@ async function mustBeApart(host: Host, moves: readonly MoveRecord[]): Promise<vo
 async function mustFit(host: Host, found: readonly Preflight[]): Promise<void> {
   const needs = new Map<bigint, { readonly directory: string; readonly need: Bytes }>();
   for (const { move, bytes } of found) {
-    const directory = dirname(pathOf(move.destination));
+    const path = pathOf(move.destination);
+    // A device was found to be large enough.
+    if (path === undefined) continue;
+    const directory = dirname(path);
     const device = (await lookAt(host, directory))?.device ?? -1n;
     needs.set(device, { directory, need: (needs.get(device)?.need ?? 0n) + bytes });
   }
@@ -155,7 +156,13 @@ async function mustFit(host: Host, found: readonly Preflight[]): Promise<void> {
   }
 }
 
-function pathOf({ source }: ImageRef): string {
-  if (source.kind !== 'file') throw new Error('strategy layered makes files');
-  return source.path;
+async function keyOf(host: Host, image: ImageRef): Promise<string> {
+  const path = pathOf(image);
+  if (path === undefined) return describeSource(image.source);
+  const directory = await lookAt(host, dirname(path));
+  return `${directory?.device} ${directory?.inode} ${basename(path)}`;
+}
+
+function pathOf({ source }: ImageRef): string | undefined {
+  return source.kind === 'file' ? source.path : undefined;
 }

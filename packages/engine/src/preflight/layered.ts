@@ -11,6 +11,7 @@ import { backingOfAll, refAt } from '../storage/chain-refs.ts';
 import { toRef } from '../storage/to-image.ts';
 import type { Destination } from './destination.ts';
 import { lookAt } from './look.ts';
+import { cannotHoldLayers, carrierBeside, holdsChain, oneLayer } from './one-image.ts';
 import { checkOverlayDirectory, overlayAt } from './overlay-directory.ts';
 import type { MoveRequest } from './request.ts';
 import type { Situation } from './situation.ts';
@@ -45,15 +46,16 @@ export function chooseStrategy(situation: Situation, request: MoveRequest, bytes
   return { strategy: 'layered', why: 'it is verified, and goes on after a restart of QEMU' };
 }
 
-/** Is it in a place where there may be other files beside it? */
-export function holdsChain({ image, ownership }: Destination): boolean {
-  return image.source.kind === 'file' && ownership.kind === 'created';
-}
-
 /** The strategy as it was chosen for the disk, unless the destination is none for layers and the choice is ours. Pure. */
-export function suitDestination(choice: Choice, request: MoveRequest, destination: Destination): Choice {
-  if (choice.strategy === 'mirror' || request.strategy !== 'auto' || holdsChain(destination)) return choice;
-  return { strategy: 'mirror', why: 'the destination is no new file' };
+export function suitDestination(
+  choice: Choice,
+  situation: Situation,
+  request: MoveRequest,
+  destination: Destination,
+): Choice {
+  if (choice.strategy === 'mirror' || request.strategy !== 'auto') return choice;
+  const against = cannotHoldLayers(situation, request, destination);
+  return against === undefined ? choice : { strategy: 'mirror', why: against.message };
 }
 
 /** Why this disk cannot be moved in layers; undefined: it can. */
@@ -117,23 +119,23 @@ export async function layeredPartOf(
   const [top] = chain ?? [];
   const { source } = destination.image;
   if (host === undefined || chain === undefined || top === undefined) throw new Error('checked above');
-  if (source.kind !== 'file' || !holdsChain(destination)) {
-    throw notToFiles(request, destination, chain.length);
-  }
-  const all = layersOf(situation, chain, request, destination.image);
+  const all = holdsChain(destination)
+    ? layersOf(situation, chain, request, destination.image)
+    : oneLayer(situation, destination);
   mustBeDistinct(all);
   const { layers, shared } = await withoutShared(host, all, request.verify);
   for (const { to } of layers) await mustBeFree(host, to);
   const from = refAt(situation, top, 0).source;
   if (from.kind !== 'file') throw new Error('checked above');
+  const overlay = overlayAt(from.path, request, id, host.isLocal ? process.cwd() : undefined);
   const part: LayeredPart = {
     layers,
     ...(shared.length > 0 && { shared }),
-    overlay: lockedLike(from, overlayAt(from.path, request, id, host.isLocal ? process.cwd() : undefined)),
-    carrier: lockedLike(source, {
-      source: { kind: 'file', path: `${source.path}.${id}.carrier` },
-      format: 'qcow2',
-    }),
+    overlay: lockedLike(from, overlay),
+    carrier:
+      source.kind === 'file'
+        ? lockedLike(source, carrierOver(source.path, id))
+        : carrierBeside(overlay, from.path, id),
     verify: request.verify,
     ...(request.guard !== undefined && { guard: request.guard }),
   };
@@ -141,26 +143,19 @@ export async function layeredPartOf(
   return part;
 }
 
-/** The mirror takes every kind of destination; where there is a chain it has to be told what is to become of it. */
-function notToFiles({ scope }: MoveRequest, { ownership, image }: Destination, images: number): Refusal {
-  const flatten =
-    scope === 'chain' && images > 1 ? ' with --flatten, which makes one image of the chain' : '';
-  const mirror = `use --strategy mirror${flatten}`;
-  const hint =
-    ownership.kind === 'volume' && image.source.kind === 'file'
-      ? `${mirror}; or name the directory of the pool by its path, and then: virsh pool-refresh ${ownership.pool}`
-      : mirror;
-  return new Refusal('not-a-file', 'strategy layered moves to new files only', {}, hint);
+function carrierOver(path: string, id: string): ImageRef {
+  return { source: { kind: 'file', path: `${path}.${id}.carrier` }, format: 'qcow2' };
 }
 
 /**
  * libvirt is given the carrier, once there is one. What is below it libvirt finds in the headers, which do not name
- * secrets: a chain in LUKS it is told.
+ * secrets: a chain in LUKS it is told. So it is of a destination that is no file (see backingToTell).
  */
 export function carrierXml({ disk, chain }: Situation, { scope }: MoveRequest, part: LayeredPart): string {
   const { carrier, layers, shared = [] } = part;
   const { source, format } = carrier;
-  if (!disk.encrypted) return diskElement(source, format);
+  const isFile = layers[0].to.source.kind === 'file';
+  if (!disk.encrypted && isFile) return diskElement(source, format);
   const copies = [...layers.map(({ to }) => to), ...shared];
   const below =
     scope === 'shallow' ? (chain ?? []).slice(1).map((each, at) => refAt({ disk }, each, at + 1)) : [];
@@ -249,7 +244,7 @@ async function withoutShared(
 
 async function isThere(host: Host, layer: Layer, verify: boolean): Promise<boolean> {
   if (layer.how !== 'bytes' || layer.to.source.kind !== 'file') return false;
-  const state = await copyState(host, bare(layer));
+  const state = await copyState(host, bare(layer, { destination: layer.to }));
   return state.kind === 'complete' && (state.verified || !verify);
 }
 

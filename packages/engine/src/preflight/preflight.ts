@@ -15,10 +15,10 @@ import {
   cannotBeLayered,
   carrierXml,
   chooseStrategy,
-  holdsChain,
   layeredPartOf,
   suitDestination,
 } from './layered.ts';
+import { asFileOfPool, becomesOneImage, cannotHoldLayers, holdsChain } from './one-image.ts';
 import type { MoveRequest } from './request.ts';
 import { checkRoom } from './room.ts';
 import { gather, type Situation } from './situation.ts';
@@ -42,23 +42,22 @@ const TRANSIENT_JOB_SINCE = 3_005_000n;
 const SYNCHRONOUS_WRITES_SINCE = 8_000_000n;
 
 /** @throws Refusal, with nothing touched */
-export async function preflight(context: Context, request: MoveRequest): Promise<Preflight> {
+export async function preflight(context: Context, asked: MoveRequest): Promise<Preflight> {
   const connection = await context.link.connection();
-  const situation = await gather(connection, context.host, request);
-  checkOpenMoves(situation, request);
-  checkOptions(request, situation.libVersion);
-  const bytes = bytesToCopy(situation, request.scope);
-  const first = chooseStrategy(situation, request, bytes);
-  checkRunning(situation, request, first);
-  checkScope(situation, request, first);
-  checkSource(situation, request.scope, first.strategy);
-  const named = await resolveDestination(situation, request);
-  const choice = suitDestination(first, request, named);
+  const situation = await gather(connection, context.host, asked);
+  checkOpenMoves(situation, asked);
+  checkOptions(asked, situation.libVersion);
+  const bytes = bytesToCopy(situation, asked.scope);
+  const first = chooseStrategy(situation, asked, bytes);
+  checkRunning(situation, asked, first);
+  checkScope(situation, asked, first);
+  checkSource(situation, asked.scope, first.strategy);
+  const { choice, named, request } = await suited(situation, asked, first);
   checkScope(situation, request, choice, named);
   checkSynchronous(situation, request, choice);
   checkOverlayAsked(request, choice);
   if (choice !== first) checkRunning(situation, request, choice);
-  if (choice !== first) checkSource(situation, request.scope, choice.strategy);
+  if (choice !== first || request !== asked) checkSource(situation, request.scope, choice.strategy);
   const resolved = withEncryption(situation, request, named);
   destinationXml(situation, request, resolved); // what XML cannot write is refused before anything is tried
   const destination = await checkDestination(situation, request, resolved, choice.strategy);
@@ -80,6 +79,24 @@ export async function preflight(context: Context, request: MoveRequest): Promise
     capacity: situation.capacity,
     chain: chainOf(situation),
   };
+}
+
+interface Suited {
+  readonly choice: Choice;
+  readonly named: Destination;
+  readonly request: MoveRequest;
+}
+
+/** The destination, and the strategy that suits it. @throws Refusal for layers that cannot go there */
+async function suited(situation: Situation, asked: MoveRequest, first: Choice): Promise<Suited> {
+  const found = await resolveDestination(situation, asked);
+  const named = asFileOfPool(found);
+  const choice = suitDestination(first, situation, asked, named);
+  if (choice.strategy === 'mirror') return { choice, named: found, request: asked };
+  const unfit = cannotHoldLayers(situation, asked, named);
+  if (unfit !== undefined) throw unfit;
+  // Of a disk of one image too, only what the guest sees goes to where no file can be.
+  return { choice, named, request: holdsChain(named) ? asked : { ...asked, scope: 'flatten' } };
 }
 
 /**
@@ -107,7 +124,7 @@ export function underWay(open: MoveRecord): Refusal {
 }
 
 /** QEMU's mirror needs a QEMU. Of a domain that is off, the layers are copied all the same. */
-function checkRunning(situation: Situation, request: MoveRequest, { strategy }: Choice): void {
+function checkRunning(situation: Situation, request: MoveRequest, { strategy, why }: Choice): void {
   const { definitions, live } = situation;
   if (definitions.running) return;
   const against = cannotBeLayered(situation, request);
@@ -115,11 +132,11 @@ function checkRunning(situation: Situation, request: MoveRequest, { strategy }: 
   const running =
     request.strategy === 'mirror'
       ? 'strategy mirror moves the disks of running domains'
-      : 'the disks of domains that are off are moved to new files only';
-  const why = strategy === 'mirror' ? running : (against?.message ?? '');
+      : `it would be moved in layers, and ${why}`;
+  const off = strategy === 'mirror' ? running : (against?.message ?? '');
   throw new Refusal(
     'domain-off',
-    `${live.name} is not running: ${why}`,
+    `${live.name} is not running: ${off}`,
     { domain: live.name },
     `start it first: virsh start ${live.name}`,
   );
@@ -133,15 +150,11 @@ function checkScope(
   destination?: Destination,
 ): void {
   const images = chain?.length ?? disk.chain.length;
-  if (scope !== 'chain' || strategy === 'layered' || images <= 1) return;
+  if (scope !== 'chain' || images <= 1) return;
   if (destination !== undefined && !holdsChain(destination)) {
-    throw new Refusal(
-      'choose-scope',
-      `${describeSource(destination.image.source)} holds one image, and the chain of ${images} images of ${disk.target} would become one`,
-      { images },
-      'if that is wanted, say so: --flatten',
-    );
+    throw becomesOneImage(describeSource(destination.image.source), images, disk.target);
   }
+  if (strategy === 'layered') return;
   throw new Refusal(
     'choose-scope',
     `${disk.target} of ${live.name} is a chain of ${images} images, whose shape a mirror cannot keep`,

@@ -27,7 +27,7 @@ export async function checkRoom(situation: Situation, host: Host, part: LayeredP
   const need = bytesOf(situation, part);
   const [{ to }] = part.layers;
   const [there, here] = [await spaceAt(host, to), await spaceAt(host, part.overlay)];
-  if (there.total !== 0n && need + floorOf(there.total) > there.available) {
+  if (there !== undefined && there.total !== 0n && need + floorOf(there.total) > there.available) {
     throw new Refusal(
       'destination-too-small',
       `the copies need ${need} bytes, and ${there.directory} has ${there.available} free, of which ${floorOf(there.total)} are kept free for whoever else writes there`,
@@ -36,12 +36,14 @@ export async function checkRoom(situation: Situation, host: Host, part: LayeredP
     );
   }
   // Of a domain that is off, nothing is written to the overlay.
-  if (!situation.definitions.running || here.total === 0n) return [];
-  const left = here.available - (here.device === there.device ? need : 0n);
+  if (here === undefined || !situation.definitions.running || here.total === 0n) return [];
+  const left = here.available - (here.device === there?.device ? need : 0n);
   if (left < floorOf(here.total)) throw noRoom(here.directory, left);
-  if (left >= situation.capacity) return [];
+  // Over a destination that is no file, the carrier stands beside the overlay, and takes as much at the end.
+  const copies = there === undefined ? 2n : 1n;
+  if (left >= copies * situation.capacity) return [];
   const policy = errorPolicyWarning(situation);
-  if (left >= need / BUSY_GUEST_SHARE) return policy;
+  if (left >= (copies * need) / BUSY_GUEST_SHARE) return policy;
   const message = `${here.directory} has ${left} bytes free for what the guest writes while ${need} bytes are copied: if that is much, --overlay-dir puts it elsewhere`;
   return [{ code: 'overlay-may-fill', message }, ...policy];
 }
@@ -70,11 +72,11 @@ function bytesOf(situation: Situation, { layers }: LayeredPart): Bytes {
   return chain.slice(0, layers.length).reduce((sum, { allocated }) => sum + (allocated ?? capacity), 0n);
 }
 
-async function spaceAt(
-  host: Host,
-  { source }: ImageRef,
-): Promise<FileSystemStat & { readonly directory: string; readonly device: bigint | undefined }> {
-  if (source.kind !== 'file') throw new Error('layers are files');
+type Space = FileSystemStat & { readonly directory: string; readonly device: bigint | undefined };
+
+/** Undefined: it is no file. A device or an export is as large as it is. */
+async function spaceAt(host: Host, { source }: ImageRef): Promise<Space | undefined> {
+  if (source.kind !== 'file') return undefined;
   const directory = dirname(source.path);
   const limits = { timeoutMs: ANSWER_WITHIN_MS };
   const space = await answered(directory, host.statfs(directory, limits));

@@ -36,6 +36,7 @@ beforeAll(async () => {
     as: 'off',
   });
   for (const name of ['disk', 'export']) await run(['truncate', '-s', String(SIZE), at(name)]);
+  await run(['truncate', '-s', String(SIZE + (16n << 20n)), at('formatted')]);
   device = (await loopDevice(host, at('disk'))).device;
   server = await nbdServer({ path: at('export'), export: 'vol' });
   await run(['mkdir', at('pool')]);
@@ -54,51 +55,48 @@ const planned = async (ask: Partial<Ask>) => {
 };
 const refused = (ask: Partial<Ask>) => mover.refusal({ domain: 'vm', disk: 'vda', strategy: 'auto', ...ask });
 
-describe.each<[string, () => string, RegExp | null]>([
-  ['a block device', () => device, null],
-  ['an NBD export', () => server.uri, null],
-  ['a volume of a pool', () => 'pool:pool/x', /directory of the pool/],
-])('%s', (_, destinationOf, more) => {
-  test('takes one image, by a mirror, and auto says so', async () => {
+describe.each<[string, () => string]>([
+  ['a block device', () => device],
+  ['an NBD export', () => server.uri],
+])('%s', (_, destinationOf) => {
+  test('takes one image: in layers where there is much to copy or the domain is off, else by a mirror', async () => {
     const to = { destination: destinationOf(), scope: 'flatten' } as const;
-    expect(await planned(to)).toMatchObject({ strategy: 'mirror', why: 'the destination is no new file' });
+    expect(await planned(to)).toMatchObject({ strategy: 'layered', scope: 'flatten' });
+    expect(await planned({ ...to, domain: 'off' })).toMatchObject({ strategy: 'layered' });
+    expect(await planned({ ...to, strategy: 'mirror' })).toMatchObject({ why: 'asked for' });
   });
 
-  test('strategy layered is refused, and what is advised instead works', async () => {
-    const to = { destination: destinationOf(), strategy: 'layered' } as const;
-    const chain = await refused({ ...to, scope: 'chain' });
-    expect(chain).toMatchObject({
-      code: 'not-a-file',
-      hint: expect.stringContaining('--strategy mirror with --flatten'),
-    });
-    const flat = await refused({ ...to, scope: 'flatten' });
-    expect(flat.hint).toMatch(/^use --strategy mirror(;|$)/);
-    if (more !== null) expect(flat.hint).toMatch(more);
-    expect(await planned({ ...to, strategy: 'mirror', scope: 'flatten' })).toMatchObject({
-      why: 'asked for',
-    });
-  });
-
-  test('a chain is asked about, and a domain that is off has to run', async () => {
-    const to = { destination: destinationOf() };
-    expect(await refused({ ...to, scope: 'chain' })).toMatchObject({
-      code: 'choose-scope',
-      hint: expect.stringContaining('--flatten'),
-    });
-    expect(await refused({ ...to, domain: 'off', scope: 'flatten', format: 'raw' })).toMatchObject({
-      code: 'domain-off',
-      message: expect.stringContaining('new files only'),
-      hint: expect.stringContaining('virsh start off'),
-    });
+  test('a chain is asked about, by either strategy, and what is advised works', async () => {
+    const to = { destination: destinationOf(), scope: 'chain' } as const;
+    for (const strategy of ['auto', 'layered', 'mirror'] as const) {
+      const refusal = await refused({ ...to, strategy });
+      expect(refusal).toMatchObject({ code: 'choose-scope', hint: expect.stringContaining('--flatten') });
+      expect(await planned({ ...to, strategy, scope: 'flatten' })).toMatchObject({ scope: 'flatten' });
+    }
   });
 });
 
-test('the directory of the pool, by its path, takes a chain in its layers', async () => {
-  const to = { destination: `${at('pool')}/`, scope: 'chain' } as const;
-  expect(await planned({ ...to, strategy: 'layered' })).toMatchObject({
-    strategy: 'layered',
-    scope: 'chain',
+test('a qcow2 image on a device is none for layers: auto takes a mirror and says why', async () => {
+  const formatted = (await loopDevice(host, at('formatted'))).device;
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', formatted, String(SIZE)]);
+  const to = { destination: formatted, format: 'qcow2', scope: 'flatten' } as const;
+  expect(await planned(to)).toMatchObject({ strategy: 'mirror', why: expect.stringContaining('qcow2') });
+  expect(await refused({ ...to, strategy: 'layered' })).toMatchObject({
+    code: 'not-raw',
+    hint: 'use --strategy mirror, or --format raw',
   });
+  expect(await refused({ ...to, domain: 'off' })).toMatchObject({
+    code: 'domain-off',
+    message: expect.stringContaining('no qcow2'),
+    hint: expect.stringContaining('virsh start off'),
+  });
+});
+
+test('a pool whose volumes are files takes a chain in its layers', async () => {
+  const to = { destination: 'pool:pool/x', scope: 'chain' } as const;
+  expect(await planned(to)).toMatchObject({ strategy: 'layered', scope: 'chain' });
+  expect(await planned({ ...to, domain: 'off' })).toMatchObject({ strategy: 'layered' });
+  expect(await planned({ ...to, scope: 'flatten', strategy: 'mirror' })).toMatchObject({ why: 'asked for' });
 });
 
 test('a new file: layers for a chain, for much data, and for a domain that is off; else a mirror', async () => {

@@ -20,6 +20,12 @@ export function warningsFor(situation: Situation, move: MoveRecord): Warning[] {
   for (const { source } of move.layered?.shared ?? []) {
     say('shared-base', `${describeSource(source)} was copied and verified before: it is linked to`);
   }
+  if (move.layered !== undefined && move.ownership.kind === 'reused') {
+    say(
+      'destination-overwritten',
+      `${describeSource(move.destination.source)} is overwritten; should the move go back, it stays as it is then, and what it holds is no disk`,
+    );
+  }
   if (move.scope === 'shallow' && chain?.[0]?.backing?.relative) {
     say(
       'backing-becomes-absolute',

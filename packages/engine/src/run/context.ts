@@ -1,5 +1,6 @@
 // What every effect of a move works with.
 import type { Host } from '@blockferry/qemu';
+import { fileBeside } from '../model/beside.ts';
 import type { MoveRecord } from '../model/record.ts';
 import type { JournalPlace } from '../record/journal.ts';
 import { journalPathFor } from '../record/journal.ts';
@@ -13,11 +14,11 @@ export interface Context {
   readonly openMoves: OpenMoves;
 }
 
-/** The journal's place: beside a destination file that we can reach, else in our own state directory. */
+/** The journal's place: beside a file of the move that we can reach, else in our own state directory. */
 export function journalPlace(context: Context, record: MoveRecord): JournalPlace {
-  const { source } = record.destination;
-  if (context.host !== undefined && source.kind === 'file' && record.ownership.kind !== 'volume') {
-    return { host: context.host, path: journalPathFor(source.path) };
+  const path = fileBeside(record);
+  if (context.host !== undefined && path !== undefined && record.ownership.kind !== 'volume') {
+    return { host: context.host, path: journalPathFor(path) };
   }
   return context.openMoves.placeFor(record);
 }

@@ -112,6 +112,9 @@ test('a server that wants TLS, named by XML: tried with the certificates that QE
     format: 'raw',
     image: fileAt(path, 'raw').image,
   };
+  await vm.move({ destination: uri, strategy: 'layered', scope: 'flatten' }, place);
+  const again = join(images, 'again.qcow2');
+  await vm.move({ destination: again, format: 'qcow2' }, fileAt(again));
   const { move } = await vm.move({ destination: uri }, place);
   expect(move.destination.source).toMatchObject({ tls: true, tlsHostname: 'localhost' });
   expect(await allocatedBytes(vm.mover.context, move)).toBeLessThan(vm.chain.size / 2n);

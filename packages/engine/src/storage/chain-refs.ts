@@ -21,11 +21,13 @@ export function backingOfAll(images: readonly ImageRef[]): Backing {
 }
 
 /**
- * What a definition must say of the images below the active one: nothing, for libvirt finds them by their headers, which
- * do not name the secrets of those in LUKS.
+ * What a definition must say of the images below the active one: of files nothing, for libvirt finds them by their
+ * headers. These do not name the secrets of images in LUKS, and have no words for all that a definition says of a device
+ * or an export.
  */
 export function backingToTell(below: readonly ImageRef[]): Backing | undefined {
-  return below.some(({ source }) => source.encryption !== undefined) ? backingOfAll(below) : undefined;
+  const isTold = ({ source }: ImageRef) => source.encryption !== undefined || source.kind !== 'file';
+  return below.some(isTold) ? backingOfAll(below) : undefined;
 }
 
 /** As the definition names them. */

@@ -39,13 +39,13 @@ function meanwhile({ move }: Plan): string[] {
 function ownership({ move }: Plan): string {
   switch (move.ownership.kind) {
     case 'created':
-      return ', new';
+      return move.ownership.pool === undefined ? ', new' : `, new volume in pool ${move.ownership.pool}`;
     case 'volume':
       return `, new volume in pool ${move.ownership.pool}`;
     case 'rbd-image':
       return ', new image';
     case 'reused':
-      return ', used as it is';
+      return move.layered === undefined ? ', used as it is' : ', overwritten';
     default:
       return unreachable(move.ownership);
   }

@@ -4,6 +4,7 @@ import { close } from '../../act/close.ts';
 import { deleteSource } from '../../act/delete-source.ts';
 import { record } from '../../act/record.ts';
 import type { Decision, LayeredStep } from '../../model/decision.ts';
+import type { Claim } from '../../model/layered-world.ts';
 import type { MoveRecord } from '../../model/record.ts';
 import { onNextOverlay, withNextOverlay, withoutNextOverlay } from '../../model/rounds.ts';
 import { unreachable } from '../../model/units.ts';
@@ -26,14 +27,16 @@ export async function actLayered(
 ): Promise<MoveRecord> {
   const { step } = decision;
   const reason = step.name === 'record' ? step.reason : undefined;
-  const recorded = afterStep(afterRecord(before, decision, reason), step);
+  const { copyFiles } = scene.observation.world;
+  const recorded = afterStep(afterRecord(before, decision, reason), step, copyFiles);
   const move = pauseRecorded(recorded, step, scene.observation.definitions);
   await perform({ ...scene, move }, step);
   return move;
 }
 
 /** What a step changes in the record itself. */
-function afterStep(move: MoveRecord, step: LayeredStep): MoveRecord {
+function afterStep(move: MoveRecord, step: LayeredStep, copyFiles: Claim): MoveRecord {
+  if (step.name === 'claim-files' && copyFiles === 'absent') return withImageClaimed(move);
   if (step.name !== 'record-round') return move;
   switch (step.round) {
     case 'planned':
@@ -45,6 +48,12 @@ function afterStep(move: MoveRecord, step: LayeredStep): MoveRecord {
     default:
       return unreachable(step.round);
   }
+}
+
+/** What was there and not ours would not be absent, but foreign. */
+function withImageClaimed(move: MoveRecord): MoveRecord {
+  const { ownership } = move;
+  return ownership.kind === 'rbd-image' ? { ...move, ownership: { ...ownership, claimed: true } } : move;
 }
 
 async function perform(scene: LayeredScene, step: LayeredStep): Promise<void> {

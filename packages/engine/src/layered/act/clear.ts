@@ -1,5 +1,6 @@
 // Removes what a layered move made and nobody uses any more.
 import { describeSource, sameSource } from '@blockferry/libvirt';
+import { removeRbdImage } from '../../act/claim-rbd-image.ts';
 import { updateJournal } from '../../act/update-journal.ts';
 import { StepFailed } from '../../model/errors.ts';
 import type { ImageRef } from '../../model/record.ts';
@@ -24,7 +25,8 @@ export async function clear(scene: LayeredScene, what: 'overlays' | 'everything'
     scene,
     filesMadeBy(part).filter((image) => !stays.includes(image)),
   );
-  await mustBeUnused(scene, doomed);
+  const image = what === 'everything' && isOurImage(scene) ? [move.destination] : [];
+  await mustBeUnused(scene, [...doomed, ...image]);
   const host = hostOf(scene);
   const files = { ...observation.journal?.files };
   for (const path of doomed.map(filePath)) {
@@ -32,8 +34,14 @@ export async function clear(scene: LayeredScene, what: 'overlays' | 'everything'
     await host.unlink(path);
     delete files[path];
   }
+  if (image.length > 0) await removeRbdImage(scene, host);
   for (const path of await uselessJournals(scene, what)) await host.unlink(path);
   if (observation.journal !== undefined) await updateJournal(scene, { ...observation.journal, files });
+}
+
+/** An RBD image that we made, or were about to. */
+function isOurImage({ move: { ownership }, memory }: LayeredScene): boolean {
+  return ownership.kind === 'rbd-image' && ownership.claimed === true && !memory.copyStays;
 }
 
 /** By its journal, the copy of a base is found again by the moves of the other domains that share it. */

@@ -23,9 +23,10 @@ export function filePath({ source }: ImageRef): string | undefined {
  * Takes the names that are free with empty files, like the source's in mode and owner, and journals what they are. A
  * crash between the two leaves empty files, which are taken the next time.
  *
+ * @returns all files of the move as the journal has them now
  * @throws StepFailed when somebody else's file stands there
  */
-export async function claimFiles(scene: LayeredScene, images: readonly ImageRef[]): Promise<void> {
+export async function claimFiles(scene: LayeredScene, images: readonly ImageRef[]): Promise<Files> {
   const host = hostOf(scene);
   const like = await likeFile(host, scene.move.origin.source);
   const files: Record<string, FileIdentity> = { ...scene.observation.journal?.files };
@@ -38,7 +39,10 @@ export async function claimFiles(scene: LayeredScene, images: readonly ImageRef[
     files[path] = { device: stat.device, inode: stat.inode };
   }
   await updateJournal(scene, { ...scene.observation.journal, files });
+  return files;
 }
+
+type Files = Readonly<Record<string, FileIdentity>>;
 
 async function makeEmpty(host: Host, path: string, mode: number): Promise<void> {
   try {

@@ -1,11 +1,13 @@
 // Puts the guest on the overlay; from then on the images below it do not change.
 import { DomainSnapshotCreateFlags, sourceElement } from '@blockferry/libvirt';
 import { info } from '@blockferry/qemu';
+import { claimRbdImage } from '../../act/claim-rbd-image.ts';
 import { createPatiently } from '../../act/format-encrypted.ts';
 import { record } from '../../act/record.ts';
 import { definitionsOf } from '../../act/scene-domain.ts';
 import { type ImageRef, type MoveRecord, newest } from '../../model/record.ts';
 import { allLayers } from '../../model/rounds.ts';
+import { lookAtRbdImage } from '../../observe/destination.ts';
 import { readMetadata } from '../../record/metadata.ts';
 import { toImage } from '../../storage/to-image.ts';
 import { bitmapsOntoOverlay } from '../bitmaps.ts';
@@ -26,13 +28,30 @@ export async function claimAll(scene: LayeredScene): Promise<void> {
   for (const path of wanted.map(filePath)) {
     if (path !== undefined && isMade(scene, path)) await hostOf(scene).unlink(path);
   }
+  // First, for it writes the record to a journal as it was seen, without the files.
+  await claimImage(scene);
   const copies = world.copyFiles === 'ours' ? [] : allLayers(layeredPart(move)).map(({ to }) => to);
-  await claimFiles(scene, [...wanted, ...copies.filter((image) => !isMade(scene, filePath(image)))]);
+  const files = await claimFiles(scene, [
+    ...wanted,
+    ...copies.filter((image) => !isMade(scene, filePath(image))),
+  ]);
   if (wanted.length === 0) return;
   await makeOverlay(scene);
   // By its mark in the live record, another QEMU is known not to be the one that the overlay was made for.
-  if (observation.definitions?.running && !observation.sameInstance) await record(scene);
+  if (observation.definitions?.running && !observation.sameInstance) {
+    const journal = { ...observation.journal, record: move, files };
+    await record({ ...scene, observation: { ...observation, journal } });
+  }
   memory.layered.overlayFresh = true;
+}
+
+/** The RBD image that the disk goes to, unless it is there: the record says that it is ours (see actLayered). */
+async function claimImage(scene: LayeredScene): Promise<void> {
+  const { context, move, memory } = scene;
+  const { ownership } = move;
+  if (ownership.kind !== 'rbd-image' || !ownership.claimed || memory.layered.imageSeen) return;
+  if ((await lookAtRbdImage(context, move, ownership, memory)) !== 'absent') return;
+  await claimRbdImage(scene, ownership);
 }
 
 /** Is the guest where the record wants it? */

@@ -7,6 +7,7 @@ import {
   ErrorCode,
   isLibvirtError,
   LibvirtError,
+  sameSource,
 } from '@blockferry/libvirt';
 import { info } from '@blockferry/qemu';
 import { createPatiently } from '../../act/format-encrypted.ts';
@@ -94,10 +95,10 @@ async function pastStrayNodes(scene: LayeredScene, leg: Leg): Promise<void> {
 async function startCommit(scene: LayeredScene, leg: Leg): Promise<void> {
   const { move } = scene;
   const { domain, live } = definitionsOf(scene);
-  const below = live?.disk(move.disk)?.chain[1];
-  const path = filePath(imageAt(move, LEGS[leg].to));
-  // By its index where it has no path.
-  const base = path ?? (below?.index === undefined ? null : `${move.disk}[${below.index}]`);
+  const end = imageAt(move, LEGS[leg].to);
+  const below = live?.disk(move.disk)?.chain.find(({ source }) => sameSource(source, end.source));
+  // By its index where it is no file.
+  const base = filePath(end) ?? (below?.index === undefined ? null : `${move.disk}[${below.index}]`);
   await domain.blockCommit(move.disk, { base }, 0n, DomainBlockCommitFlags.ACTIVE);
 }
 

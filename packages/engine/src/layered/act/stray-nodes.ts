@@ -1,9 +1,10 @@
 // Block nodes that a libvirtd left in QEMU when it died: nobody uses them, and they hold the copies.
 import { type Domain, LibvirtError, MonitorError } from '@blockferry/libvirt';
+import { formatLocation } from '@blockferry/qemu';
 import { definitionsOf } from '../../act/scene-domain.ts';
 import { allLayers } from '../../model/rounds.ts';
+import { toLocation } from '../../storage/to-image.ts';
 import { layeredPart } from '../image-at.ts';
-import { filePath } from './files.ts';
 import type { LayeredScene } from './layered-scene.ts';
 
 /**
@@ -21,13 +22,13 @@ export function meansStrayNodes(error: unknown): boolean {
 /** Removes them. QEMU lets go of no node that anything uses. Returns whether there were any. */
 export async function dropStrayNodes(scene: LayeredScene): Promise<boolean> {
   const { domain } = definitionsOf(scene);
-  const copies = allLayers(layeredPart(scene.move)).map(({ to }) => filePath(to));
+  const copies = allLayers(layeredPart(scene.move)).map(({ to }) => formatLocation(toLocation(to.source)));
   let dropped = false;
   for (const { 'node-name': name, file } of await namedNodes(domain)) {
     const stem = /^(libvirt-\d+)-storage$/.exec(name)?.[1];
     if (stem === undefined || !copies.includes(file)) continue;
-    // The format's node holds the file's; there may be none.
-    await drop(domain, `${stem}-format`);
+    // The format's node holds the slice's, and that the file's; there may be none.
+    for (const upper of ['format', 'slice-sto']) await drop(domain, `${stem}-${upper}`);
     if (await drop(domain, name)) dropped = true;
   }
   return dropped;

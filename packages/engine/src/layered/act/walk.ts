@@ -1,9 +1,12 @@
 // The legs of a domain that is off: qemu-img does what block jobs would, and the domain is defined on the leg's end.
-import { commit, type Image, relinkBacking } from '@blockferry/qemu';
+import { describeSource } from '@blockferry/libvirt';
+import { commit, type Image, relinkBacking, sameLocation } from '@blockferry/qemu';
 import { StepFailed } from '../../model/errors.ts';
 import { LEGS, type Leg } from '../../model/layered-world.ts';
-import { topCopy } from '../../model/rounds.ts';
+import type { ImageRef } from '../../model/record.ts';
+import { referenceTo, topCopy } from '../../model/rounds.ts';
 import { readDefinitions } from '../../observe/definitions.ts';
+import { toImage } from '../../storage/to-image.ts';
 import { carryBitmaps, mergeDown } from '../bitmaps.ts';
 import { imageAt, layeredPart } from '../image-at.ts';
 import { keyedChain, keyedImage } from '../keys.ts';
@@ -42,8 +45,7 @@ async function copyOverlay(scene: LayeredScene): Promise<string> {
   if (code !== 0) throw new StepFailed('walk', `the overlay cannot be copied: ${stderr.trim()}`);
   const below = topCopy(layeredPart(move));
   const { format } = below;
-  const reference = filePath(below);
-  if (reference === undefined) throw new StepFailed('walk', 'the destination is no file');
+  const reference = referenceTo(below);
   await relinkBacking(host, await keyedImage(scene, imageAt(move, 'carrier')), { reference, format });
   await syncFile(host, to, WITHIN_MS);
   return stamp;
@@ -58,19 +60,20 @@ async function commitDown(scene: LayeredScene, leg: Leg): Promise<string> {
   const images = await keyedChain(scene, imageAt(scene.move, LEGS[leg].from));
   // A commit that was killed before has left bitmaps broken.
   if (leg === 'collapse') await carryBitmaps(scene);
-  const path = filePath(imageAt(scene.move, LEGS[leg].to));
-  const stamp = await commitThrough(scene, leg, images, path);
+  const end = imageAt(scene.move, LEGS[leg].to);
+  const path = filePath(end);
+  const stamp = await commitThrough(scene, leg, images, end);
   // Also where there was nothing to write: by its time, the image below is known to be the newer one (doubt.ts).
   if (path !== undefined) await host.run(['touch', '-c', '--', path], { timeoutMs: 30_000 });
   return stamp;
 }
 
-/** Image by image, down to the one at `path`. Returns the stamp of the first, as it was once it was committed. */
+/** Image by image, down to the leg's end. Returns the stamp of the first, as it was once it was committed. */
 async function commitThrough(
   scene: LayeredScene,
   leg: Leg,
   chain: readonly Image[],
-  path: string | undefined,
+  end: ImageRef,
 ): Promise<string> {
   let stamp = '';
   for (let at = 0; at + 1 < chain.length; at += 1) {
@@ -79,9 +82,9 @@ async function commitThrough(
     await commit(hostOf(scene), [top, below, ...rest], { timeoutMs: WITHIN_MS });
     if (at === 0) stamp = await stampOf(scene, leg);
     await mergeDown(scene, top, below);
-    if (below.location.kind === 'file' && below.location.path === path) return stamp;
+    if (sameLocation(below.location, toImage(end).location)) return stamp;
   }
-  throw new StepFailed('walk', `${path ?? 'the image to commit into'} is not below the overlay`);
+  throw new StepFailed('walk', `${describeSource(end.source)} is not below the overlay`);
 }
 
 /** A transient domain is gone for good: the image it was on is done with, now that what it held is below. */

@@ -46,6 +46,7 @@ export function layersCopied(model: Model): void {
   write(model, 'destination', model.images.origin.writes);
   model.frozenCopies = model.frozen.writes;
   model.copies = 'complete';
+  model.copiedAt = model.clock;
 }
 
 export function copyFails(model: Model): void {

@@ -69,6 +69,10 @@ export interface Model {
     move: MoveRecord | undefined;
   };
   meddled: boolean;
+  /** The destination is no file: it was there before and stays, and nobody tells when it was written to. */
+  device: boolean;
+  /** When the copies were complete, as long as their journals are there. */
+  copiedAt: bigint | undefined;
 }
 
 export const freshProcess = (): Model['process'] => ({
@@ -85,14 +89,14 @@ export const freshProcess = (): Model['process'] => ({
 
 const absent = (): Image => ({ claim: 'absent', writes: 0, writtenAt: 0n });
 
-export function newModel(persistent: boolean, growsTimes: number): Model {
+export function newModel(persistent: boolean, growsTimes: number, device = false): Model {
   return {
     clock: 0n,
     images: {
       origin: { claim: 'ours', writes: 0, writtenAt: 0n },
       overlay: absent(),
       carrier: absent(),
-      destination: absent(),
+      destination: device ? { claim: 'unknown', writes: 0, writtenAt: 0n } : absent(),
     },
     next: absent(),
     frozen: absent(),
@@ -112,6 +116,8 @@ export function newModel(persistent: boolean, growsTimes: number): Model {
     journal: undefined,
     process: freshProcess(),
     meddled: false,
+    device,
+    copiedAt: undefined,
   };
 }
 
@@ -187,13 +193,18 @@ export function observe(model: Model): LayeredWorld {
     destinationFull: false,
     carrier: images.carrier.claim,
     copyFiles: images.destination.claim,
-    writtenAt: Object.fromEntries(
-      Object.entries(images).flatMap(([place, { claim, writtenAt }]) =>
-        claim === 'absent' ? [] : [[place, place === 'origin' ? latest(writtenAt, model.frozen) : writtenAt]],
+    writtenAt: {
+      ...Object.fromEntries(
+        Object.entries(images).flatMap(([place, { claim, writtenAt }]) =>
+          claim === 'absent' || claim === 'unknown'
+            ? []
+            : [[place, place === 'origin' ? latest(writtenAt, model.frozen) : writtenAt]],
+        ),
       ),
-    ),
+      ...(model.device && model.copiedAt !== undefined && { destination: model.copiedAt }),
+    },
     remains: [images.overlay, model.next, images.carrier, images.destination].some(
-      ({ claim }) => claim !== 'absent',
+      ({ claim }) => claim !== 'absent' && claim !== 'unknown',
     ),
     copies: model.copies,
     answers: 'not-asked',
@@ -445,7 +456,7 @@ function clear(model: Model, what: 'overlays' | 'everything'): void {
   const doomed: KnownPlace[] = [
     'overlay',
     'carrier',
-    ...(what === 'everything' ? ['destination' as const] : []),
+    ...(what === 'everything' && !model.device ? ['destination' as const] : []),
   ];
   for (const place of doomed) {
     if (model.images[place].claim === 'absent') continue;
@@ -459,5 +470,6 @@ function clear(model: Model, what: 'overlays' | 'everything'): void {
   model.next = absent();
   model.frozen = absent();
   model.frozenCopies = 0;
+  model.copiedAt = undefined;
   if (what === 'everything') model.copies = 'partial';
 }
