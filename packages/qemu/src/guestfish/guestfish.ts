@@ -30,14 +30,15 @@ export function guestfishPackages(): string {
  * nested machines) it fails, so QEMU is asked first to start such a machine, which takes 30 ms.
  *
  * The status is guestfish's own, its stdout a pipe: it opens /dev/stdout by name, which a socket cannot be. It leaves its
- * temporary files in the view's directory, which goes even if we are killed: the supervisor then sends SIGTERM.
+ * temporary files in the view's directory, which goes even if we are killed: the supervisor then sends SIGTERM, at which
+ * the shell does not wait for guestfish, whose machine may take longer to end than it is given.
  */
 const SCRIPT = `
 directory=$1 uri=$2
 trap 'rm -rf -- "$directory"' EXIT
 trap 'exit 143' TERM INT HUP
 : "\${LIBGUESTFS_BACKEND:=direct}"
-export LIBGUESTFS_BACKEND TMPDIR="$directory"
+export LIBGUESTFS_BACKEND LIBGUESTFS_TMPDIR="$directory"
 qemu=qemu-system-$(uname -m)
 case $qemu in *x86_64) machine=q35 ;; *) machine=virt ;; esac
 kvm_fails() {
@@ -47,9 +48,10 @@ kvm_fails() {
 if [ -z "\${LIBGUESTFS_BACKEND_SETTINGS+set}" ] && kvm_fails >/dev/null 2>&1; then
   export LIBGUESTFS_BACKEND_SETTINGS=force_tcg
 fi
-exec 4>&1
-status=$( { { guestfish --ro --format=raw -a "$uri"; echo $? >&3; } | cat >&4; } 3>&1 )
-exit "$status"`;
+exec 3<&0
+{ guestfish --ro --format=raw -a "$uri" <&3; echo $? >"$directory/status"; } | cat &
+wait $!
+exit "$(cat "$directory/status")"`;
 
 const MOST_OUTPUT = 64 * 1024 * 1024;
 const STOP_MS = 10_000;
