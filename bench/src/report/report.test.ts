@@ -51,7 +51,7 @@ test('less time and more speed are both better', () => {
 });
 
 test('the table has a column for each peer, and says what is missing and what not to publish', () => {
-  expect(reportText(report).split('\n').slice(3)).toMatchInlineSnapshot(`
+  expect(reportText(report).split('\n').slice(4)).toMatchInlineSnapshot(`
     [
       "NOT TO BE PUBLISHED: something else was at work on this machine.",
       "",
