@@ -117,6 +117,20 @@ describe('QEMU killed as well', () => {
   }, 300_000);
 });
 
+it('libvirtd killed under the legs: the same blockferry carries on to the end', async () => {
+  const quay = await Quay.at('daemon');
+  for (const name of ['start-leg', 'finish-leg', 'start-leg#2', 'finish-leg#2']) {
+    const ferry = await quay.leave([], { at: 'step-done', name, signal: 'SIGSTOP' });
+    await ferry.halted(name);
+    await host.restartLibvirtd();
+    ferry.cont();
+    await ends(ferry, 'moved');
+    // What a libvirtd that died has left in QEMU goes with the next start.
+    quay.berth.debris = true;
+    await quay.arrived(`libvirtd killed after ${name}`);
+  }
+}, 300_000);
+
 it('a guest that writes as fast as it can goes in rounds; killed in one, it goes on', async () => {
   const quay = await Quay.at('rounds', { size: 128n << 20n, rate: 'max' });
   const slow = ['--bandwidth', '6M', '--guard', 'off'];
