@@ -46,3 +46,27 @@ describe.concurrent('blockferry killed after each step', () => {
     }, 900_000);
   }
 });
+
+it('blockferry killed between any two of its last removals: resume leaves no file behind', async () => {
+  const berth = await makeBerth(host, 'removals', CHAIN);
+  const first = await berth.newDirectory();
+  const before = await chainOf(berth.disk);
+  const course = berth.moveLayers(first);
+  await ends(course, 'moved');
+  await expectLayersMoved(berth, 'undisturbed', before, first, { restart: false });
+  const settled = course.lines.findIndex((line) => line.type === 'step' && line.step === 'clear');
+  assert.ok(settled > 0);
+  const removals = course.lines.slice(settled).flatMap((line) => {
+    return line.type === 'effect' && line.name.startsWith('host.unlink') ? [line.name] : [];
+  });
+  assert.ok(removals.length > 3, removals.join());
+  for (const name of removals) {
+    const directory = await berth.newDirectory();
+    const chain = await chainOf(berth.disk);
+    await berth.moveLayers(directory, [], { at: 'effect', name }).gone();
+    const { outcome, error } = await berth.resume().result();
+    const nothing = outcome === 'nothing' || error?.code === 'no-open-move';
+    assert.ok(outcome === 'moved' || nothing, `after ${name}: ${outcome} ${JSON.stringify(error)}`);
+    await expectLayersMoved(berth, `after ${name}`, chain, directory, { restart: false });
+  }
+}, 900_000);

@@ -24,7 +24,8 @@ export function decideLayered(world: LayeredWorld, move: MoveRecord): LayeredDec
   const back = fellBack(world, move, place);
   if (back?.kind === 'define') return act(world, move, move.phase, { name: 'define-on', place: back.place });
   // Going back needs the guest on the overlay, or never frozen: anything else is for a person.
-  if (back?.kind === 'changed' && !(wantsBack(move) && place === 'origin')) {
+  const mayGoBack = wantsBack(move) && place === 'origin';
+  if (back?.kind === 'changed' && (back.mayBeAhead || !mayGoBack)) {
     return interrupted(world, move, 'disk-changed');
   }
   switch (place) {

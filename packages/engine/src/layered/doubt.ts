@@ -89,7 +89,10 @@ export function fellBack(world: LayeredWorld, move: MoveRecord, place: Place): F
   if (seen === undefined || !isKnown(place) || ORDER.indexOf(place) >= ORDER.indexOf(seen)) return undefined;
   const [left, now] = [world.writtenAt[seen], world.writtenAt[place]];
   const untouched = left !== undefined && (now === undefined || now <= left);
-  return world.domain === 'off' && untouched ? { kind: 'define', place: seen } : { kind: 'changed' };
+  if (world.domain === 'off' && untouched) return { kind: 'define', place: seen };
+  // A device does not tell when it was written to: it may hold the only copy of what the guest wrote last.
+  const mayBeAhead = seen === 'destination' && left === undefined && world.copyFiles !== 'absent';
+  return { kind: 'changed', mayBeAhead };
 }
 
 /**
@@ -102,7 +105,9 @@ function overlayIsNewer({ domain, writtenAt }: LayeredWorld, { phase }: MoveReco
   return overlay !== undefined && origin !== undefined && overlay > origin;
 }
 
-export type FellBack = { readonly kind: 'define'; readonly place: KnownPlace } | { readonly kind: 'changed' };
+export type FellBack =
+  | { readonly kind: 'define'; readonly place: KnownPlace }
+  | { readonly kind: 'changed'; readonly mayBeAhead: boolean };
 
 /** The way of the guest. */
 const ORDER: readonly KnownPlace[] = ['origin', 'overlay', 'carrier', 'destination'];

@@ -23,6 +23,15 @@ interface Entry {
   readonly definition?: SavedDefinition;
 }
 
+/** A journal that we have a note of. */
+export interface NotedJournal extends JournalPlace {
+  /** The note's path, on the machine we run on. */
+  readonly note: string;
+  /** The connection that the move was begun over. */
+  readonly uri: string;
+  readonly definition: SavedDefinition | undefined;
+}
+
 export class OpenMoves {
   readonly #host: Host;
   readonly #directory: string;
@@ -70,19 +79,29 @@ export class OpenMoves {
     await this.#host.unlink(`${this.#base(record)}.open`);
   }
 
+  /**
+   * Forgets a move that has ended: its journal is gone, and the process that removed it died before it came to this. A
+   * definition that is kept aside stays, and so does what was noted of another host.
+   */
+  async forgetEnded({ note, uri, definition }: NotedJournal, here: string | undefined): Promise<void> {
+    if (uri === (here ?? '') && definition === undefined) await this.#host.unlink(note);
+  }
+
   /** The journals of open moves of one domain (by name or UUID), or of all. */
-  async journals(domain: string | undefined, remote: Host | undefined): Promise<JournalPlace[]> {
+  async journals(domain: string | undefined, remote: Host | undefined): Promise<NotedJournal[]> {
     if ((await this.#host.stat(this.#directory)) === null) return [];
     const names = (await this.#host.readdir(this.#directory)).filter((name) => name.endsWith('.open'));
-    const places: JournalPlace[] = [];
+    const places: NotedJournal[] = [];
     for (const name of names) {
-      const text = await this.#host.readFile(join(this.#directory, name));
+      const note = join(this.#directory, name);
+      const text = await this.#host.readFile(note);
       const entry = text === null ? undefined : parseEntry(text);
       if (entry === undefined) continue;
       if (domain !== undefined && entry.domain.name !== domain && entry.domain.uuid !== domain) continue;
+      const noted = { note, uri: entry.uri, definition: entry.definition };
       if (entry.journal === undefined) {
-        places.push({ host: this.#host, path: join(this.#directory, name.replace(/\.open$/, '.journal')) });
-      } else if (remote !== undefined) places.push({ host: remote, path: entry.journal });
+        places.push({ ...noted, host: this.#host, path: note.replace(/\.open$/, '.journal') });
+      } else if (remote !== undefined) places.push({ ...noted, host: remote, path: entry.journal });
     }
     return places;
   }

@@ -33,7 +33,11 @@ export async function findMoves(context: Context, name: string): Promise<MoveRec
     typeof uuid === 'string' ? uuid : name,
     context.host,
   )) {
-    note((await readable(place))?.record);
+    const journal = await readable(place);
+    // Of a domain that is gone the note stays: the file system that holds its journal may just not be mounted.
+    const ended = journal === 'none' && found.size === 0 && typeof uuid === 'string';
+    if (ended) await context.openMoves.forgetEnded(place, context.link.uri);
+    else note(recordIn(journal));
   }
   if (uuid instanceof Refusal && found.size === 0) throw uuid;
   return [...found.values()];
@@ -52,19 +56,23 @@ async function inDomain(context: Context, connection: Connection, uuid: string):
     const mirror = definitions?.live?.disk(disk)?.mirror?.source;
     if (stored !== undefined || mirror?.kind !== 'file' || context.host === undefined) continue;
     const journal = await readable({ host: context.host, path: journalPathFor(mirror.path) });
-    if (journal !== undefined) records.push(journal.record);
+    records.push(...[recordIn(journal)].filter((record) => record !== undefined));
   }
   return records;
 }
 
 /** A journal of another version, or spoilt by a hand, hides no other move; `cleanup` says what is wrong with it. */
-async function readable(place: JournalPlace): Promise<Journal | undefined> {
+async function readable(place: JournalPlace): Promise<Journal | 'none' | 'unreadable'> {
   try {
-    return await readJournal(place);
+    return (await readJournal(place)) ?? 'none';
   } catch (error) {
-    if (error instanceof RecordUnreadable) return undefined;
+    if (error instanceof RecordUnreadable) return 'unreadable';
     throw error;
   }
+}
+
+function recordIn(journal: Awaited<ReturnType<typeof readable>>): MoveRecord | undefined {
+  return typeof journal === 'object' ? journal.record : undefined;
 }
 
 /** The open moves of every domain of the connection, and of those that are gone. */
@@ -75,7 +83,7 @@ export async function findAllMoves(context: Context): Promise<MoveRecord[]> {
     for (const record of await inDomain(context, connection, domain.uuid)) found.set(record.id, record);
   }
   for (const place of await context.openMoves.journals(undefined, context.host)) {
-    const record = (await readable(place))?.record;
+    const record = recordIn(await readable(place));
     if (record !== undefined && !found.has(record.id)) found.set(record.id, record);
   }
   return [...found.values()];

@@ -29,13 +29,14 @@ export async function clear(scene: LayeredScene, what: 'overlays' | 'everything'
   await mustBeUnused(scene, [...doomed, ...image]);
   const host = hostOf(scene);
   const files = { ...observation.journal?.files };
+  // First: what tells the next who looks that something is left to remove are the images.
+  for (const path of await uselessJournals(scene, what)) await host.unlink(path);
   for (const path of doomed.map(filePath)) {
     if (path === undefined) continue;
     await host.unlink(path);
     delete files[path];
   }
   if (image.length > 0) await removeRbdImage(scene, host);
-  for (const path of await uselessJournals(scene, what)) await host.unlink(path);
   if (observation.journal !== undefined) await updateJournal(scene, { ...observation.journal, files });
 }
 
