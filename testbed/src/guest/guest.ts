@@ -167,9 +167,14 @@ export class Guest {
     return this.acknowledged(options.disk);
   }
 
-  /** Boots the guest again after it stopped (its persistent definition), and waits until it writes. */
+  /**
+   * Boots the guest again after it stopped (its persistent definition), and waits until it writes. Where its QEMU was
+   * just killed it waits for libvirt to notice, which is a moment later and refuses a start until then.
+   */
   async start(): Promise<void> {
     await this.#read();
+    const isOff = async () => /shut off/.test(await this.host.virsh('domstate', this.name)) || undefined;
+    await until(`end of guest ${this.name}`, isOff);
     await this.host.virsh('start', this.name);
     await this.waitUntilUp();
   }

@@ -3,12 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * Calls `probe` every `everyMs` (default 20 ms) until it returns a value, and returns that value.
- * @throws {Error} naming `what` when nothing came within `timeoutMs` (default 10 s).
+ * @throws {Error} naming `what` when nothing came within `timeoutMs` (default 60 s: against hangs only).
  */
 export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
-  { timeoutMs = 10_000, everyMs = 20 }: { timeoutMs?: number; everyMs?: number } = {},
+  { timeoutMs = 60_000, everyMs = 20 }: { timeoutMs?: number; everyMs?: number } = {},
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
