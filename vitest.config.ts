@@ -26,7 +26,8 @@ export default defineConfig({
           // Against hangs only: a busy machine is no failure.
           testTimeout: 300_000,
           hookTimeout: 120_000,
-          maxWorkers: 2,
+          // Mostly they wait: for the guest to write, for a copy, for somebody to come back.
+          maxWorkers: 3,
         },
       },
     ],

@@ -138,6 +138,12 @@ export class Ferry {
     await this.#closed;
   }
 
+  /** Waits until it has killed itself after the step `name`, as told. @throws Error when it ended before */
+  async diedAfter(name: string): Promise<void> {
+    await this.halted(name);
+    await this.#closed;
+  }
+
   get pid(): number | undefined {
     return this.#child.pid;
   }

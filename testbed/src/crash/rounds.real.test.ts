@@ -34,18 +34,20 @@ it('goes in rounds, and then ends by synchronous writes', async () => {
   await expectLayersMoved(berth, 'in rounds', before, directory);
 });
 
-for (const step of ['claim-files#2', 'freeze#2', 'copy-layers#2']) {
+for (const step of ['claim-files#2', 'copy-layers#2']) {
   it(`killed after ${step}, in a round, it goes on by resume`, async () => {
     const before = await chainOf(berth.disk);
     const directory = await berth.newDirectory();
-    await berth.moveLayers(directory, SLOW, { at: 'step-done', name: step }).gone();
+    await berth.moveLayers(directory, SLOW, { at: 'step-done', name: step }).diedAfter(step);
     await ends(berth.resume(), 'moved');
     await expectLayersMoved(berth, `killed after ${step}`, before, directory, { restart: false });
   });
 }
 
 it('killed after the freeze of a round, it is undone through both overlays', async () => {
-  await berth.moveLayers(await berth.newDirectory(), SLOW, { at: 'step-done', name: 'freeze#2' }).gone();
+  await berth
+    .moveLayers(await berth.newDirectory(), SLOW, { at: 'step-done', name: 'freeze#2' })
+    .diedAfter('freeze#2');
   await ends(berth.abort(), 'back');
   await expectWhole(berth, 'undone', { on: berth.disk });
 });
@@ -53,7 +55,9 @@ it('killed after the freeze of a round, it is undone through both overlays', asy
 it('killed in a round with QEMU, it goes on with the domain off', async () => {
   const before = await chainOf(berth.disk);
   const directory = await berth.newDirectory();
-  await berth.moveLayers(directory, SLOW, { at: 'step-done', name: 'copy-layers#2' }).gone();
+  await berth
+    .moveLayers(directory, SLOW, { at: 'step-done', name: 'copy-layers#2' })
+    .diedAfter('copy-layers#2');
   await host.killQemu(berth.name);
   await until('the domain is off', async () => /shut off/.test(await berth.virsh('domstate')) || undefined);
   await ends(berth.resume(), 'moved');
