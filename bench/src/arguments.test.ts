@@ -4,7 +4,7 @@ import { benchArguments } from './arguments.ts';
 test('without options: everything, at full size, three rounds', () => {
   expect(benchArguments([])).toEqual({
     ...{ size: 1, cases: [], repeat: 3, strategy: 'auto' },
-    ...{ guards: ['2', 'off'], cache: 'default', out: undefined, list: false },
+    ...{ guards: ['2', 'off'], cache: 'default', out: undefined, list: false, help: false },
   });
 });
 

@@ -15,6 +15,7 @@ export interface BenchArguments {
   readonly cache: 'default' | 'none';
   readonly out: string | undefined;
   readonly list: boolean;
+  readonly help: boolean;
 }
 
 export const USAGE = `npm run bench -- [options]
@@ -39,6 +40,7 @@ export function benchArguments(argv: readonly string[]): BenchArguments {
       cache: { type: 'string', default: 'default' },
       out: { type: 'string' },
       list: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
   const { strategy, cache } = values;
@@ -54,6 +56,7 @@ export function benchArguments(argv: readonly string[]): BenchArguments {
     cache,
     out: values.out,
     list: values.list,
+    help: values.help,
   };
 }
 

@@ -10,6 +10,10 @@ const results = fileURLToPath(new URL('../results', import.meta.url));
 
 async function main(): Promise<void> {
   const wanted = benchArguments(process.argv.slice(2));
+  if (wanted.help) {
+    console.log(USAGE);
+    return;
+  }
   if (wanted.list) {
     for (const { name, title } of CASES) console.log(`${name.padEnd(14)}${title}`);
     return;
