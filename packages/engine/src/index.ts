@@ -4,7 +4,16 @@ export * from './inside/index.ts';
 export * from './inspect/index.ts';
 export type { LayersSummary } from './layered/summary.ts';
 export { fileBeside } from './model/beside.ts';
-export type { Interruption, LayeredStep, Outcome, Question, Step, StepName, Wait } from './model/decision.ts';
+export type {
+  Interruption,
+  LayeredStep,
+  Outcome,
+  Question,
+  ShortenStep,
+  Step,
+  StepName,
+  Wait,
+} from './model/decision.ts';
 export { type Facts, messageOf, Refusal, StepFailed } from './model/errors.ts';
 export type {
   CopyOptions,
@@ -18,12 +27,13 @@ export type {
   Ownership,
   Phase,
   Scope,
+  ShortenPart,
 } from './model/record.ts';
 export { allLayers, filesMadeBy, overlaysOf } from './model/rounds.ts';
 export { type Bytes, type BytesPerSecond, type Millis, unreachable } from './model/units.ts';
 export { type Definitions, jobOf, readDefinitions, sideOf } from './observe/definitions.ts';
 export { readUsage, type Usage, type Use, usesOf } from './observe/usage.ts';
-export { type Plan, planOf } from './plan/plan.ts';
+export { type Plan, planOf, shortenPlanOf } from './plan/plan.ts';
 export type { PlannedStep } from './plan/planned-step.ts';
 export {
   type DiskTo,
@@ -34,6 +44,8 @@ export {
 } from './preflight/group.ts';
 export { type Preflight, preflight, underWay } from './preflight/preflight.ts';
 export type { MoveRequest } from './preflight/request.ts';
+export { preflightShorten } from './preflight/shorten.ts';
+export type { Commit, Pull, ShortenRequest } from './preflight/shorten-request.ts';
 export { findBootDisk, findDisk, findDomain } from './preflight/situation.ts';
 export type { Warning } from './preflight/warning.ts';
 export { destinationOfJournal, journalPathFor, readJournal } from './record/journal.ts';
@@ -47,5 +59,6 @@ export { isLinkLost, Link } from './run/link.ts';
 export type { ProgressReport, Report } from './run/report.ts';
 export { type GroupEnded, type GroupRunOptions, runGroup } from './run/run-group.ts';
 export { runMove } from './run/run-move.ts';
+export { chainOn, switches } from './shorten/chain.ts';
 export { toImage, toLocation, toSource } from './storage/to-image.ts';
 export * from './verify/index.ts';

@@ -13,6 +13,8 @@ import { shellWord } from '../views/format.ts';
 
 export type ResultOutcome =
   | 'moved'
+  | 'committed'
+  | 'flattened'
   | 'ready'
   | 'back'
   | 'kept'
@@ -41,6 +43,8 @@ export interface Result {
   readonly disk: string | undefined;
   readonly source: string | undefined;
   readonly destination: string | undefined;
+  /** Of a chain that is shortened: then `destination` is the image that takes the data of `source`. */
+  readonly strategy?: 'commit' | 'pull';
   /** The image that the guest runs on now; undefined if it could not be looked at or the domain is off. */
   readonly runsOn: string | undefined;
   readonly cutoverMs: number | undefined;
@@ -94,12 +98,16 @@ export function bareResult(outcome: ResultOutcome, exitCode: ExitCode, known: Pa
 }
 
 /** What is known of a move whatever became of it. */
-export function namesOf(move: MoveRecord): Pick<Result, 'domain' | 'disk' | 'source' | 'destination'> {
+export function namesOf(
+  move: MoveRecord,
+): Pick<Result, 'domain' | 'disk' | 'source' | 'destination' | 'strategy'> {
+  const { strategy } = move;
   return {
     domain: move.domain.name,
     disk: move.disk,
     source: describeSource(move.origin.source),
     destination: describeSource(move.destination.source),
+    ...((strategy === 'commit' || strategy === 'pull') && { strategy }),
   };
 }
 
@@ -121,7 +129,7 @@ export function commandsFor({
 
 /** What a command does with a move that is open already. */
 export function continuingWords(move: MoveRecord): string {
-  const whose = `the move of ${move.domain.name} ${move.disk} to ${describeSource(move.destination.source)}`;
+  const whose = workWords(move);
   switch (move.goal) {
     case 'pivot':
     case 'hold':
@@ -135,15 +143,34 @@ export function continuingWords(move: MoveRecord): string {
   }
 }
 
+function workWords({ strategy, domain, disk, destination }: MoveRecord): string {
+  const [what, to] = [`${domain.name} ${disk}`, describeSource(destination.source)];
+  switch (strategy) {
+    case 'mirror':
+    case 'layered':
+      return `the move of ${what} to ${to}`;
+    case 'commit':
+      return `the commit of ${what} into ${to}`;
+    case 'pull':
+      return `the flattening of ${what}`;
+    default:
+      return unreachable(strategy);
+  }
+}
+
 export type Ending = Ended['ending'];
+
+const DONE_WORDS = { mirror: 'moved', layered: 'moved', commit: 'committed', pull: 'flattened' } as const;
 
 /** Outcome and exit code of an ending; `asked`: what the command was meant to bring about. Pure. */
 export function judge(
   ending: Ending,
   asked: 'move' | 'abort',
+  strategy: MoveRecord['strategy'] = 'mirror',
 ): { readonly outcome: ResultOutcome; readonly exitCode: ExitCode } {
   switch (ending.kind) {
     case 'moved':
+      return { outcome: DONE_WORDS[strategy], exitCode: ExitCode.DONE };
     case 'ready':
     case 'kept':
       return { outcome: ending.kind, exitCode: ExitCode.DONE };
@@ -179,7 +206,7 @@ export function errorOf(
       return undefined;
     case 'back':
       if (asked === 'abort') return undefined;
-      return { code: 'went-back', message: ending.why, hint: 'the destination was given up; move again' };
+      return { code: 'went-back', message: ending.why, hint: againWords(move) };
     case 'stopped':
       return {
         code: 'stopped',
@@ -199,6 +226,11 @@ export function errorOf(
   }
 }
 
+function againWords({ shorten }: MoveRecord): string {
+  if (shorten === undefined) return 'the destination was given up; move again';
+  return 'the chain is as long as it was, and shows the guest the same; once that is mended, try again';
+}
+
 function interruptionWords(why: (Ending & { kind: 'interrupted' })['why'], move: MoveRecord): string {
   const { name } = move.domain;
   switch (why) {
@@ -211,7 +243,7 @@ function interruptionWords(why: (Ending & { kind: 'interrupted' })['why'], move:
     case 'destination-taken':
       return `${describeSource(move.destination.source)} is there, and is not ours`;
     case 'copy-failed':
-      return `the images of ${move.disk} of ${name} could not be copied`;
+      return `the images of ${move.disk} of ${name} could not be ${move.shorten === undefined ? 'copied' : 'merged'}`;
     case 'source-changed':
       return `an image below ${move.disk} of ${name} was written to since it was copied`;
     case 'other-disk':

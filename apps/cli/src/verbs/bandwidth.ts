@@ -68,7 +68,7 @@ async function limit(context: Context, move: MoveRecord, rate: bigint): Promise<
   const handle = await context.link.domain(move.domain.uuid);
   const runs = (await handle.blockJobInfo(move.disk)) !== null;
   // The copy of frozen layers is no block job: the blockferry that runs it reads the limit in the record.
-  if (!runs && move.strategy === 'mirror') {
+  if (!runs && move.strategy !== 'layered') {
     throw new Refusal(
       'no-job',
       `no copy of ${move.disk} of ${move.domain.name} runs now`,

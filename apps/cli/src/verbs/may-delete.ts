@@ -16,8 +16,9 @@ export async function mayDelete(
   const doomed = moves.filter(({ options }) => options.deleteSource);
   if (doomed.length === 0 || yes || json || !io.canAsk) return true;
   const names = doomed.flatMap(({ sources }) => sources.map(({ source }) => describeSource(source)));
-  const answer = await io.ask(
-    `${names.join(', ')} will be deleted once the guest runs on the copy. Go on? [y/N] `,
-  );
+  const once = doomed.some(({ shorten }) => shorten === undefined)
+    ? 'the guest runs on the copy'
+    : 'the chain does without';
+  const answer = await io.ask(`${names.join(', ')} will be deleted once ${once}. Go on? [y/N] `);
   return /^y(es)?$/i.test(answer?.trim() ?? '');
 }

@@ -80,8 +80,9 @@ export async function resultOf(
     const { outcome, exitCode, error } = explain(new Interrupted());
     return bareResult(outcome, exitCode, { ...namesOf(move), durationMs, error });
   }
-  const { outcome, exitCode } = judge(ending, asked);
-  const runsOn = ending.kind === 'moved' ? namesOf(move).destination : await imageInUse(context, move);
+  const { outcome, exitCode } = judge(ending, asked, move.strategy);
+  const isMoved = ending.kind === 'moved' && move.shorten === undefined;
+  const runsOn = isMoved ? namesOf(move).destination : await imageInUse(context, move);
   return bareResult(outcome, exitCode, {
     ...namesOf(move),
     runsOn,

@@ -54,6 +54,16 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./bandwidth.ts')).bandwidth,
   },
   {
+    name: 'commit',
+    summary: 'shorten a chain: upper images go down into a base',
+    load: async () => (await import('./commit.ts')).commit,
+  },
+  {
+    name: 'flatten',
+    summary: 'shorten a chain: the active image takes what is below it',
+    load: async () => (await import('./flatten.ts')).flatten,
+  },
+  {
     name: 'verify',
     summary: 'compare two chains that nobody writes to',
     load: async () => (await import('./verify.ts')).verify,

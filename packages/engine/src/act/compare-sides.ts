@@ -1,5 +1,6 @@
 // QEMU died while pivoting: are the two images the same, so that either is the truth?
 import { type ChainImage, compare, type Image, readChain } from '@blockferry/qemu';
+import type { Seen } from '../observe/seen.ts';
 import { toOpenableImage } from '../storage/tls-credentials.ts';
 import type { Scene } from './act.ts';
 
@@ -10,7 +11,7 @@ const COMPARE_WITHIN_MS = 6 * 3600_000;
  * Compares what a guest would read from either, the whole disk. Without a host to do it on they count as different, and
  * so do encrypted ones: their secrets are libvirt's.
  */
-export async function compareSides(scene: Scene): Promise<void> {
+export async function compareSides(scene: Scene<Seen>): Promise<void> {
   const { context, move, memory } = scene;
   if (context.host === undefined) {
     memory.sides = 'differ';

@@ -1,5 +1,6 @@
 // Orders the switch to the destination.
 import { DomainBlockJobAbortFlags, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
+import type { Seen } from '../observe/seen.ts';
 import type { Scene } from './act.ts';
 import { definitionsOf } from './scene-domain.ts';
 
@@ -10,7 +11,7 @@ const PIVOT_WITHIN_MS = 60_000;
  * virDomainBlockJobAbort with PIVOT. Its return proves nothing: the live definition does, at the next look. Refusals
  * that a second look resolves (not ready again, job just ended) are no error.
  */
-export async function pivot(scene: Scene): Promise<void> {
+export async function pivot(scene: Scene<Seen>): Promise<void> {
   const { domain } = definitionsOf(scene);
   try {
     await domain.blockJobAbort(scene.move.disk, DomainBlockJobAbortFlags.PIVOT, {

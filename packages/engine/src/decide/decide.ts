@@ -175,7 +175,7 @@ function keep(world: World, move: MoveRecord): Decision {
 }
 
 /** Back to the source: definition true, our copy removed, record closed. */
-function undo(world: World, move: MoveRecord, why: string): Decision {
+export function undo(world: World, move: MoveRecord, why: string): Decision {
   const definition = definitionOn(world, move, 'undoing', 'origin');
   if (definition !== undefined) return definition;
   if (ownedCopyRemains(world, move)) return act(world, move, 'undoing', { name: 'discard-copy' });
@@ -183,7 +183,7 @@ function undo(world: World, move: MoveRecord, why: string): Decision {
 }
 
 /** The guest is on the destination: make the rest agree. */
-function settle(world: World, move: MoveRecord): Decision {
+export function settle(world: World, move: MoveRecord): Decision {
   const definition = definitionOn(world, move, 'settling', 'destination');
   if (definition !== undefined) return definition;
   if (move.options.deleteSource && world.sourceRemains) {
@@ -238,7 +238,7 @@ function whenGone(world: World, move: MoveRecord): Decision {
 }
 
 /** QEMU ended somewhere between the order to pivot and its success: look at the two images, or be told. */
-function afterLostPivot(world: World, move: MoveRecord): Decision | undefined {
+export function afterLostPivot(world: World, move: MoveRecord): Decision | undefined {
   if (move.use === 'destination') return recordPhase(move, 'settling');
   const sourceIsTrue = world.sides === 'same' || move.use === 'source';
   if (sourceIsTrue) return recordPhase(move, wantsBack(move) ? 'undoing' : 'copying');
@@ -251,11 +251,11 @@ function ownedCopyRemains(world: World, move: MoveRecord): boolean {
   return world.destination === 'ours' || world.destination === 'claimed';
 }
 
-function wantsBack(move: MoveRecord): boolean {
+export function wantsBack(move: MoveRecord): boolean {
   return move.goal === 'abort' || move.goal === 'keep';
 }
 
-function whyBack(move: MoveRecord): string {
+export function whyBack(move: MoveRecord): string {
   return move.reason ?? 'aborted';
 }
 

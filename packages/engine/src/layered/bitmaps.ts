@@ -50,12 +50,16 @@ export async function bitmapsOntoOverlay(scene: LayeredScene): Promise<void> {
 }
 
 /** After `qemu-img commit`: what the bitmaps of the upper image recorded goes down with it. */
-export async function mergeDown(scene: LayeredScene, top: Image, below: Image): Promise<void> {
+export async function mergeDown(
+  scene: Pick<LayeredScene, 'context' | 'warn'>,
+  top: Image,
+  below: Image,
+): Promise<void> {
   const { lost } = await mergeBitmaps(hostOf(scene), top, below);
   sayLost(scene, lost);
 }
 
-function sayLost({ warn }: LayeredScene, lost: readonly string[]): void {
+function sayLost({ warn }: Pick<LayeredScene, 'warn'>, lost: readonly string[]): void {
   if (lost.length === 0) return;
   warn(
     'bitmaps-lost',

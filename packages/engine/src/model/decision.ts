@@ -63,7 +63,31 @@ export type LayeredStep =
   /** Remove what we made and nobody uses: overlay and carrier, or the copies too. */
   | { readonly name: 'clear'; readonly what: 'overlays' | 'everything' };
 
-export type StepName = Step['name'] | LayeredStep['name'];
+/** The steps of strategies `commit` and `pull`, besides those that they share with `mirror`. */
+export type ShortenStep =
+  | Extract<
+      Step,
+      {
+        readonly name:
+          | 'record'
+          | 'pivot'
+          | 'cancel-job'
+          | 'fix-definition'
+          | 'delete-source'
+          | 'compare-sides'
+          | 'close';
+      }
+    >
+  /** Begin the block job. */
+  | { readonly name: 'start-job' }
+  /** The domain is off: begin to do without QEMU what the job would; it goes on beside the loop. */
+  | { readonly name: 'work-offline' }
+  /** A domain that has been started needs its images, an abort does not need the work. */
+  | { readonly name: 'stop-offline' }
+  /** The data is where it belongs: have the header above, or the definition, name it. */
+  | { readonly name: 'finish-offline' };
+
+export type StepName = Step['name'] | LayeredStep['name'] | ShortenStep['name'];
 
 export type Outcome =
   /** The guest runs on the destination, and the definition says so. */
@@ -106,6 +130,8 @@ export type Wait =
   | { readonly for: 'job-end' }
   /** The frozen layers are being copied. */
   | { readonly for: 'layers' }
+  /** The images of a domain that is off are being merged. */
+  | { readonly for: 'offline' }
   /** The destination has no room for what the overlay holds. */
   | { readonly for: 'room' }
   /** It moves together with other disks, which are not as far. */

@@ -121,6 +121,18 @@ export interface LayeredPart {
   readonly guard?: number;
 }
 
+/**
+ * What strategies `commit` and `pull` intend: the chain becomes shorter, and shows the guest the same. The images that
+ * leave it are the move's `sources`. `commit`: the data of the first of them (`origin`) and of those below goes into the
+ * image under them (`destination`). `pull`: theirs goes up into the active image (`destination`).
+ */
+export interface ShortenPart {
+  /** As it was, top first. */
+  readonly chain: readonly ImageRef[];
+  /** Where a header names what is below it relatively, it goes on to do so. */
+  readonly keepRelative: boolean;
+}
+
 /** The disks of one domain that move as one: each has a record of its own, with this in it. */
 export interface GroupPart {
   readonly id: string;
@@ -142,9 +154,11 @@ export interface MoveRecord {
   readonly domain: { readonly name: string; readonly uuid: string };
   /** The disk's target dev, such as `vda`. */
   readonly disk: string;
-  readonly strategy: 'mirror' | 'layered';
+  readonly strategy: 'mirror' | 'layered' | 'commit' | 'pull';
   /** With strategy `layered`, and only then. */
   readonly layered?: LayeredPart;
+  /** With strategies `commit` and `pull`, and only then. */
+  readonly shorten?: ShortenPart;
   /** Moves together with other disks; strategy `layered` only. */
   readonly group?: GroupPart;
   readonly scope: Scope;

@@ -76,3 +76,9 @@ export interface World {
   /** Copies that this process started. */
   readonly starts: number;
 }
+
+/** Of strategies `commit` and `pull`: `origin` is the chain as it was, `destination` the chain as it is to be. */
+export interface ShortenWorld extends World {
+  /** The work on the images of a domain that is off, in this process. */
+  readonly offline: 'no' | 'running' | 'done' | { readonly failed: string };
+}

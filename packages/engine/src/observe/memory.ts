@@ -31,6 +31,16 @@ export interface LayersProgress {
   readonly guard: GuardVerdict | undefined;
 }
 
+/** What is done to the images of a domain that is off, from its start to its end. */
+export interface OfflineWork {
+  state(): 'running' | 'done' | { readonly failed: string };
+  progress(): { readonly cur: Bytes; readonly end: Bytes };
+  /** The active image as it was when its data was taken. */
+  stamp(): string;
+  /** Returns when nothing of it runs any more; the images show what they did before. */
+  stop(): Promise<void>;
+}
+
 export interface Memory {
   witnessed: World['witnessed'];
   /** libvirt's words for a copy that it refused or that failed. */
@@ -72,6 +82,13 @@ export interface Memory {
     /** How fast the layers were copied last. */
     rate?: BytesPerSecond;
   };
+  /** Strategies `commit` and `pull` only. */
+  shorten: {
+    /** The job was seen; of one that has gone it cannot be told at once how it ended. */
+    jobSeen: boolean;
+    /** The work on the images of a domain that is off. */
+    work?: OfflineWork;
+  };
   /** The pause of the guest for the switches of several disks, in the memory of the first disk. */
   pause: {
     /** We have paused it, and not let it go on; on performance.now's clock. */
@@ -100,6 +117,7 @@ export function newMemory(): Memory {
     journalStuck: false,
     flows: false,
     layered: { earlier: [], relinked: false, imageSeen: false, overlayFresh: false, carrierFresh: false },
+    shorten: { jobSeen: false },
     pause: { tried: false, theirs: false },
   };
 }

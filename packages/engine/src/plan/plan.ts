@@ -3,9 +3,12 @@ import { describeSource } from '@blockferry/libvirt';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
 import type { Preflight } from '../preflight/preflight.ts';
+import type { ShortenPreflight } from '../preflight/shorten.ts';
 import type { Warning } from '../preflight/warning.ts';
+import { chainOn } from '../shorten/chain.ts';
 import { layeredSteps } from './layered-steps.ts';
 import type { PlannedStep } from './planned-step.ts';
+import { shortenSteps } from './shorten-steps.ts';
 
 export interface Plan {
   readonly move: MoveRecord;
@@ -22,19 +25,29 @@ export interface Plan {
 
 /** Turns what preflight found into the plan that `move` runs. Pure. */
 export function planOf({ move, warnings, why, bytes, capacity, chain }: Preflight): Plan {
+  const found = { move, warnings, why, bytes, capacity, chainBefore: chain };
   const shared = move.scope === 'shallow' ? chain.slice(1) : [];
   const layers = move.layered && [...move.layered.layers.map(({ to }) => to), ...(move.layered.shared ?? [])];
   const copies = layers ?? [move.destination];
   return {
-    move,
-    why,
+    ...found,
     steps: move.layered === undefined ? stepsOf(move) : layeredSteps(move, move.layered),
-    warnings,
-    bytes,
-    capacity,
-    chainBefore: chain,
     chainAfter: [...copies, ...shared],
   };
+}
+
+/** Of a chain that is to be shortened. Pure. */
+export function shortenPlanOf({
+  move,
+  warnings,
+  why,
+  bytes,
+  capacity,
+  chain,
+  running,
+}: ShortenPreflight): Plan {
+  const found = { move, warnings, why, bytes, capacity, chainBefore: chain };
+  return { ...found, steps: shortenSteps(move, running), chainAfter: chainOn(move, 'destination') };
 }
 
 function stepsOf(move: MoveRecord): PlannedStep[] {

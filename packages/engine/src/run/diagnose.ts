@@ -13,7 +13,7 @@ export interface Diagnosis {
 
 export async function diagnoseFailure(context: Context, move: MoveRecord): Promise<Diagnosis> {
   const other = (why: string): Diagnosis => ({ why, full: false });
-  const failed = 'the copy failed';
+  const failed = move.shorten === undefined ? 'the copy failed' : 'the block job failed';
   const { source } = move.destination;
   if (context.host === undefined) return other(failed);
   if (source.kind !== 'file' && source.kind !== 'block') {

@@ -111,6 +111,7 @@ export class DiskRun {
   /** Nothing of ours may go on beside us once we have said how it stands. */
   async stop(): Promise<void> {
     await this.memory.layered.copy?.stop();
+    await this.memory.shorten.work?.stop();
   }
 
   /** The record on the host wins: another verb may have changed the goal, or ended the move. */
@@ -168,6 +169,10 @@ export class DiskRun {
     } else if (seen.job.kind === 'ours' && definitions !== undefined) {
       this.#options.report(await this.#progress.sample(definitions.domain, this.#move.disk, seen.job));
       this.#judgePace(seen);
+    }
+    const work = this.memory.shorten.work?.progress();
+    if (decision.wait.for === 'offline' && work !== undefined) {
+      this.#options.report(await this.#progress.sample(undefined, this.#move.disk, work));
     }
     if (decision.wait.for === 'room') this.#tellRoom('low');
     if (seen.answers === 'silent') this.#warn('destination-silent', silentWords(this.#move));

@@ -35,8 +35,8 @@ export class Progress {
     this.#guest = [];
   }
 
-  /** Takes a sample of the job and of the guest's writes. */
-  async sample(domain: Domain, disk: string, job: Done): Promise<ProgressReport> {
+  /** Takes a sample of the job and of the guest's writes, if there is a guest. */
+  async sample(domain: Domain | undefined, disk: string, job: Done): Promise<ProgressReport> {
     const at = performance.now();
     this.#samples = recent([...this.#samples, { at, cur: job.cur, end: job.end }]);
     await this.#sampleGuest(domain, disk, at);

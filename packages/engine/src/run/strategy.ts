@@ -1,19 +1,23 @@
-// The two strategies, as the loop sees them: look, decide, act.
+// The strategies, as the loop sees them: look, decide, act.
 import { act } from '../act/act.ts';
 import { decide } from '../decide/decide.ts';
 import { actLayered } from '../layered/act/act.ts';
 import { decideLayered } from '../layered/decide.ts';
 import { observeLayered } from '../layered/observe.ts';
-import type { Decision, LayeredStep, Step } from '../model/decision.ts';
+import type { Decision, LayeredStep, ShortenStep, Step } from '../model/decision.ts';
 import type { LayeredWorld, LegJob, Place } from '../model/layered-world.ts';
 import type { MoveRecord } from '../model/record.ts';
+import { unreachable } from '../model/units.ts';
 import type { Job, World } from '../model/world.ts';
 import type { Memory } from '../observe/memory.ts';
 import { observe } from '../observe/observe.ts';
 import type { Seen } from '../observe/seen.ts';
+import { actShorten } from '../shorten/act/act.ts';
+import { decideShorten } from '../shorten/decide.ts';
+import { observeShorten } from '../shorten/observe.ts';
 import type { Context } from './context.ts';
 
-export type AnyStep = Step | LayeredStep;
+export type AnyStep = Step | LayeredStep | ShortenStep;
 
 /** One look at the host, and what can be made of it. */
 export interface Look {
@@ -40,7 +44,17 @@ export type Warn = (code: string, message: string) => void;
 
 /** @throws as `observe` does */
 export async function look(context: Context, move: MoveRecord, memory: Memory): Promise<Look> {
-  return move.strategy === 'layered' ? lookLayered(context, move, memory) : lookMirror(context, move, memory);
+  switch (move.strategy) {
+    case 'mirror':
+      return lookMirror(context, move, memory);
+    case 'layered':
+      return lookLayered(context, move, memory);
+    case 'commit':
+    case 'pull':
+      return lookShorten(context, move, memory);
+    default:
+      return unreachable(move.strategy);
+  }
 }
 
 async function lookMirror(context: Context, move: MoveRecord, memory: Memory): Promise<Look> {
@@ -82,6 +96,27 @@ async function lookLayered(context: Context, move: MoveRecord, memory: Memory): 
   };
 }
 
+async function lookShorten(context: Context, move: MoveRecord, memory: Memory): Promise<Look> {
+  const observation = await observeShorten(context, move, memory);
+  const { world } = observation;
+  return {
+    seen: observation,
+    domain: world.domain,
+    onDestination: world.live === 'destination',
+    live: world.live,
+    config: world.config,
+    job: world.job,
+    answers: world.answers,
+    decide: (current) => decideShorten(world, current),
+    act: (current, decision, warn) =>
+      actShorten(
+        { context, observation, memory, warn },
+        current,
+        decision as Decision<ShortenStep> & { kind: 'act' },
+      ),
+  };
+}
+
 export function ordersSwitch(step: AnyStep): boolean {
   return step.name === 'pivot' || step.name === 'finish-leg';
 }
@@ -91,6 +126,8 @@ export function startsCopy({ name }: AnyStep): boolean {
     name === 'start-copy' ||
     name === 'restart-synchronously' ||
     name === 'start-leg' ||
+    name === 'start-job' ||
+    name === 'work-offline' ||
     name === 'copy-layers'
   );
 }

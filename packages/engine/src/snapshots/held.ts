@@ -6,6 +6,7 @@ import {
   ErrorCode,
   isLibvirtError,
   type SnapshotImage,
+  type SnapshotMode,
   SnapshotXml,
   sameSource,
 } from '@blockferry/libvirt';
@@ -15,7 +16,13 @@ import { fileKeys, pathOf } from '../observe/file-key.ts';
 import { placeOf } from '../observe/usage.ts';
 import { toImage, toRef } from '../storage/to-image.ts';
 
-type Named = { readonly domain: string; readonly snapshot: string; readonly image: SnapshotImage };
+/** An image that a snapshot names, and how the snapshot keeps that disk. */
+export type Named = {
+  readonly domain: string;
+  readonly snapshot: string;
+  readonly image: SnapshotImage;
+  readonly mode: SnapshotMode | undefined;
+};
 type Needed = { readonly who: string; readonly source: DiskSource };
 
 /**
@@ -57,14 +64,15 @@ export async function heldBySnapshots(
   });
 }
 
-async function allNamed(connection: Connection): Promise<readonly Named[]> {
+/** By the snapshots of every domain. @throws LibvirtError */
+export async function allNamed(connection: Connection): Promise<readonly Named[]> {
   const found: Named[] = [];
   for (const domain of await connection.listAllDomains(DomainListFlags.HAS_SNAPSHOT)) {
     try {
       for (const snapshot of await domain.listAllSnapshots()) {
         const xml = SnapshotXml.parse(await snapshot.getXmlDesc());
         const named = { domain: domain.name, snapshot: snapshot.name };
-        found.push(...xml.images().map((image) => ({ ...named, image })));
+        found.push(...xml.images().map((image) => ({ ...named, image, mode: xml.modeOf(image.target) })));
       }
     } catch (error) {
       // Gone between the list and now: then it needs nothing.
@@ -77,7 +85,7 @@ async function allNamed(connection: Connection): Promise<readonly Named[]> {
 }
 
 /** The image and those below it. One that is not there any more needs nothing: its metadata is old. */
-async function chainOf(
+export async function chainOf(
   connection: Connection,
   host: Host | undefined,
   { source, format = 'raw' }: SnapshotImage,

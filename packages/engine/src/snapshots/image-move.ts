@@ -20,7 +20,7 @@ export type ImageMove = {
     }
 );
 
-type Moved = Pick<MoveRecord, 'disk' | 'origin' | 'destination' | 'sources'> & {
+type Moved = Pick<MoveRecord, 'disk' | 'origin' | 'destination' | 'sources' | 'shorten'> & {
   /** With strategy `layered`: what became of each frozen layer. */
   readonly layered?: {
     readonly layers: readonly {
@@ -35,7 +35,10 @@ type Moved = Pick<MoveRecord, 'disk' | 'origin' | 'destination' | 'sources'> & {
  * Of a move that has succeeded, or of one that is planned. The images that the guest has left and that have no
  * counterpart at the destination were dissolved; those that it shares from there on are not mentioned.
  */
-export function imageMovesOf({ disk, origin, destination, sources, layered }: Moved): readonly ImageMove[] {
+export function imageMovesOf(move: Moved): readonly ImageMove[] {
+  const { disk, origin, destination, sources, layered } = move;
+  // No image goes to another place. A commit that would spoil a snapshot is refused; a pull spoils none.
+  if (move.shorten !== undefined) return [];
   const layers = layered?.layers ?? [{ from: origin, to: destination, how: 'contents' as const }];
   const isMoved = ({ source }: ImageRef) => layers.some(({ from }) => sameSource(from.source, source));
   return [

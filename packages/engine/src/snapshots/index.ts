@@ -4,3 +4,4 @@ export { type Fate, fateOf, type Loss, type LossReason, parentsFirst } from './f
 export { heldBySnapshots } from './held.ts';
 export { type ImageMove, imageMovesOf } from './image-move.ts';
 export { settleSnapshots, whyNot } from './settle.ts';
+export { snapshotsSpoiled } from './spoiled.ts';

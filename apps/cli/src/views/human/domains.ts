@@ -30,7 +30,11 @@ function moveWords({ move, mirror }: DiskSummary): string {
   if (move === 'unreadable') return 'a record of another version of blockferry';
   if (move !== undefined) {
     const held = move.goal === 'hold' ? ', held' : '';
-    return `${move.phase}${held} to ${describeSource(move.destination.source)}`;
+    const to = describeSource(move.destination.source);
+    if (move.strategy === 'pull') return `flattening, ${move.phase}`;
+    return move.strategy === 'commit'
+      ? `commit into ${to}, ${move.phase}${held}`
+      : `${move.phase}${held} to ${to}`;
   }
   if (mirror === undefined) return '';
   return `${mirror.job} job to ${mirror.destination ?? 'an unknown place'}, not ours`;

@@ -23,6 +23,7 @@ export class HumanMoveView implements MoveView {
     { readonly phase: string; readonly progress: ProgressReport | undefined }
   >();
   #phase = 'starting';
+  #strategy: MoveRecord['strategy'] = 'mirror';
   #progress: ProgressReport | undefined;
 
   /** @param now milliseconds on any monotonic clock */
@@ -32,12 +33,14 @@ export class HumanMoveView implements MoveView {
   }
 
   plan(plan: Plan): void {
+    this.#strategy = plan.move.strategy;
     this.#io.out(planBlock(plan));
     for (const { message } of plan.warnings) this.#status.line(`warning: ${message}`);
   }
 
   continuing(move: MoveRecord): void {
-    this.#phase = move.goal === 'abort' || move.goal === 'keep' ? 'undoing' : move.phase;
+    this.#strategy = move.strategy;
+    this.#phase = this.#wordFor(move.goal === 'abort' || move.goal === 'keep' ? 'undoing' : move.phase);
     this.#progress = undefined;
     this.#status.line(continuingWords(move));
   }
@@ -56,7 +59,8 @@ export class HumanMoveView implements MoveView {
   report(report: Report): void {
     switch (report.type) {
       case 'phase':
-        this.#phase = report.goal === 'hold' && report.phase === 'copying' ? 'copying (hold)' : report.phase;
+        this.#phase = this.#wordFor(report.phase);
+        if (report.goal === 'hold' && report.phase === 'copying') this.#phase += ' (hold)';
         this.#show(true);
         return;
       case 'progress':
@@ -87,6 +91,11 @@ export class HumanMoveView implements MoveView {
     this.#status.clear();
     const failed = result.error !== undefined;
     (failed ? this.#io.err : this.#io.out)(resultText(result));
+  }
+
+  #wordFor(phase: MoveRecord['phase']): string {
+    if (phase !== 'copying') return phase;
+    return { mirror: phase, layered: phase, commit: 'committing', pull: 'flattening' }[this.#strategy];
   }
 
   #show(changed: boolean): void {

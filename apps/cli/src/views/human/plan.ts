@@ -7,6 +7,7 @@ import { formatBytes } from '../format.ts';
 /** From where to where, how much, and the chain it makes. */
 export function planBlock(plan: Plan): string {
   const { move } = plan;
+  if (move.shorten !== undefined) return shortenBlock(plan);
   const scope = plan.chainBefore.length === 1 ? '' : `, ${move.scope}`;
   const lines = [
     `${move.domain.name} ${move.disk}: ${formatBytes(plan.bytes)} to copy (disk of ${formatBytes(plan.capacity)}${scope})`,
@@ -15,6 +16,18 @@ export function planBlock(plan: Plan): string {
     `  by     strategy ${move.strategy}: ${plan.why}`,
     ...meanwhile(plan),
     ...(plan.chainAfter.length > 1 ? [`  chain  ${chainWords(plan.chainAfter)}`] : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** Which images leave, where their data goes, and the chain that is left. */
+function shortenBlock({ move, bytes, capacity, why, chainBefore, chainAfter }: Plan): string {
+  const verb = move.strategy === 'commit' ? 'commit' : 'pull up';
+  const lines = [
+    `${move.domain.name} ${move.disk}: ${formatBytes(bytes)} to ${verb} (disk of ${formatBytes(capacity)})`,
+    `  chain  ${chainWords(chainBefore)}`,
+    `  then   ${chainWords(chainAfter)}`,
+    `  by     ${why}`,
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -26,20 +26,28 @@ function togetherText(result: Result, disks: readonly Result[]): string {
 }
 
 function headline(result: Result): string {
-  const { outcome, domain, disk, source, destination } = result;
+  const { outcome, domain, disk, source, destination, strategy } = result;
   const what = domain === undefined ? '' : `${domain} ${disk ?? ''}`.trim();
   switch (outcome) {
     case 'moved':
       return `moved: ${what} runs on ${destination}`;
+    case 'committed':
+      return `committed: ${what}, from ${source} down into ${destination}`;
+    case 'flattened':
+      return `flattened: ${what}: ${destination} has taken what was below it`;
     case 'ready':
       return `ready: ${what} runs on ${source}; every write goes to ${destination} as well`;
     case 'kept':
       return `kept: ${destination} is a copy of ${what} as it was now; the guest runs on ${source}`;
     case 'back':
-      return `back: ${what} runs on ${source}`;
+      return strategy === undefined
+        ? `back: ${what} runs on ${source}`
+        : `back: ${what} has its chain as it was`;
     case 'interrupted':
     case 'stopped':
-      return what === '' ? 'stopped' : `${outcome}: ${what} is not moved yet`;
+      return what === ''
+        ? 'stopped'
+        : `${outcome}: ${what} is not ${strategy === undefined ? 'moved' : 'done'} yet`;
     case 'refused':
       return what === '' ? 'refused' : `refused: ${what} was not touched`;
     case 'question':
@@ -69,8 +77,9 @@ function details(result: Result): string[] {
 }
 
 /** Where the headline does not say it, or is wrong about it. */
-function whereItRuns({ outcome, runsOn, source }: Result): string[] {
+function whereItRuns({ outcome, runsOn, source, strategy }: Result): string[] {
   if (runsOn === undefined) return [];
+  if (strategy !== undefined) return outcome === 'ready' ? [] : [`  the guest runs on ${runsOn}`];
   const saysWhere = outcome === 'moved' || outcome === 'ready' || outcome === 'kept' || outcome === 'back';
   return !saysWhere || (outcome === 'back' && runsOn !== source) ? [`  the guest runs on ${runsOn}`] : [];
 }
@@ -79,8 +88,9 @@ function adviceWhenReady(which: string): string[] {
   return [`  switch: blockferry pivot ${which}`, `  undo: blockferry abort ${which}`];
 }
 
-function whatIsLeft({ sourcesKept, leftovers }: Result): string[] {
-  const lines = sourcesKept.map((kept) => `  source kept: ${kept}`);
+function whatIsLeft({ sourcesKept, leftovers, strategy }: Result): string[] {
+  const kind = strategy === undefined ? 'source kept' : 'no longer in the chain';
+  const lines = sourcesKept.map((kept) => `  ${kind}: ${kept}`);
   if (sourcesKept.length > 0) {
     const them = sourcesKept.length === 1 ? 'it' : 'them';
     for (const command of removalsOf(sourcesKept)) {

@@ -9,8 +9,7 @@ export function statusText(status: MoveStatus): string {
   const name = `${move.domain.name} ${move.disk}`;
   const lines = [
     `${name}: ${stateWords(status)}`,
-    `  from  ${describeSource(move.origin.source)}`,
-    `  to    ${describeSource(move.destination.source)}`,
+    ...fromAndTo(move),
     ...(job.kind === 'ours' && job.end > 0n
       ? [`  ${percentOf(job.cur, job.end)} %, ${formatBytes(job.cur)} of ${formatBytes(job.end)}`]
       : []),
@@ -19,6 +18,13 @@ export function statusText(status: MoveStatus): string {
     ...adviceFor(status).map((advice) => `  → ${advice}`),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function fromAndTo({ strategy, origin, destination }: MoveStatus['move']): string[] {
+  const [from, to] = [describeSource(origin.source), describeSource(destination.source)];
+  if (strategy === 'commit') return [`  commit  ${from}`, `  into    ${to}`];
+  if (strategy === 'pull') return [`  pull  ${from}`, `  into  ${to}`];
+  return [`  from  ${from}`, `  to    ${to}`];
 }
 
 function layersLine({ layers, live }: MoveStatus): string[] {
@@ -42,6 +48,8 @@ function togetherLines({ move: { disk, domain, group } }: MoveStatus): string[] 
 }
 
 function stateWords({ move, domain, job, live }: MoveStatus): string {
+  if (move.shorten !== undefined && live === 'destination')
+    return 'the chain is short; the rest is to be settled';
   if (domain !== 'running') return `${move.phase}; the domain is ${domain}`;
   if (live === 'destination') return 'the guest runs on the destination; the rest is to be settled';
   switch (job.kind) {

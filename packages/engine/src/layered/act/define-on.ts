@@ -1,5 +1,5 @@
 // Makes the persistent definition name one of the move's images; everything else in it stays as it is.
-import { DomainXml, DomainXmlFlags } from '@blockferry/libvirt';
+import { redefine } from '../../act/redefine.ts';
 import { definitionsOf } from '../../act/scene-domain.ts';
 import type { ImageRef, MoveRecord } from '../../model/record.ts';
 import { backingToTell } from '../../storage/chain-refs.ts';
@@ -17,12 +17,10 @@ export async function defineAll(
   disks: readonly { readonly move: MoveRecord; readonly image: ImageRef }[],
 ): Promise<void> {
   const { domain } = definitionsOf(scene);
-  const definition = DomainXml.parse(
-    await domain.getXmlDesc(DomainXmlFlags.INACTIVE | DomainXmlFlags.SECURE),
-  );
-  for (const { move, image } of disks) {
-    definition.setDiskSource(move.disk, image.source, image.format, backingToTell(imagesBelow(move, image)));
-  }
-  const connection = await scene.context.link.connection();
-  await connection.defineDomainXml(definition.toString());
+  const changes = disks.map(({ move, image }) => ({
+    disk: move.disk,
+    image,
+    backing: backingToTell(imagesBelow(move, image)),
+  }));
+  await redefine(await scene.context.link.connection(), domain, changes);
 }

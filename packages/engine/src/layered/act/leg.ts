@@ -15,7 +15,7 @@ import { definitionsOf } from '../../act/scene-domain.ts';
 import { patiently } from '../../act/start-copy.ts';
 import { messageOf } from '../../model/errors.ts';
 import { LEGS, type Leg } from '../../model/layered-world.ts';
-import { topCopy } from '../../model/rounds.ts';
+import { allLayers, topCopy } from '../../model/rounds.ts';
 import { backingToTell } from '../../storage/chain-refs.ts';
 import { toImage } from '../../storage/to-image.ts';
 import { imageAt, imagesBelow, layeredPart } from '../image-at.ts';
@@ -87,7 +87,7 @@ async function pastStrayNodes(scene: LayeredScene, leg: Leg): Promise<void> {
   try {
     await startCommit(scene, leg);
   } catch (error) {
-    if (!meansStrayNodes(error) || !(await dropStrayNodes(scene))) throw error;
+    if (!meansStrayNodes(error) || !(await dropStray(scene))) throw error;
     await startCommit(scene, leg);
   }
 }
@@ -102,6 +102,11 @@ async function startCommit(scene: LayeredScene, leg: Leg): Promise<void> {
   await domain.blockCommit(move.disk, { base }, 0n, DomainBlockCommitFlags.ACTIVE);
 }
 
+function dropStray(scene: LayeredScene): Promise<boolean> {
+  const copies = allLayers(layeredPart(scene.move)).map(({ to }) => to);
+  return dropStrayNodes(definitionsOf(scene).domain, copies);
+}
+
 /** Orders the switch. Its return proves nothing: the live definition does. Refusals that a second look resolves pass. */
 export async function finishLeg(scene: LayeredScene): Promise<void> {
   const { domain } = definitionsOf(scene);
@@ -111,7 +116,7 @@ export async function finishLeg(scene: LayeredScene): Promise<void> {
     const lookAgain =
       isLibvirtError(error, ErrorCode.BLOCK_COPY_ACTIVE) || isLibvirtError(error, ErrorCode.INVALID_ARG);
     // Without them the next order is carried out.
-    const freed = meansStrayNodes(error) && (await dropStrayNodes(scene));
+    const freed = meansStrayNodes(error) && (await dropStray(scene));
     if (!lookAgain && !freed) throw error;
   }
 }

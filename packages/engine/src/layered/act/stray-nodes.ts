@@ -1,11 +1,8 @@
 // Block nodes that a libvirtd left in QEMU when it died: nobody uses them, and they hold the copies.
 import { type Domain, LibvirtError, MonitorError } from '@blockferry/libvirt';
 import { formatLocation } from '@blockferry/qemu';
-import { definitionsOf } from '../../act/scene-domain.ts';
-import { allLayers } from '../../model/rounds.ts';
+import type { ImageRef } from '../../model/record.ts';
 import { toLocation } from '../../storage/to-image.ts';
-import { layeredPart } from '../image-at.ts';
-import type { LayeredScene } from './layered-scene.ts';
 
 /**
  * A libvirtd that is killed in the pivot of a shallow copy has opened the copies below the carrier, and does not know of
@@ -19,10 +16,12 @@ export function meansStrayNodes(error: unknown): boolean {
   );
 }
 
-/** Removes them. QEMU lets go of no node that anything uses. Returns whether there were any. */
-export async function dropStrayNodes(scene: LayeredScene): Promise<boolean> {
-  const { domain } = definitionsOf(scene);
-  const copies = allLayers(layeredPart(scene.move)).map(({ to }) => formatLocation(toLocation(to.source)));
+/** Removes those that hold one of these images. QEMU lets go of no node that anything uses. Returns whether there were any. */
+export async function dropStrayNodes(
+  domain: Pick<Domain, 'monitorCommand'>,
+  images: readonly ImageRef[],
+): Promise<boolean> {
+  const copies = images.map(({ source }) => formatLocation(toLocation(source)));
   let dropped = false;
   for (const { 'node-name': name, file } of await namedNodes(domain)) {
     const stem = /^(libvirt-\d+)-storage$/.exec(name)?.[1];

@@ -93,7 +93,7 @@ async function removeStart(scene: LayeredScene, leg: Leg): Promise<void> {
   if (path !== undefined) await hostOf(scene).unlink(path);
 }
 
-async function isRunning({ context, move }: LayeredScene): Promise<boolean> {
+export async function isRunning({ context, move }: Pick<LayeredScene, 'context' | 'move'>): Promise<boolean> {
   const connection = await context.link.connection();
   return (await readDefinitions(connection, move.domain.uuid))?.running ?? false;
 }

@@ -1,0 +1,188 @@
+// What speaks against shortening a chain: others who depend on it, and what would be lost.
+import { describeSource, sameSource } from '@blockferry/libvirt';
+import type { ChainImage } from '@blockferry/qemu';
+import { Refusal } from '../model/errors.ts';
+import { othersOn, otherWords, unknownOthers } from '../shorten/alone.ts';
+import { snapshotsSpoiled } from '../snapshots/index.ts';
+import { refAt } from '../storage/chain-refs.ts';
+import type { ShortenRequest } from './shorten-request.ts';
+import type { Situation } from './situation.ts';
+
+/** Places in the chain, the active image being 0: those from `first` to before `end` leave it, `into` takes their data. */
+export interface Span {
+  readonly first: number;
+  readonly end: number;
+  readonly into: number;
+}
+
+type Check = (situation: Situation, asked: ShortenRequest, span: Span) => Refusal | undefined;
+
+/** @throws the first Refusal */
+export async function checkShorten(situation: Situation, asked: ShortenRequest, span: Span): Promise<void> {
+  const checks = [canBeHeld, staysSecret, keepsCheckpoints, keepsInternalSnapshots, keepsSize, worksOffline];
+  const commits = asked.how.kind === 'commit' ? [namesTheSame, belongsToNobodyElse] : [];
+  for (const check of [...commits, ...checks]) {
+    const refusal = check(situation, asked, span);
+    if (refusal !== undefined) throw refusal;
+  }
+  await checkManagedSave(situation);
+  if (asked.how.kind === 'commit') await checkSnapshots(situation, span);
+}
+
+/** Of both definitions one is the next boot's: from an overlay of its own, it would find what is below it changed. */
+const namesTheSame: Check = ({ definitions, disk, live }) => {
+  const source = definitions.config?.disk(disk.target)?.source;
+  if (source === undefined || disk.source === undefined || sameSource(source, disk.source)) return undefined;
+  return new Refusal(
+    'definition-differs',
+    `the persistent definition of ${live.name} has ${describeSource(source)} for ${disk.target}, which may stand on what is committed into`,
+    {},
+    'have it name the image that the domain runs on: virsh dumpxml, virsh define',
+  );
+};
+
+/** The hazard of linked clones: the clone is off, nobody has its base open, and QEMU would not even notice. */
+const belongsToNobodyElse: Check = (situation, _, span) => {
+  const { usage, definitions, live, disk } = situation;
+  const domain = { name: live.name, uuid: definitions.domain.uuid };
+  const [destination, ...sources] = refsIn(situation, span).toReversed();
+  if (destination === undefined) throw new Error('a commit has a base');
+  const others = othersOn(usage, { domain, disk: disk.target, sources, destination });
+  const [other] = others;
+  if (other !== undefined) {
+    const words = [...new Set(others.map(otherWords))].join('; ');
+    return new Refusal(
+      'image-shared',
+      `a commit would spoil another disk: ${words}`,
+      { image: other.image, domain: other.use.domain, disk: other.use.disk },
+      `blockferry flatten ${live.name} ${disk.target} makes this disk independent of what is shared`,
+    );
+  }
+  const [unknown] = unknownOthers(usage, { domain, disk: disk.target });
+  if (unknown === undefined) return undefined;
+  return new Refusal(
+    'use-unknown',
+    `what ${unknown.domain} uses for ${unknown.disk} is not known (${unknown.why}): it may stand on what is committed into`,
+    { domain: unknown.domain, disk: unknown.disk },
+    'make its images readable, or undefine it',
+  );
+};
+
+/** From the image that is committed first to the base, as `usesOf` knows them. */
+function refsIn({ chain, disk }: Situation, { first, into }: Span) {
+  return chain?.slice(first, into + 1).map((each, at) => refAt({ disk }, each, first + at)) ?? [];
+}
+
+const canBeHeld: Check = ({ definitions }, { hold, how }, { first }) => {
+  if (!hold || (how.kind === 'commit' && first === 0 && definitions.running)) return undefined;
+  return new Refusal(
+    'cannot-hold',
+    'only the commit of the active image of a running domain waits before a switch',
+  );
+};
+
+/** What is encrypted does not go into an image that is not. */
+const staysSecret: Check = ({ chain, disk }, _, { first, end, into }) => {
+  if (chain === undefined || chain[into]?.encryption !== null) return undefined;
+  if (chain.slice(first, end).every(({ encryption }) => encryption === null)) return undefined;
+  return new Refusal(
+    'encrypted',
+    `${disk.target} is encrypted, and the image that would take its data is not: it would be there for all to read`,
+  );
+};
+
+/** Where libvirt's checkpoints would break, and with them the next incremental backup. */
+const keepsCheckpoints: Check = ({ chain, checkpoints, definitions, live, disk }, { how }, { into }) => {
+  if (checkpoints > 0 && chain?.[into]?.image.format !== 'qcow2') {
+    return new Refusal(
+      'checkpoints-lost',
+      `${live.name} has ${checkpoints} checkpoint(s), and the image that would take the data of ${disk.target} has no place for their bitmaps`,
+      { checkpoints },
+      `without them: virsh checkpoint-delete ${live.name} NAME; the next backup is then a full one`,
+    );
+  }
+  const marked = chain?.some(({ bitmaps }) => bitmaps.length > 0) ?? false;
+  if (how.kind === 'commit' || definitions.running || !marked) return undefined;
+  return new Refusal(
+    'checkpoints-lost',
+    `the images of ${disk.target} have bitmaps, by which the next incremental backup knows what to take; only a QEMU that runs brings them together when the chain is flattened`,
+    {},
+    `start it first, paused if need be: virsh start --paused ${live.name}`,
+  );
+};
+
+/** Those of the images that leave would be out of reach; and an active image that stands alone would show them holes. */
+const keepsInternalSnapshots: Check = ({ chain, disk }, { how }, { first, end }) => {
+  const affected = how.kind === 'commit' ? chain?.slice(first, end) : chain?.slice(0, 1);
+  const lost = affected?.flatMap(({ snapshots }) => snapshots.map(({ name }) => name)) ?? [];
+  if (lost.length === 0) return undefined;
+  const why =
+    how.kind === 'commit'
+      ? 'in images that would leave its chain'
+      : 'in its active image, which need what is below it';
+  return new Refusal(
+    'internal-snapshots',
+    `${disk.target} has internal snapshots (${lost.join(', ')}) ${why}`,
+    { snapshots: lost },
+    'delete what is not needed: virsh snapshot-delete',
+  );
+};
+
+/** The guest would see a larger disk; and a device does not grow. */
+const keepsSize: Check = ({ chain, disk }, { how }, { first, into }) => {
+  const [top, base] = [chain?.[first], chain?.[into]];
+  if (how.kind === 'pull' || top === undefined || base === undefined) return undefined;
+  const facts = { top: top.virtualSize, base: base.virtualSize };
+  const sizes = `${top.virtualSize} and ${base.virtualSize} bytes`;
+  if (first === 0 && base.virtualSize > top.virtualSize) {
+    const why = `the base is larger than ${disk.target} (${sizes}): the guest would see its disk grow`;
+    const hint = `if that is wanted: virsh blockresize DOMAIN ${disk.target} ${base.virtualSize}B`;
+    return new Refusal('size-differs', why, facts, hint);
+  }
+  const isFixed = base.image.location.kind !== 'file' && base.image.format === 'raw';
+  if (!isFixed || base.virtualSize >= top.virtualSize) return undefined;
+  return new Refusal(
+    'size-differs',
+    `the base is smaller than the image above it (${sizes}), and cannot grow`,
+    facts,
+  );
+};
+
+const worksOffline: Check = ({ chain, definitions, live, secretsTold }, { how }) => {
+  if (definitions.running) return undefined;
+  const hint = `start it first: virsh start ${live.name}`;
+  const no = (code: string, why: string) => new Refusal(code, `${live.name} is off, and ${why}`, {}, hint);
+  const isFile = ({ image }: ChainImage) => image.location.kind === 'file';
+  if (chain?.every(isFile) !== true) return no('not-files', 'its images are not all files');
+  const isLocked = chain.some(({ encryption }) => encryption !== null);
+  if (!isLocked || (how.kind === 'commit' && secretsTold)) return undefined;
+  return no('encrypted', 'only QEMU, as libvirt starts it, opens all of its encrypted images');
+};
+
+/** What it would be restored from names the images as they are now. */
+async function checkManagedSave({ definitions, live }: Situation): Promise<void> {
+  if (definitions.running || !(await definitions.domain.hasManagedSave())) return;
+  throw new Refusal(
+    'managed-save',
+    `${live.name} was saved, and goes on from the chain as it is`,
+    {},
+    `start it first (virsh start ${live.name}), or give up what was saved: virsh managedsave-remove ${live.name}`,
+  );
+}
+
+/** A snapshot beside an image is that image as it was: to write to it is to destroy the snapshot. */
+async function checkSnapshots({ connection, host, chain, disk }: Situation, span: Span): Promise<void> {
+  const sources = chain?.map((each, depth) => refAt({ disk }, each, depth).source) ?? [];
+  const spoiled = await snapshotsSpoiled(connection, host, sources, span);
+  const [first] = spoiled;
+  if (first === undefined) return;
+  const names = spoiled.map(({ domain, snapshot }) => `${snapshot} of ${domain}`);
+  throw new Refusal(
+    'snapshot-needs',
+    `a commit would spoil snapshots, which are what an image was: ${names.join(', ')}`,
+    { snapshots: names },
+    spoiled
+      .map(({ domain, snapshot }) => `give it up: virsh snapshot-delete ${domain} ${snapshot} --metadata`)
+      .join('\n'),
+  );
+}
