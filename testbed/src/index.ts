@@ -1,6 +1,7 @@
 // Public surface of this package.
 
 export { CephCluster, type CephOptions, startCeph } from './ceph/cluster.ts';
+export { type PullBackup, pullBackup } from './clients/pull-backup.ts';
 export {
   FaultyBlockDevice,
   faultyBlockDevice,

@@ -1,6 +1,6 @@
 // The article that this project began with, "Live disk migration with libvirt blockcopy", line by line: what it types
 // stays as it is where it is no business of ours, and what it does with virsh blockcopy is done by blockferry.
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Guest,
@@ -9,11 +9,12 @@ import {
   run,
   startGuest,
   startLibvirtHost,
+  until,
   verifyAcknowledged,
   writerRegion,
 } from '@blockferry/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inProcess, type Said, type Where } from '../test/command.ts';
+import { inProcess, lastLine, type Said, start, type Where } from '../test/command.ts';
 
 const SIZE = 1n << 30n;
 const TIMEOUT_MS = 300_000;
@@ -152,6 +153,104 @@ describe('the same, by hand: made transient with virsh, moved, and defined again
     await guest.waitForWrites(10);
     await guest.stop();
     const image = { path: at('again.qcow2'), format: 'qcow2' } as const;
+    expect((await verifyAcknowledged(image, await guest.acknowledged())).lost).toEqual([]);
+  });
+});
+
+describe('A blockcopy operation has two phases', () => {
+  const job = async () => (await host.virsh('blockjob', 'testvm', 'vda', '--raw')).trim();
+  const now = async () => (await source()) ?? '';
+
+  it('(a) virsh blockjob --abort while it copies reverts to the source: ours is `abort`', async () => {
+    await guest.start();
+    const before = await now();
+    const copying = start(
+      where,
+      'move',
+      'testvm',
+      'vda',
+      at('given-up.qcow2'),
+      '--shallow',
+      '--bandwidth',
+      '64K',
+    );
+    await until('the copy', async () => ((await job()) === '' ? undefined : true));
+    await blockferry('abort', 'testvm', 'vda');
+    expect((await copying.ended).code).toBe(1);
+    expect(await now()).toBe(before);
+    expect(await run(['find', at('given-up.qcow2')], { accept: [1] })).toMatchObject({ code: 1 });
+  });
+
+  it('(b) the mirroring job remains awake until told: ours is `move --hold`, and `status`', async () => {
+    await blockferry('move', 'testvm', 'vda', at('held.qcow2'), '--shallow', '--hold');
+    expect(await job()).toContain('type=Block Copy');
+    expect((await blockferry('status', 'testvm')).out).toContain('testvm vda: ready, held');
+  });
+
+  it('--finish, an abort at the end: ours is `abort --keep`, and the copy is the disk as it was then', async () => {
+    const before = await now();
+    await blockferry('abort', 'testvm', 'vda', '--keep');
+    expect(await now()).toBe(before);
+    expect(await backingChain('held.qcow2')).toEqual(['held.qcow2', 'snap1.qcow2', 'base.qcow2']);
+  });
+
+  it('--pivot once it is ready: ours is `pivot`', async () => {
+    await blockferry('move', 'testvm', 'vda', at('pivoted.qcow2'), '--shallow', '--hold');
+    await blockferry('pivot', 'testvm', 'vda');
+    expect(await now()).toBe(at('pivoted.qcow2'));
+    expect(await source('--inactive')).toBe(at('pivoted.qcow2'));
+  });
+
+  it('--wait --verbose --pivot are what `move` does anyway; --finish beside --pivot is told what it is called here', async () => {
+    const words = [
+      'move',
+      'testvm',
+      'vda',
+      at('waited.qcow2'),
+      '--shallow',
+      '--wait',
+      '--verbose',
+      '--pivot',
+    ];
+    const refused = await inProcess(where, ...words, '--finish');
+    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('abort --keep')]);
+    const { out } = await blockferry(...words);
+    expect(out).toContain(`moved: testvm vda runs on ${at('waited.qcow2')}`);
+  });
+
+  it('undefine, blockcopy, define, for a libvirt that asks for it: ours is `move --no-transient-job`', async () => {
+    const before = (await host.virsh('dumpxml', '--inactive', 'testvm')).replaceAll(at('waited.qcow2'), '');
+    const words = ['move', 'testvm', 'vda', at('danced.qcow2'), '--shallow', '--no-transient-job', '--json'];
+    const steps = (await blockferry(...words)).out;
+    for (const step of ['undefine', 'restore-definition']) expect(steps).toContain(`"step":"${step}"`);
+    expect((await host.virsh('dumpxml', '--inactive', 'testvm')).replaceAll(at('danced.qcow2'), '')).toBe(
+      before,
+    );
+  });
+});
+
+describe('primarily useful for different use cases of storage migration', () => {
+  it('Live disk storage migration, the whole chain: ours is `move` into a directory', async () => {
+    await mkdir(at('elsewhere'));
+    const said = await blockferry('move', 'testvm', 'vda', at('elsewhere/'), '--json');
+    expect(lastLine(said)).toMatchObject({ outcome: 'moved', runsOn: at('elsewhere/danced.qcow2') });
+    expect(await backingChain('elsewhere/danced.qcow2')).toEqual([
+      'danced.qcow2',
+      'snap1.qcow2',
+      'base.qcow2',
+    ]);
+  });
+
+  it('snapshot-create-as, blockcopy, blockcommit one by one: the first stays virsh, then ours are `move` and `commit`', async () => {
+    const beside = ['--disk-only', '--no-metadata', '--diskspec', `vda,file=${at('overlay.qcow2')}`];
+    await host.virsh('snapshot-create-as', 'testvm', ...beside);
+    await mkdir(at('there'));
+    await blockferry('move', 'testvm', 'vda', at('there/overlay.qcow2'), '--shallow');
+    await blockferry('commit', 'testvm', 'vda', '--shallow', '--delete');
+    expect(await source()).toBe(at('elsewhere/danced.qcow2'));
+    await guest.waitForWrites(10);
+    await guest.stop();
+    const image = { path: at('elsewhere/danced.qcow2'), format: 'qcow2' } as const;
     expect((await verifyAcknowledged(image, await guest.acknowledged())).lost).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 // Commits and pulls that are killed after a step, or whose libvirtd or QEMU is: whatever way out is taken, the guest is on
 // one of the two chains, whole, and the other's files are there or gone as was asked.
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
@@ -16,8 +16,10 @@ type Scenario = {
   readonly after: (chain: readonly string[]) => readonly string[];
   readonly off?: boolean;
   readonly deletes?: boolean;
-  /** The steps that it dies after. */
+  /** The steps that it dies after; `resume` goes on after each. */
   readonly steps: readonly string[];
+  /** Those that an abort is tried after. */
+  readonly undone: readonly string[];
 };
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -25,36 +27,43 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     verb: () => ['commit', '--shallow', '--delete'],
     after: (chain) => chain.slice(1),
     deletes: true,
-    steps: ['record', 'start-job', 'record#2', 'pivot', 'record#3', 'delete-source', 'close'],
+    steps: ['record', 'start-job', 'record#2', 'pivot', 'delete-source'],
+    undone: ['start-job', 'pivot'],
   },
   'a commit from the middle': {
     verb: ([, top = '']) => ['commit', '--top', top, '--shallow'],
     after: ([top = '', , ...rest]) => [top, ...rest],
-    steps: ['start-job', 'close'],
+    steps: ['start-job'],
+    undone: ['start-job'],
   },
   'a pull': {
     verb: ([, , base = '']) => ['flatten', '--base', base],
     after: ([top = '', , ...rest]) => [top, ...rest],
-    steps: ['start-job', 'close'],
+    steps: ['start-job'],
+    undone: ['start-job'],
   },
   'a commit of a domain that is off': {
     verb: () => ['commit', '--shallow'],
     after: (chain) => chain.slice(1),
     off: true,
     steps: ['work-offline', 'finish-offline'],
+    undone: ['work-offline'],
   },
   'a pull of a domain that is off': {
     verb: ([, , base = '']) => ['flatten', '--base', base],
     after: ([top = '', , ...rest]) => [top, ...rest],
     off: true,
     steps: ['work-offline'],
+    undone: [],
   },
 };
 
 let host: LibvirtHost;
+let at: Berth;
 let made = 0;
 beforeAll(async () => {
   host = await startHarbour();
+  at = await makeBerth(host, 'vm');
 });
 afterAll(() => host?.stop());
 
@@ -97,9 +106,9 @@ async function expectOneOf(
 
 describe.each(Object.entries(SCENARIOS))('%s', (name, scenario) => {
   it('ends short by resume, and whole either way by abort, whichever step it died after', async () => {
-    const at = await makeBerth(host, name.replaceAll(/\W/g, ''), { fill: 1n << 20n });
     for (const step of scenario.steps) {
-      for (const way of ['resume', 'abort'] as const) {
+      const ways = scenario.undone.includes(step) ? (['resume', 'abort'] as const) : (['resume'] as const);
+      for (const way of ways) {
         const chain = await grown(at);
         if (scenario.off) await at.guest.stop();
         const what = `${name}, killed after ${step}, then ${way}`;
@@ -111,38 +120,35 @@ describe.each(Object.entries(SCENARIOS))('%s', (name, scenario) => {
         await expectOneOf(at, what, chain, scenario, outcome);
       }
     }
-    await at.guest.stop();
   }, 600_000);
 });
 
 describe('while the job runs', () => {
-  const slow = ['--bandwidth', '1M'];
+  const slow = ['--bandwidth', '4M'];
   const active = SCENARIOS['a commit of the active image'] as Scenario;
   const scenario: Scenario = { ...active, verb: () => ['commit', '--shallow', ...slow], deletes: false };
 
   it('libvirtd may die and come back, and QEMU may die: then qemu-img does the rest', async () => {
-    const at = await makeBerth(host, 'deaths', { rate: 'max' });
     for (const dies of ['libvirtd', 'QEMU'] as const) {
       const chain = await grown(at);
-      await at.guest.waitForWrites(600);
+      await at.guest.waitForWrites(100);
       const ferry = at.ferry(argvOf(at, scenario, chain));
       await ferry.copying();
       if (dies === 'libvirtd') {
-        await host.killLibvirtd();
-        await host.startLibvirtd();
+        await host.restartLibvirtd();
         at.debris = true;
       } else await host.killQemu(at.name);
       const { outcome, error } = await ferry.result();
       assert.equal(outcome, 'committed', `${dies}: ${JSON.stringify(error)}`);
       await expectOneOf(at, `${dies} died`, chain, { ...scenario, off: dies === 'QEMU' }, outcome);
     }
-    await at.guest.stop();
   }, 300_000);
 
   it('a switch that nobody saw, whose QEMU then died, is a question, and costs neither image', async () => {
-    const at = await makeBerth(host, 'unseen', { rate: 'max' });
     const chain = await grown(at);
     const [top = '', base = ''] = chain;
+    // So much that what is written after the switch covers some of it.
+    await at.guest.waitForWrites(100);
     const ferry = at.ferry(argvOf(at, { ...scenario, verb: () => ['commit', '--shallow'] }, chain), {
       at: 'step-done',
       name: 'record#2',
@@ -154,11 +160,16 @@ describe('while the job runs', () => {
     const job = ['qemu-monitor-command', at.name, '--hmp', 'info block-jobs'];
     assert.match(await host.virsh(...job), /commit/);
     await at.virsh('blockjob', 'vda', '--pivot');
-    await at.guest.waitForWrites(50);
-    const config = (await at.virsh('dumpxml', '--inactive')).replaceAll(base, top);
+    await at.guest.waitForWrites(60);
+    const config = (await at.virsh('dumpxml', '--inactive')).replace(
+      `<source file='${base}'`,
+      `<source file='${top}'`,
+    );
     await host.killQemu(at.name);
     await until('its end', async () => (await at.virsh('domstate')).includes('off') || undefined);
-    await host.define(config);
+    const file = join(host.directory, 'guest', 'old.xml');
+    await writeFile(file, config);
+    await host.virsh('define', file);
     const asked = await at.resume().result();
     assert.deepEqual([asked.outcome, asked.exitCode], ['question', 5], JSON.stringify(asked.error));
     const { outcome } = await at.resume(['--use', 'destination']).result();

@@ -12,6 +12,10 @@ export function silentWords({ domain, disk, goal }: MoveRecord): string {
 }
 
 export function divergingWords(move: MoveRecord): string {
+  if (move.shorten !== undefined) {
+    const limit = `blockferry bandwidth ${move.domain.name} ${move.disk} 0`;
+    return `the guest writes as fast as its images are committed, so it may never be ready; without a limit it may: ${limit}`;
+  }
   return `the guest writes as fast as the mirror copies, so it may never be ready: abort and move with ${surelyEnds(move)}`;
 }
 

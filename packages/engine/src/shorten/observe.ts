@@ -1,6 +1,7 @@
 // Looks at the host for a commit or a pull: which chain the disk has, what runs, and what the next boot will use.
 import { type DiskDefinition, type DomainXml, sameSource } from '@blockferry/libvirt';
-import { isSwitching, type MoveRecord } from '../model/record.ts';
+import { type Host, readChain } from '@blockferry/qemu';
+import { type ImageRef, isSwitching, type MoveRecord } from '../model/record.ts';
 import type { Job, ShortenWorld, Side, World } from '../model/world.ts';
 import { type Definitions, type JobInfo, stateOf } from '../observe/definitions.ts';
 import type { Memory } from '../observe/memory.ts';
@@ -10,8 +11,8 @@ import { contradictsForLong, trusted } from '../observe/trust.ts';
 import type { Context } from '../run/context.ts';
 import { refsOf } from '../storage/chain-refs.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
-import { toRef } from '../storage/to-image.ts';
-import { chainOn, sideOfDisk, sideOfImages, switches } from './chain.ts';
+import { toImage, toRef } from '../storage/to-image.ts';
+import { chainOn, leaves, sideOfDisk, sideOfImages, switches } from './chain.ts';
 
 export interface ShortenObservation extends Seen {
   readonly world: ShortenWorld;
@@ -101,15 +102,23 @@ async function configSide(
   if (switches(move)) return byActiveImage(disk, move);
   const [active] = chainOn(move, 'origin');
   if (active === undefined || !sameSource(disk.source, active.source)) return 'elsewhere';
-  if (disk.chain.length > 1) return sideOfImages(refsOf(disk), move);
-  if (definitions?.running === true) return live === 'origin' ? 'origin' : 'destination';
+  if (definitions?.running === true) {
+    // libvirt goes by what the definition spells out, whatever the headers say.
+    const isStale = live === 'destination' && refsOf(disk).some((image) => leaves(move, image));
+    return live === 'origin' || isStale ? 'origin' : 'destination';
+  }
   // Whoever works on the images finds out when the work is done.
   if (offline === 'running' || host === undefined) return 'origin';
-  const images = await readDiskChain(host, disk);
-  return sideOfImages(
-    images.map(({ image }) => toRef(image)),
-    move,
-  );
+  return sideOfImages(await nextChain(host, disk), move);
+}
+
+/** What libvirt will start with: the images that the definition spells out, then those that the last one's header leads to. */
+async function nextChain(host: Host, disk: DiskDefinition): Promise<readonly ImageRef[]> {
+  const told = refsOf(disk);
+  const last = told.at(-1);
+  if (disk.chainTerminated || last === undefined) return told;
+  const rest = told.length > 1 ? await readChain(host, toImage(last)) : await readDiskChain(host, disk);
+  return [...told.slice(0, -1), ...rest.map(({ image }) => toRef(image))];
 }
 
 function byActiveImage({ source }: DiskDefinition, move: MoveRecord): Side {
