@@ -213,7 +213,7 @@ describe('A blockcopy operation has two phases', () => {
       '--pivot',
     ];
     const refused = await inProcess(where, ...words, '--finish');
-    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('abort --keep')]);
+    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('abort DOMAIN DISK --keep')]);
     const { out } = await blockferry(...words);
     expect(out).toContain(`moved: testvm vda runs on ${at('waited.qcow2')}`);
   });

@@ -18,7 +18,7 @@ incremental = "".join(f"<incremental>{each}</incremental>" for each in since)
 domain.backupBegin(
     f"""<domainbackup mode='pull'>{incremental}
       <server transport='unix' socket='{socket}'/>
-      <disks><disk name='{disk}' backup='yes' type='file'/></disks>
+      <disks><disk name='{disk}' backup='yes' type='file'><scratch file='{socket}.scratch'/></disk></disks>
     </domainbackup>""",
     f"""<domaincheckpoint><name>{checkpoint}</name>
       <disks><disk name='{disk}' checkpoint='bitmap'/></disks>
