@@ -1,4 +1,5 @@
 // Public surface of this package.
+export * from './backup/index.ts';
 export * from './guard/index.ts';
 export * from './inside/index.ts';
 export * from './inspect/index.ts';

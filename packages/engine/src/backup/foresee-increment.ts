@@ -1,0 +1,103 @@
+// Can an increment be made, on which point, and how much is it?
+import {
+  type DomainCheckpoint,
+  DomainCheckpointXmlFlags,
+  describeSource,
+  isLibvirtError,
+} from '@blockferry/libvirt';
+import { toRelativeReference } from '@blockferry/qemu';
+import { messageOf, Refusal } from '../model/errors.ts';
+import type { Bytes } from '../model/units.ts';
+import { findDisk } from '../preflight/situation.ts';
+import { checkpointsOf } from './checkpoints.ts';
+import type { BackupDisk, Manifest } from './model.ts';
+import { choosePoint } from './points.ts';
+import type { BackupSituation, Foreseen } from './preflight-backup.ts';
+
+/** @throws Refusal */
+export async function foreseeIncrement(situation: BackupSituation): Promise<Foreseen> {
+  const { points, request, definitions } = situation;
+  const [parent] = choosePoint(points, request.directory, undefined);
+  mustBeTheSameDisks(situation, parent);
+  if (parent.checkpoint === undefined) {
+    throw no(
+      'no-checkpoint',
+      `${parent.point} was made without a checkpoint, so nobody knows what changed since`,
+    );
+  }
+  const disks = await Promise.all(parent.disks.map((disk) => incrementOf(situation, parent, disk)));
+  if (!definitions.running) throw isOff(situation);
+  const checkpoint = await checkpointNamed(situation, parent.checkpoint);
+  const bytes = await changedSince(situation, checkpoint);
+  return { disks, bytes, warnings: [], parent: { point: parent.point, checkpoint: parent.checkpoint } };
+}
+
+function no(code: string, why: string): Refusal {
+  return new Refusal(code, why, {}, 'make a full backup: leave --incremental out');
+}
+
+function isOff({ live }: BackupSituation): Refusal {
+  return new Refusal(
+    'domain-off',
+    `${live.name} is off, and libvirt makes increments of domains that run`,
+    { domain: live.name },
+    `start it: virsh start ${live.name}; or make a full backup: leave --incremental out`,
+  );
+}
+
+/** A disk that the point before lacks would be a full one; one that is left out would be missing from then on. */
+function mustBeTheSameDisks({ live, request }: BackupSituation, { disks, point }: Manifest): void {
+  const before = disks.map(({ target }) => target);
+  const asked =
+    request.disks.length === 0 ? before : request.disks.map((name) => findDisk(live, name).target);
+  const gone = before.find((target) => live.disk(target)?.source === undefined);
+  if (gone !== undefined) throw no('disks-differ', `${point} holds ${gone}, which ${live.name} has no more`);
+  if (asked.length === before.length && before.every((target) => asked.includes(target))) return;
+  throw no('disks-differ', `an increment of ${point} is of the same disks: ${before.join(', ')}`);
+}
+
+async function incrementOf(
+  { definitions, live }: BackupSituation,
+  parent: Manifest,
+  { target, images: [below] }: Manifest['disks'][number],
+): Promise<BackupDisk> {
+  const disk = findDisk(live, target);
+  const format = disk.driver.format ?? 'raw';
+  if (disk.source === undefined) throw new Error('checked before');
+  if (format !== 'qcow2') {
+    throw no('no-checkpoint', `${target} is ${format} now, which keeps no record of what changed`);
+  }
+  return {
+    target,
+    capacity: (await definitions.domain.blockInfo(target)).capacity,
+    source: describeSource(disk.source),
+    format,
+    images: [{ path: `${target}.qcow2`, format: 'qcow2' }],
+    backing: { reference: toRelativeReference(`../${parent.point}/${below.path}`), format: below.format },
+  };
+}
+
+async function checkpointNamed(
+  { definitions, live }: BackupSituation,
+  name: string,
+): Promise<DomainCheckpoint> {
+  const found = (await checkpointsOf(definitions.domain)).find((each) => each.name === name);
+  if (found !== undefined) return found;
+  throw no('checkpoint-gone', `${live.name} has the checkpoint ${name} of the last backup no more`);
+}
+
+/**
+ * Bytes that were written since the checkpoint. libvirt reckons them from its bitmaps, and fails where one is missing or
+ * was not closed, as when QEMU was killed: then no increment can be made either.
+ */
+async function changedSince({ live }: BackupSituation, checkpoint: DomainCheckpoint): Promise<Bytes> {
+  const { SIZE, NO_DOMAIN } = DomainCheckpointXmlFlags;
+  try {
+    const xml = await checkpoint.getXmlDesc(SIZE | NO_DOMAIN);
+    return [...xml.matchAll(/ size='(\d+)'/g)].reduce((sum, [, size = '0']) => sum + BigInt(size), 0n);
+  } catch (error) {
+    if (!isLibvirtError(error)) throw error;
+    const why = `what changed since the last backup of ${live.name} is not known (${messageOf(error)})`;
+    throw no('checkpoint-broken', `${why}; that is so when QEMU was killed`);
+  }
+}
