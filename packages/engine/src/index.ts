@@ -40,6 +40,7 @@ export type { Warning } from './preflight/warning.ts';
 export { destinationOfJournal, journalPathFor, readJournal } from './record/journal.ts';
 export { OpenMoves, stateDirectory } from './record/open-moves.ts';
 export { RecordUnreadable } from './record/serialise.ts';
+export * from './restore/index.ts';
 export { type Change, changeGoal } from './run/change-goal.ts';
 export type { Context } from './run/context.ts';
 export type { Ended, RunOptions } from './run/disk-run.ts';

@@ -9,10 +9,9 @@ import {
   checkPoints,
   choosePoint,
   imagesOf,
-  openBackup,
+  makeBackup,
   preflightBackup,
   readPoints,
-  runBackup,
 } from '@blockferry/engine';
 import type { Host } from '@blockferry/qemu';
 
@@ -34,10 +33,9 @@ export async function backUp(context: Context, ask: AskBackup): Promise<Backed> 
     checkpoint: true,
     ...ask,
   });
-  await openBackup(context, host, record);
   const reports: BackupReport[] = [];
   const signal = AbortSignal.timeout(WITHIN_MS);
-  const ended = await runBackup(context, host, record, { signal, report: (each) => reports.push(each) });
+  const ended = await makeBackup(context, host, record, { signal, report: (each) => reports.push(each) });
   return { ...ended, reports };
 }
 

@@ -57,3 +57,28 @@ it('makes a full point and increments on it', async () => {
   console.log((await run(['find', directory, '-ls'])).stdout, await host.virsh('checkpoint-list', 'vm'), JSON.stringify(full.reports.filter(r=>r.type==='step')));
   console.log((await run(['sh', '-c', `cat ${directory}/*/manifest.json | tail -60`])).stdout);
 });
+
+it('restores', async () => {
+  const { restore } = await import('@blockferry/engine');
+  const directory = at('backup');
+  await writeAsGuest(host, 'vm', 1);
+  await backUp(mover.context, { domain: 'vm', directory });
+  await writeAsGuest(host, 'vm', 3);
+  await backUp(mover.context, { domain: 'vm', directory, kind: 'incremental' });
+  const reports: unknown[] = [];
+  const done = await restore(
+    mover.context,
+    { directory, as: { kind: 'new', name: 'copy' } },
+    { signal: AbortSignal.timeout(60_000), report: (r) => reports.push(r) },
+  );
+  console.log(done, await host.virsh('dumpxml', 'copy'), reports);
+  await host.virsh('start', 'copy', '--paused');
+  await removeIdle(host, 'copy');
+  await host.virsh('destroy', 'vm');
+  const over = await restore(
+    mover.context,
+    { directory, as: { kind: 'over' } },
+    { signal: AbortSignal.timeout(60_000), report: (r) => reports.push(r) },
+  );
+  console.log(over, await host.virsh('dumpxml', 'vm'), await host.virsh('checkpoint-list', 'vm'));
+});

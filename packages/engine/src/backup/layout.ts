@@ -28,5 +28,5 @@ export function manifestPath(directory: string, point: string): string {
 
 /** Of the one backup that may be under way in a directory. */
 export function backupJournalPath(directory: string): string {
-  return join(directory, '.backup.blockferry');
+  return join(directory, '.blockferry-backup');
 }

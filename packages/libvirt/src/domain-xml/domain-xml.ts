@@ -4,7 +4,7 @@ import { type DiskDefinition, readDisk } from './disk-definition.ts';
 import type { DiskSource } from './disk-source.ts';
 import { attribute, child, childElements, parseXml, textOf, type XmlDocument } from './document.ts';
 import { replaceDiskSource } from './edit-disk.ts';
-import { asAnotherDomain, withNvram, withoutMetadata } from './edit-domain.ts';
+import { asAnotherDomain, withNvram, withoutDisks, withoutMetadata } from './edit-domain.ts';
 import { DomainXmlError } from './errors.ts';
 import type { Backing } from './write-source.ts';
 
@@ -118,6 +118,11 @@ export class DomainXml {
   /** Removes the children of <metadata> whose namespace is one of those. */
   removeMetadata(isOne: (namespaceUri: string) => boolean): void {
     this.#document = parseXml(withoutMetadata(this.#document, isOne));
+  }
+
+  /** Takes the disk with this target dev out of it; one that is not there is none. */
+  removeDisk(target: string): void {
+    this.#document = parseXml(withoutDisks(this.#document, (one) => one === target));
   }
 
   /** Makes it the definition of a domain that is not there yet: another name, and no UUID, MAC or generation id. */

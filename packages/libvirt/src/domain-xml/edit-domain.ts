@@ -1,6 +1,6 @@
 // Edits of a definition as a whole, for a domain that is made from another's: its name, what must be its own, its firmware.
 import type { Element } from '@xmldom/xmldom';
-import { child, childElements, type XmlDocument } from './document.ts';
+import { attribute, child, childElements, type XmlDocument } from './document.ts';
 import { applyEdits, type Edit, removal, replacement, setAttribute } from './edits.ts';
 import { element, escapeXml } from './escape.ts';
 
@@ -31,6 +31,16 @@ export function asAnotherDomain(document: XmlDocument, name: string): string {
     replacement(document, one, element('name', {}, escapeXml(name))),
   );
   return applyEdits(document.text, [...names, ...edits]);
+}
+
+/** The text without these disks. */
+export function withoutDisks(document: XmlDocument, isOne: (target: string) => boolean): string {
+  const disks = childElements(child(document.root, 'devices') ?? document.root, 'disk');
+  const gone = disks.filter((disk) => isOne(attribute(child(disk, 'target'), 'dev') ?? ''));
+  return applyEdits(
+    document.text,
+    gone.map((disk) => removal(document, disk)),
+  );
 }
 
 /** The text with the firmware's variables at this path, whichever way they are named; unchanged if there are none. */
