@@ -61,6 +61,17 @@ export class DomainXml {
     return textOf(child(this.#document.root, 'devices', 'emulator'));
   }
 
+  /** Does the guest's agent answer to libvirt? Only the live definition tells. */
+  get agentConnected(): boolean {
+    const devices = child(this.#document.root, 'devices');
+    const channels = devices === undefined ? [] : childElements(devices, 'channel');
+    return channels.some((channel) => {
+      const target = child(channel, 'target');
+      const isAgent = attribute(target, 'name') === 'org.qemu.guest_agent.0';
+      return isAgent && attribute(target, 'state') === 'connected';
+    });
+  }
+
   /** Every disk, in the order of the XML, drives without a medium included. */
   disks(): DiskDefinition[] {
     return this.#diskElements().map((disk) => readDisk(this.#document, disk));
