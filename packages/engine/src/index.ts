@@ -9,6 +9,7 @@ export type { Interruption, LayeredStep, Outcome, Question, Step, StepName, Wait
 export { type Facts, messageOf, Refusal, StepFailed } from './model/errors.ts';
 export type {
   CopyOptions,
+  CopyPart,
   Goal,
   GroupPart,
   ImageRef,
@@ -18,6 +19,7 @@ export type {
   MoveRecord,
   Ownership,
   Phase,
+  Quiesce,
   Scope,
 } from './model/record.ts';
 export { allLayers, filesMadeBy, overlaysOf } from './model/rounds.ts';
@@ -26,7 +28,9 @@ export { type Definitions, jobOf, readDefinitions, sideOf } from './observe/defi
 export { readUsage, type Usage, type Use, usesOf } from './observe/usage.ts';
 export { type Plan, planOf } from './plan/plan.ts';
 export type { PlannedStep } from './plan/planned-step.ts';
+export { type CopiesRequest, preflightCopies } from './preflight/copies.ts';
 export {
+  type DisksTo,
   type DiskTo,
   disksToMove,
   type GroupPreflight,
@@ -34,7 +38,7 @@ export {
   preflightGroup,
 } from './preflight/group.ts';
 export { type Preflight, preflight, underWay } from './preflight/preflight.ts';
-export type { MoveRequest } from './preflight/request.ts';
+export type { MoveRequest, NameOf } from './preflight/request.ts';
 export { findBootDisk, findDisk, findDomain } from './preflight/situation.ts';
 export type { Warning } from './preflight/warning.ts';
 export { destinationOfJournal, journalPathFor, readJournal } from './record/journal.ts';
@@ -43,6 +47,7 @@ export { RecordUnreadable } from './record/serialise.ts';
 export * from './restore/index.ts';
 export { type Change, changeGoal } from './run/change-goal.ts';
 export type { Context } from './run/context.ts';
+export { type CopiedDisk, type CopiedImage, copiedDisk } from './run/copied-disk.ts';
 export type { Ended, RunOptions } from './run/disk-run.ts';
 export { findAllMoves, findMoves, togetherWith } from './run/find-moves.ts';
 export { isLinkLost, Link } from './run/link.ts';

@@ -16,6 +16,7 @@ export type ResultOutcome =
   | 'ready'
   | 'back'
   | 'kept'
+  | 'copied'
   | 'interrupted'
   | 'refused'
   | 'failed'
@@ -121,15 +122,18 @@ export function commandsFor({
 
 /** What a command does with a move that is open already. */
 export function continuingWords(move: MoveRecord): string {
-  const whose = `the move of ${move.domain.name} ${move.disk} to ${describeSource(move.destination.source)}`;
+  const whose = `the ${move.copy === undefined ? 'move' : 'copy'} of ${move.domain.name} ${move.disk} to ${describeSource(move.destination.source)}`;
   switch (move.goal) {
     case 'pivot':
     case 'hold':
+    case 'copy':
       return `continuing ${whose}`;
     case 'abort':
       return `undoing ${whose}`;
     case 'keep':
-      return `ending ${whose}, its copy kept`;
+      return move.copy === undefined
+        ? `ending ${whose}, its copy kept`
+        : `ending ${whose}, which is complete`;
     default:
       return unreachable(move.goal);
   }
@@ -146,6 +150,7 @@ export function judge(
     case 'moved':
     case 'ready':
     case 'kept':
+    case 'copied':
       return { outcome: ending.kind, exitCode: ExitCode.DONE };
     case 'back':
       return { outcome: 'back', exitCode: asked === 'abort' ? ExitCode.DONE : ExitCode.FAILED };
@@ -176,6 +181,7 @@ export function errorOf(
     case 'moved':
     case 'ready':
     case 'kept':
+    case 'copied':
       return undefined;
     case 'back':
       if (asked === 'abort') return undefined;
@@ -212,6 +218,8 @@ function interruptionWords(why: (Ending & { kind: 'interrupted' })['why'], move:
       return `${describeSource(move.destination.source)} is there, and is not ours`;
     case 'copy-failed':
       return `the images of ${move.disk} of ${name} could not be copied`;
+    case 'return-failed':
+      return `the copy of ${move.disk} of ${name} is complete, and the guest could not be taken back to its own image yet`;
     case 'source-changed':
       return `an image below ${move.disk} of ${name} was written to since it was copied`;
     case 'other-disk':

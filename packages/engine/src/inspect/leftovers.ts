@@ -136,11 +136,13 @@ function showsMove(xml: DomainXml, record: MoveRecord): boolean {
 /** From the order to pivot on, the destination may hold writes that exist nowhere else. */
 function mayBeTruth({ phase, goal, destination }: MoveRecord): string | undefined {
   const name = describeSource(destination.source);
+  const complete = `${name} is a complete copy that was asked for`;
   switch (phase) {
     case 'freezing':
     case 'copying':
-    case 'undoing':
       return undefined;
+    case 'undoing':
+      return goal === 'keep' ? complete : undefined;
     case 'pivoting':
     case 'collapsing':
     case 'landing':
@@ -148,7 +150,7 @@ function mayBeTruth({ phase, goal, destination }: MoveRecord): string | undefine
     case 'settling':
       return `the guest may have run on ${name}`;
     case 'canceled':
-      return goal === 'keep' ? `${name} is a complete copy that was asked for` : undefined;
+      return goal === 'keep' ? complete : undefined;
     default:
       return unreachable(phase);
   }

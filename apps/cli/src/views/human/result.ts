@@ -35,6 +35,8 @@ function headline(result: Result): string {
       return `ready: ${what} runs on ${source}; every write goes to ${destination} as well`;
     case 'kept':
       return `kept: ${destination} is a copy of ${what} as it was now; the guest runs on ${source}`;
+    case 'copied':
+      return `copied: ${destination} is an image of ${what}, which runs on ${source} as before`;
     case 'back':
       return `back: ${what} runs on ${source}`;
     case 'interrupted':
@@ -71,7 +73,12 @@ function details(result: Result): string[] {
 /** Where the headline does not say it, or is wrong about it. */
 function whereItRuns({ outcome, runsOn, source }: Result): string[] {
   if (runsOn === undefined) return [];
-  const saysWhere = outcome === 'moved' || outcome === 'ready' || outcome === 'kept' || outcome === 'back';
+  const saysWhere =
+    outcome === 'moved' ||
+    outcome === 'ready' ||
+    outcome === 'kept' ||
+    outcome === 'copied' ||
+    outcome === 'back';
   return !saysWhere || (outcome === 'back' && runsOn !== source) ? [`  the guest runs on ${runsOn}`] : [];
 }
 
