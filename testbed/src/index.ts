@@ -44,7 +44,7 @@ export { makeEncrypted } from './images/encrypted.ts';
 export { listFiles, makeFileSystem, putFile, putFileFrom, readTextFile } from './images/files.ts';
 export { type Image, withRawView } from './images/raw-view.ts';
 export { LibvirtHost, type LibvirtHostOptions, startLibvirtHost } from './libvirt-host/host.ts';
-export { type AskBackup, backUp, type Backed, checkAll, topOf } from './move/backups.ts';
+export { type AskBackup, type Backed, backUp, checkAll, topOf } from './move/backups.ts';
 export { agree, apartFrom, type DefinitionTexts, readTexts } from './move/definitions.ts';
 export { type Footprint, footprint } from './move/footprint.ts';
 export { type IdleSpec, idleXml, removeIdle, startIdle } from './move/idle-domain.ts';

@@ -28,7 +28,7 @@ export async function backUp(context: Context, ask: AskBackup): Promise<Backed> 
   const { record } = await preflightBackup(context, {
     disks: [],
     kind: 'full',
-    flatten: false,
+    copying: { flatten: false, compressed: false, verify: true },
     quiesce: 'auto',
     checkpoint: true,
     ...ask,

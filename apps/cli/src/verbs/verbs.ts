@@ -59,6 +59,16 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./verify.ts')).verify,
   },
   {
+    name: 'backup',
+    summary: 'back up the disks of a domain, full or what changed; list, verify and prune backups',
+    load: async () => (await import('./backup.ts')).backup,
+  },
+  {
+    name: 'restore',
+    summary: 'bring a backup back, as a new domain or over one that is off',
+    load: async () => (await import('./restore.ts')).restore,
+  },
+  {
     name: 'ls',
     summary: 'list a directory inside an image or a disk, read-only',
     load: async () => (await import('./ls.ts')).ls,

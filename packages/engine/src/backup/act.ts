@@ -6,7 +6,7 @@ import { copyFull, undoCopies } from './copies.ts';
 import type { BackupStep } from './decide.ts';
 import { makeTargets, prepare, removePoint } from './prepare.ts';
 import { thaw } from './quiesce.ts';
-import { removeBackupRecord } from './record.ts';
+import { newer, readBackupJournal, removeBackupRecord } from './record.ts';
 import { type BackupScene, recorded, warn } from './scene.ts';
 import { seal } from './seal.ts';
 
@@ -38,8 +38,7 @@ export async function actBackup(scene: BackupScene, step: BackupStep): Promise<v
     case 'close':
       return removeBackupRecord(host, definitions, record);
     case 'give-up':
-      await recorded(scene, { ...record, goal: 'abort', reason: step.reason });
-      return;
+      return giveUp(scene, step.reason);
     case 'cancel-job':
       await definitions?.domain.abortJob();
       return;
@@ -52,6 +51,14 @@ export async function actBackup(scene: BackupScene, step: BackupStep): Promise<v
     default:
       return unreachable(step);
   }
+}
+
+/** What the step wrote before it failed counts: a guest that may be frozen, say. */
+export async function giveUp(scene: BackupScene, reason: string): Promise<void> {
+  const { host, record } = scene;
+  const journal = await readBackupJournal(host, record.directory);
+  const stands = newer(record, journal?.id === record.id ? journal : undefined) ?? record;
+  await recorded({ ...scene, record: stands }, { ...stands, goal: 'abort', reason });
 }
 
 /**

@@ -3,9 +3,9 @@ import type { Host } from '@blockferry/qemu';
 import type { Context } from '../run/context.ts';
 import { openBackup } from './begin-backup.ts';
 import { abandonBackup } from './change-backup.ts';
-import { DIRECTORY_MODE } from './prepare.ts';
 import { withDirectoryLock } from './lock.ts';
 import type { BackupRecord } from './model.ts';
+import { DIRECTORY_MODE } from './prepare.ts';
 import { type BackupEnded, type BackupRunOptions, runBackup } from './run-backup.ts';
 
 /**

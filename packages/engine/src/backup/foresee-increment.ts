@@ -8,6 +8,7 @@ import {
 import { toRelativeReference } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
+import { checkQuiesce } from '../preflight/copy-checks.ts';
 import { findDisk } from '../preflight/situation.ts';
 import { checkpointsOf } from './checkpoints.ts';
 import type { BackupDisk, Manifest } from './model.ts';
@@ -29,7 +30,8 @@ export async function foreseeIncrement(situation: BackupSituation): Promise<Fore
   if (!definitions.running) throw isOff(situation);
   const checkpoint = await checkpointNamed(situation, parent.checkpoint);
   const bytes = await changedSince(situation, checkpoint);
-  return { disks, bytes, warnings: [], parent: { point: parent.point, checkpoint: parent.checkpoint } };
+  const warnings = checkQuiesce(situation, request);
+  return { disks, bytes, warnings, parent: { point: parent.point, checkpoint: parent.checkpoint } };
 }
 
 function no(code: string, why: string): Refusal {

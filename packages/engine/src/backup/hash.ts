@@ -2,17 +2,17 @@
 import { FileError, type Host } from '@blockferry/qemu';
 import type { Bytes } from '../model/units.ts';
 
-// dd reads past the page cache, for what was just written must be on the storage, and tells how far it is. Its words and
-// the sum both go to stdout. Storage without direct I/O is read through the cache. openssl uses the processor's own
+// dd reads past the page cache, for what was just written must be on the storage, and tells how far it is, on stdout;
+// the sum goes to stderr. Storage without direct I/O is read through the cache. openssl uses the processor's own
 // instructions where it has them (1.5 GB/s); coreutils 9.1, as Debian builds it, does not (0.35 GB/s).
 const SUM = `
 export LC_ALL=C
 if command -v openssl >/dev/null; then digest='openssl dgst -sha256 -r'; else digest=sha256sum; fi
-sum() { { dd if="$1" bs=4M $2 status=progress 2>&4 | $digest; } 4>&1; }
+sum() { { dd if="$1" bs=4M $2 status=progress 2>&3 | $digest >&2; } 3>&1; }
 dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none 2>/dev/null && sum "$1" iflag=direct || sum "$1" ''`;
 
-const READ = /(\d+) bytes/g;
-const RESULT = /\b([0-9a-f]{64}) [ *]/;
+const READ = /(\d+) bytes?/g;
+const RESULT = /^([0-9a-f]{64}) [ *]/m;
 
 export interface Sum {
   readonly sha256: string;
@@ -40,7 +40,7 @@ export async function sha256Of(
       if (read !== undefined) onRead(read);
     },
   });
-  const sha256 = RESULT.exec(stdout)?.[1];
+  const sha256 = RESULT.exec(stderr)?.[1];
   // A pipe does not tell that its first part failed: half a file has a sum as well.
   if (sha256 === undefined || lastRead(stdout) !== stat.size) {
     const words = /dd: (.*)/.exec(stdout)?.[1] ?? stderr.trim();

@@ -50,11 +50,25 @@ it('makes a full point and increments on it', async () => {
     const more = await backUp(mover.context, { domain: 'vm', directory, kind: 'incremental' });
     expect(more.outcome).toEqual({ kind: 'done' });
     const { path } = await topOf(tools, directory, more.record.point);
-    const { stdout } = await run(['qemu-img', 'compare', '-U', '-f', 'qcow2', '-F', 'qcow2', path, at('top.qcow2')]);
+    const { stdout } = await run([
+      'qemu-img',
+      'compare',
+      '-U',
+      '-f',
+      'qcow2',
+      '-F',
+      'qcow2',
+      path,
+      at('top.qcow2'),
+    ]);
     expect(stdout).toContain('identical');
   }
   expect((await checkAll(tools, directory)).map(({ problems }) => problems)).toEqual([[], [], [], []]);
-  console.log((await run(['find', directory, '-ls'])).stdout, await host.virsh('checkpoint-list', 'vm'), JSON.stringify(full.reports.filter(r=>r.type==='step')));
+  console.log(
+    (await run(['find', directory, '-ls'])).stdout,
+    await host.virsh('checkpoint-list', 'vm'),
+    JSON.stringify(full.reports.filter((r) => r.type === 'step')),
+  );
   console.log((await run(['sh', '-c', `cat ${directory}/*/manifest.json | tail -60`])).stdout);
 });
 

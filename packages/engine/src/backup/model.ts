@@ -1,5 +1,6 @@
 // What a backup is: its points as their manifests tell them, and the record of one that is under way.
-import type { Bytes } from '../model/units.ts';
+import type { Quiesce } from '../model/record.ts';
+import type { Bytes, BytesPerSecond } from '../model/units.ts';
 
 /** `full`: every image that is needed stands in the point's own directory. `incremental`: on the point before it. */
 export type PointKind = 'full' | 'incremental';
@@ -63,9 +64,6 @@ export interface DomainName {
   readonly uuid: string;
 }
 
-/** Freeze the guest's file systems for the instant: where its agent answers, or not at all, or else refuse. */
-export type Quiesce = 'auto' | 'require' | 'off';
-
 /**
  * The phase intended last, written before the first step that belongs to it.
  *
@@ -83,6 +81,18 @@ export interface BackupDisk extends Omit<StoredDisk, 'images'> {
   readonly backing?: { readonly reference: string; readonly format: string };
 }
 
+/** How the images of a full backup are copied; see CopiesRequest. */
+export interface CopyingPart {
+  /** One image a disk, instead of its whole chain. */
+  readonly flatten: boolean;
+  /** Of one image: its clusters compressed. */
+  readonly compressed: boolean;
+  readonly verify: boolean;
+  readonly guard?: number;
+  readonly bandwidth?: BytesPerSecond;
+  readonly overlayDirectory?: string;
+}
+
 /** What is intended with a backup that has not ended: in the domain's metadata, and in a journal in its directory. */
 export interface BackupRecord {
   readonly version: 1;
@@ -94,7 +104,8 @@ export interface BackupRecord {
   readonly point: string;
   readonly kind: PointKind;
   readonly time: string;
-  readonly flatten: boolean;
+  /** Of a full one. */
+  readonly copying: CopyingPart;
   readonly running: boolean;
   readonly quiesce: Quiesce;
   readonly disks: readonly BackupDisk[];

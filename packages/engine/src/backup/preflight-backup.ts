@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { DomainXml } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
+import type { Quiesce } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
 import { ANSWER_WITHIN_MS, answered, lookAt, mustServe } from '../preflight/look.ts';
@@ -18,10 +19,9 @@ import { checkpointName } from './checkpoints.ts';
 import { foreseeFull } from './foresee-full.ts';
 import { foreseeIncrement } from './foresee-increment.ts';
 import { pointName } from './layout.ts';
-import type { BackupDisk, BackupRecord, PointKind, Quiesce } from './model.ts';
+import type { BackupDisk, BackupRecord, CopyingPart, PointKind } from './model.ts';
 import { backupUnderWay } from './observe.ts';
 import { type Point, readPoints } from './points.ts';
-import { notQuiesced } from './quiesce.ts';
 import { openBackupOf, readBackupJournal } from './record.ts';
 
 export interface BackupRequest {
@@ -32,8 +32,8 @@ export interface BackupRequest {
   /** Targets; none: every disk, or of an increment those of the point before. */
   readonly disks: readonly string[];
   readonly kind: PointKind;
-  /** Of a full one: one image a disk, instead of the whole chain. */
-  readonly flatten: boolean;
+  /** Of a full one. */
+  readonly copying: CopyingPart;
   readonly quiesce: Quiesce;
   /** Make a checkpoint, so that increments can follow. */
   readonly checkpoint: boolean;
@@ -77,9 +77,6 @@ export async function preflightBackup(context: Context, request: BackupRequest):
   mustBeOfDomain(situation);
   await mustBeFree(situation);
   const foreseen = await (request.kind === 'full' ? foreseeFull(situation) : foreseeIncrement(situation));
-  if (request.quiesce === 'require' && !(definitions.running && live.agentConnected)) {
-    throw notQuiesced({ domain: nameOf(situation) }, 'no guest agent answers that could freeze file systems');
-  }
   await mustHaveRoom(situation, foreseen.bytes);
   const id = randomBytes(4).toString('hex');
   const set = setOf(points) ?? id;
@@ -94,7 +91,7 @@ export async function preflightBackup(context: Context, request: BackupRequest):
     point,
     kind: request.kind,
     time: timeOf(point),
-    flatten: request.flatten,
+    copying: request.copying,
     running: definitions.running,
     quiesce: request.quiesce,
     disks: foreseen.disks,

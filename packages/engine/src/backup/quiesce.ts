@@ -1,14 +1,9 @@
 // The guest's file systems, frozen through its agent for the instant of an increment, and thawed whatever happens.
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type Domain, LibvirtError } from '@blockferry/libvirt';
+import { LibvirtError } from '@blockferry/libvirt';
+import { thawPatiently as untilThawed } from '../layered/act/quiesce.ts';
 import { messageOf, Refusal } from '../model/errors.ts';
-import type { Millis } from '../model/units.ts';
 import type { BackupRecord } from './model.ts';
 import { type BackupScene, domainOf, recorded, warn } from './scene.ts';
-
-/** libvirt's way to an agent is back some time after its daemon is. */
-const AGENT_BACK_WITHIN_MS: Millis = 10_000;
-const TRY_EVERY_MS: Millis = 500;
 
 /**
  * Writes the intent, freezes, acts, thaws. A crash in between leaves the file systems frozen, and the record says so: the
@@ -66,29 +61,15 @@ async function freeze(scene: BackupScene): Promise<boolean> {
   }
 }
 
-export function notQuiesced({ domain }: Pick<BackupRecord, 'domain'>, why: string, cause?: unknown): Refusal {
+function notQuiesced({ domain }: Pick<BackupRecord, 'domain'>, why: string, cause: unknown): Refusal {
   const hint = 'leave --quiesce require out: the backup is then one as after a power failure';
   return new Refusal('not-quiesced', `${domain.name}: ${why}`, {}, hint, { cause });
 }
 
 async function thawPatiently(scene: BackupScene): Promise<void> {
   const { domain } = domainOf(scene);
-  const failed = await tryToThaw(domain);
+  const failed = await untilThawed(domain);
   if (failed === undefined) return;
   const hint = `virsh domfsthaw ${scene.record.domain.name}`;
   warn(scene, 'not-thawed', `the guest's file systems may still be frozen (${failed}): ${hint}`);
-}
-
-async function tryToThaw(domain: Pick<Domain, 'fsThaw'>): Promise<string | undefined> {
-  const until = performance.now() + AGENT_BACK_WITHIN_MS;
-  for (;;) {
-    try {
-      await domain.fsThaw();
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof LibvirtError)) throw error;
-      if (performance.now() > until) return messageOf(error);
-      await sleep(TRY_EVERY_MS);
-    }
-  }
 }

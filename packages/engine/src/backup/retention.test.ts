@@ -61,7 +61,11 @@ describe('of a full point a week with increments between', () => {
 
 it('removes newest first, so that nothing stands on what is gone', () => {
   const { remove } = sortPoints(weeks(2).slice(0, 9), { last: 1 });
-  expect(remove).toEqual(weeks(1).map(({ name }) => name).toReversed());
+  expect(remove).toEqual(
+    weeks(1)
+      .map(({ name }) => name)
+      .toReversed(),
+  );
 });
 
 it('always keeps the newest good one', () => {

@@ -7,7 +7,8 @@ import { Bell } from '../run/bell.ts';
 import type { Context } from '../run/context.ts';
 import { isLinkLost, meansLookAgain } from '../run/link.ts';
 import { Pace } from '../verify/pace.ts';
-import { actBackup } from './act.ts';
+import { actBackup, giveUp } from './act.ts';
+import { CopiesWentBack } from './copies.ts';
 import { type BackupOutcome, type BackupStep, decideBackup } from './decide.ts';
 import { type BackupMemory, newBackupMemory } from './memory.ts';
 import type { BackupRecord, Manifest } from './model.ts';
@@ -20,8 +21,8 @@ const POLL_MS: Millis = 500;
 const AWAY_PATIENCE_MS: Millis = 60_000;
 
 export interface BackupRunOptions extends WorkOptions {
-  /** Called after each step has been carried out. Tests stop the process there. */
-  readonly afterStep?: (step: BackupStep['name']) => void;
+  /** Called after each step of the backup, and of the copies that it is made of. Tests stop the process there. */
+  readonly afterStep?: (step: string) => void;
 }
 
 export interface BackupEnded {
@@ -109,13 +110,16 @@ class BackupRun {
     const { report, signal, afterStep } = this.#options;
     report({ type: 'step', step: step.name });
     const { record, definitions } = sight;
-    const scene = { context: this.#context, host: this.#host, record, definitions, memory: this.#memory };
+    const scene = {
+      ...{ context: this.#context, host: this.#host, record, definitions, memory: this.#memory },
+      ...{ report, signal, ...(afterStep && { afterStep }) },
+    };
     try {
-      await actBackup({ ...scene, report, signal }, step);
+      await actBackup(scene, step);
     } catch (error) {
       if (!meansGoingBack(step, error) || signal.aborted) throw error;
       this.#memory.cause = error;
-      await actBackup({ ...scene, report, signal }, { name: 'give-up', reason: messageOf(error) });
+      await giveUp(scene, messageOf(error));
     }
     afterStep?.(step.name);
     if (step.name !== 'close') return undefined;
@@ -201,5 +205,7 @@ const BEGINNINGS: readonly BackupStep['name'][] = ['prepare', 'make-checkpoint',
 
 function meansGoingBack({ name }: BackupStep, error: unknown): boolean {
   if (!BEGINNINGS.includes(name) || meansLookAgain(error)) return false;
-  return [Refusal, LibvirtError, FileError, QemuImgError].some((kind) => error instanceof kind);
+  return [Refusal, LibvirtError, FileError, QemuImgError, CopiesWentBack].some(
+    (kind) => error instanceof kind,
+  );
 }

@@ -13,6 +13,8 @@ export interface BackupScene extends WorkOptions {
   readonly record: BackupRecord;
   readonly definitions: Definitions | undefined;
   readonly memory: BackupMemory;
+  /** Called after each step of the copies of a full backup. */
+  readonly afterStep?: (step: string) => void;
 }
 
 /** The scene with this record, which is on disk when it returns. */

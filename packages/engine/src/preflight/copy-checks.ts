@@ -38,7 +38,10 @@ export function checkCopyFormat(format: string, scope: Scope, { compressed }: Co
  * @returns what is to be said where nobody can freeze them
  * @throws Refusal `no-guest-agent`
  */
-export function checkQuiesce({ definitions, live }: Situation, copy: CopyAsked | undefined): Warning[] {
+export function checkQuiesce(
+  { definitions, live }: Pick<Situation, 'definitions' | 'live'>,
+  copy: Pick<CopyAsked, 'quiesce'> | undefined,
+): Warning[] {
   if (copy === undefined || copy.quiesce === 'off' || !definitions.running || live.agentConnected) return [];
   const why = `no guest agent answers in ${live.name}`;
   if (copy.quiesce === 'auto') {

@@ -1,14 +1,14 @@
-export { preflightRestore } from './preflight-restore.ts';
 export { isRestoreJournal, readRestoreJournal } from './journal.ts';
-export { removeUnused } from './remains.ts';
+export { preflightRestore } from './preflight-restore.ts';
+export { finishedBefore, removeUnused } from './remains.ts';
 export type {
   RestoreAs,
+  Restored,
   RestoredDisk,
   RestoreOptions,
   RestorePlan,
   RestorePreflight,
   RestoreRequest,
   RestoreStep,
-  Restored,
 } from './request.ts';
 export { restore } from './restore.ts';

@@ -1,7 +1,15 @@
 // Everything that speaks against a restore is said here, before anything is touched.
 import { randomBytes } from 'node:crypto';
 import { dirname, extname, join } from 'node:path';
-import { DomainXml, type DiskDefinition, describeSource, ErrorCode, isLibvirtError, type Domain, type Connection } from '@blockferry/libvirt';
+import {
+  type Connection,
+  type DiskDefinition,
+  type Domain,
+  DomainXml,
+  describeSource,
+  ErrorCode,
+  isLibvirtError,
+} from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
 import { DEFINITION, pointPath } from '../backup/layout.ts';
 import type { Manifest, StoredDisk } from '../backup/model.ts';
@@ -9,8 +17,8 @@ import { choosePoint, type PointChain, readPoints } from '../backup/points.ts';
 import { Refusal } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
-import { underWay } from '../preflight/preflight.ts';
 import { ANSWER_WITHIN_MS, answered, lookAt, mustHaveDirectory, mustServe } from '../preflight/look.ts';
+import { underWay } from '../preflight/preflight.ts';
 import type { Warning } from '../preflight/warning.ts';
 import type { Context } from '../run/context.ts';
 import { findMoves } from '../run/find-moves.ts';
@@ -33,7 +41,13 @@ export async function preflightRestore(context: Context, request: RestoreRequest
   const plan = await planOf(host, request, manifest, definition);
   const bytes = bytesOf(chain);
   await mustHaveRoom(host, plan, bytes);
-  return { plan, chain, bytes, kept: keptOf(present, plan), warnings: warningsFor(manifest, definition, request) };
+  return {
+    plan,
+    chain,
+    bytes,
+    kept: keptOf(present, plan),
+    warnings: warningsFor(manifest, definition, request),
+  };
 }
 
 /** @throws Refusal `point-broken` */
@@ -43,7 +57,8 @@ export async function definitionOf(host: Host, directory: string, manifest: Mani
   const definition = text === null ? undefined : DomainXml.parse(text);
   const lacking = manifest.disks.find(({ target }) => definition?.disk(target) === undefined);
   if (definition !== undefined && lacking === undefined) return definition;
-  const why = lacking === undefined || text === null ? `${path} is missing` : `it defines no disk ${lacking.target}`;
+  const why =
+    lacking === undefined || text === null ? `${path} is missing` : `it defines no disk ${lacking.target}`;
   throw new Refusal('point-broken', `${manifest.point} cannot be used: ${why}`, { point: manifest.point });
 }
 
@@ -143,7 +158,10 @@ function wishFor(
   }
   const suffix = point.replace(/Z-.*$/, 'Z');
   if (as.kind === 'new') return { path: join(directory, `${fileName(as.name)}-${target}.${format}`), suffix };
-  return { path: join(directory, was === undefined ? `${target}.${format}` : (was.split('/').at(-1) ?? target)), suffix };
+  return {
+    path: join(directory, was === undefined ? `${target}.${format}` : (was.split('/').at(-1) ?? target)),
+    suffix,
+  };
 }
 
 function fileName(name: string): string {
@@ -178,7 +196,8 @@ function bytesOf(chain: PointChain): Bytes {
       const sizes = files.filter(({ path }) => images.some((image) => image.path === path));
       return all + sizes.reduce((each, { size }) => each + size, 0n);
     }, 0n);
-    return sum + (held < capacity ? held : capacity);
+    if (held < capacity) return sum + held;
+    return sum + capacity;
   }, 0n);
 }
 
@@ -228,5 +247,7 @@ function warningsFor({ disks, nvram }: Manifest, definition: DomainXml, { as }: 
 export function disksBesides(definition: DomainXml, stored: readonly string[]): readonly DiskDefinition[] {
   return definition
     .disks()
-    .filter(({ device, target, source }) => device === 'disk' && source !== undefined && !stored.includes(target));
+    .filter(
+      ({ device, target, source }) => device === 'disk' && source !== undefined && !stored.includes(target),
+    );
 }

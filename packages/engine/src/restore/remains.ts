@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { type Connection, type DomainXml, describeSource } from '@blockferry/libvirt';
 import { bothDefinitions } from '../observe/usage.ts';
 import type { Context } from '../run/context.ts';
-import { readRestoreJournal, removeRemains, type RestoreJournal, restoreJournalPath } from './journal.ts';
+import { type RestoreJournal, readRestoreJournal, removeRemains, restoreJournalPath } from './journal.ts';
 import type { Restored, RestorePlan, RestoreRequest } from './request.ts';
 
 /**
@@ -44,12 +44,13 @@ function names(xml: DomainXml, path: string): boolean {
 export async function finishedBefore(
   { link, host }: Context,
   { directory, as, point }: RestoreRequest,
-): Promise<Pick<Restored, 'plan' | 'uuid' | 'kept'> | undefined> {
+): Promise<Restored | undefined> {
   if (host === undefined) return undefined;
   const connection = await link.connection();
   for (const domain of await connection.listAllDomains()) {
     const config = (await bothDefinitions(domain)).find(({ definition }) => definition === 'persistent')?.xml;
-    const paths = config?.disks().flatMap(({ source }) => (source?.kind === 'file' ? [source.path] : [])) ?? [];
+    const paths =
+      config?.disks().flatMap(({ source }) => (source?.kind === 'file' ? [source.path] : [])) ?? [];
     for (const place of new Set(paths.map((path) => dirname(path)))) {
       const journalPath = restoreJournalPath(place, domain.name);
       const journal = await readRestoreJournal(host, journalPath);
@@ -60,7 +61,7 @@ export async function finishedBefore(
         plan.directory === directory &&
         (point ?? plan.point) === plan.point &&
         JSON.stringify(plan.as) === JSON.stringify(as);
-      if (isSame) return { plan, uuid: domain.uuid, kept: [] };
+      if (isSame) return { plan, uuid: domain.uuid, kept: [], bytes: 0n, durationMs: 0 };
     }
   }
   return undefined;

@@ -72,4 +72,12 @@ export interface RestoreOptions {
   readonly afterStep?: (step: RestoreStep) => void;
 }
 
-export type RestoreStep = 'remove-leftovers' | 'check' | 'record' | 'claim' | 'fill' | 'compare' | 'define' | 'close';
+export type RestoreStep =
+  | 'remove-leftovers'
+  | 'check'
+  | 'record'
+  | 'claim'
+  | 'fill'
+  | 'compare'
+  | 'define'
+  | 'close';

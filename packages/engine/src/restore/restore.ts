@@ -20,21 +20,22 @@ import {
   restoreJournalPath,
   writeRestoreJournal,
 } from './journal.ts';
-import { finishedBefore, removeUnused } from './remains.ts';
 import { definitionOf, disksBesides, mustBeIdle, preflightRestore } from './preflight-restore.ts';
+import { removeUnused } from './remains.ts';
 import type {
+  Restored,
   RestoredDisk,
   RestoreOptions,
   RestorePlan,
   RestorePreflight,
   RestoreRequest,
-  Restored,
 } from './request.ts';
 
 /**
  * What a restore of the same name that died has left is removed first. A crash leaves a journal and files that no domain
  * uses; the domain that is restored over can be started until the definition is replaced, in one call, by one whose images
- * are complete. Asking again begins anew.
+ * are complete. Asking again begins anew; whether
+ * it was complete, `finishedBefore` tells.
  *
  * @throws Refusal with nothing made; FileError, HostError, QemuImgError, LibvirtError, with what was made removed again
  */
@@ -44,8 +45,6 @@ export async function restore(
   options: RestoreOptions,
 ): Promise<Restored> {
   const began = performance.now();
-  const complete = await finishedBefore(context, request);
-  if (complete !== undefined) return { ...complete, bytes: 0n, durationMs: performance.now() - began };
   const first = await preflightRestore(context, request);
   const host = hostOf(context);
   const afresh = await withoutRemains(context, first.plan, options);
@@ -129,7 +128,8 @@ async function makeFiles(
   await writeRestoreJournal(host, { plan, files });
   options.afterStep?.('claim');
   options.report({ type: 'phase', phase: 'restoring' });
-  for (const disk of plan.disks) await fill(host, imagesOf(plan.directory, chain, disk.target), disk, options);
+  for (const disk of plan.disks)
+    await fill(host, imagesOf(plan.directory, chain, disk.target), disk, options);
   if (plan.nvram !== undefined) {
     const stored = join(pointPath(plan.directory, plan.point), NVRAM);
     await copyFile(host, stored, plan.nvram, options.signal);
@@ -138,7 +138,8 @@ async function makeFiles(
   if (first !== undefined) await flush(host, [first, dirname(first), ...rest], options.signal);
   options.afterStep?.('fill');
   options.report({ type: 'phase', phase: 'comparing' });
-  for (const disk of plan.disks) await mustShowTheSame(host, imagesOf(plan.directory, chain, disk.target), disk, options);
+  for (const disk of plan.disks)
+    await mustShowTheSame(host, imagesOf(plan.directory, chain, disk.target), disk, options);
   options.afterStep?.('compare');
 }
 
@@ -187,7 +188,11 @@ async function directlyIfPossible<T>(work: (direct: boolean) => Promise<T>): Pro
 }
 
 /** One call of libvirt: before it the old definition counts, after it the new one, whose images are complete. */
-async function define(context: Context, preflight: RestorePreflight, options: RestoreOptions): Promise<string> {
+async function define(
+  context: Context,
+  preflight: RestorePreflight,
+  options: RestoreOptions,
+): Promise<string> {
   const { plan, chain } = preflight;
   const connection = await context.link.connection();
   const present = plan.uuid === undefined ? undefined : await readDefinitions(connection, plan.uuid);

@@ -74,7 +74,12 @@ export async function thawGuest(scene: LayeredScene): Promise<void> {
   await record(scene);
 }
 
-async function thawPatiently(domain: Pick<Domain, 'fsThaw'>): Promise<string | undefined> {
+/**
+ * An agent that is gone is waited for.
+ *
+ * @returns why they may still be frozen; undefined: they are not
+ */
+export async function thawPatiently(domain: Pick<Domain, 'fsThaw'>): Promise<string | undefined> {
   const until = performance.now() + AGENT_BACK_WITHIN_MS;
   for (;;) {
     try {
