@@ -37,7 +37,8 @@ interface BackupFlags {
   readonly bandwidth?: string;
   readonly bytes?: boolean;
   readonly overlayDir?: string;
-  readonly checkpoint: boolean;
+  /** Undefined: true. Commander forgets defaults of options that are declared when the verb is known. */
+  readonly checkpoint?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;
 }
@@ -129,7 +130,7 @@ function requestOf({ domain, dir, disks }: Named, flags: BackupFlags): BackupReq
     disks,
     kind: incremental ? 'incremental' : 'full',
     quiesce: oneOf('--quiesce', flags.quiesce ?? 'auto', ['auto', 'require', 'off']),
-    checkpoint: flags.checkpoint,
+    checkpoint: flags.checkpoint ?? true,
     copying: {
       flatten,
       compressed: compress,
