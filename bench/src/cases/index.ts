@@ -1,5 +1,6 @@
 // All cases, in the order in which they run.
 import type { Case } from '../bench.ts';
+import { backup } from './backup.ts';
 import { cutover } from './cutover.ts';
 import { fastWriter } from './fast-writer.ts';
 import { rpc } from './rpc.ts';
@@ -18,6 +19,7 @@ export const CASES: readonly Case[] = [
   verified,
   fastWriter,
   sharedBase,
+  backup,
 ];
 
 /** @throws Error for a name that no case has */
