@@ -18,6 +18,7 @@ export {
   type NbdServerOptions,
   nbdServer,
 } from './faults/nbd-server.ts';
+export { type AgentGuest, agentDomainXml, agentSaid } from './guest/agent.ts';
 export type { Found, WriterPlan } from './guest/blocks.ts';
 export {
   type DiskSource,

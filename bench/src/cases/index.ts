@@ -3,6 +3,7 @@ import type { Case } from '../bench.ts';
 import { backup } from './backup.ts';
 import { cutover } from './cutover.ts';
 import { fastWriter } from './fast-writer.ts';
+import { image } from './image.ts';
 import { rpc } from './rpc.ts';
 import { shallow } from './shallow.ts';
 import { sharedBase } from './shared-base.ts';
@@ -18,6 +19,7 @@ export const CASES: readonly Case[] = [
   wholeChain,
   verified,
   fastWriter,
+  image,
   sharedBase,
   backup,
 ];

@@ -22,7 +22,7 @@ export type {
   Quiesce,
   Scope,
 } from './model/record.ts';
-export { allLayers, filesMadeBy, overlaysOf } from './model/rounds.ts';
+export { allLayers, filesMadeBy, overlaysOf, sidesOf } from './model/rounds.ts';
 export { type Bytes, type BytesPerSecond, type Millis, unreachable } from './model/units.ts';
 export { type Definitions, jobOf, readDefinitions, sideOf } from './observe/definitions.ts';
 export { readUsage, type Usage, type Use, usesOf } from './observe/usage.ts';

@@ -1,10 +1,12 @@
 // How a command on a move ended, as data: both views show it, and its exit code is the process's.
 
 import {
+  type CopiedImage,
   type Ended,
   type LayersSummary,
   type MoveRecord,
   type Question,
+  sidesOf,
   unreachable,
 } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
@@ -63,6 +65,9 @@ export interface Result {
   /** Files of ours that this command could not or did not remove. */
   readonly leftovers: readonly string[];
   readonly error: ResultError | undefined;
+  /** Of a copy that is complete: its images, top first, and whether the guest's file systems were frozen for its instant. */
+  readonly images?: readonly CopiedImage[];
+  readonly quiesced?: boolean;
   /** Of several disks that move as one: how long the guest was paused for their switches. */
   readonly pausedMs?: number | undefined;
   /** Of several disks that move as one: each by itself. */
@@ -118,6 +123,18 @@ export function commandsFor({
     undo: `blockferry abort ${which}`,
     pivot: `blockferry pivot ${which}`,
   };
+}
+
+/** What to do about a move that stands: what is complete cannot be undone. */
+export function waysOn(move: MoveRecord): string {
+  const { resume, undo } = commandsFor(move);
+  const isComplete = move.copy !== undefined && move.goal === 'keep';
+  return isComplete ? `go on: ${resume}` : `go on: ${resume}\nundo: ${undo}`;
+}
+
+/** The phase in words: what goes on in the record of a copy that is complete is no undoing. */
+export function phaseWords({ phase, goal, copy }: Pick<MoveRecord, 'phase' | 'goal' | 'copy'>): string {
+  return copy !== undefined && goal === 'keep' && phase === 'undoing' ? 'returning' : phase;
 }
 
 /** What a command does with a move that is open already. */
@@ -176,7 +193,6 @@ export function errorOf(
   asked: 'move' | 'abort',
   facts: readonly string[] = [],
 ): ResultError | undefined {
-  const { resume, undo } = commandsFor(move);
   switch (ending.kind) {
     case 'moved':
     case 'ready':
@@ -185,18 +201,22 @@ export function errorOf(
       return undefined;
     case 'back':
       if (asked === 'abort') return undefined;
-      return { code: 'went-back', message: ending.why, hint: 'the destination was given up; move again' };
+      return {
+        code: 'went-back',
+        message: ending.why,
+        hint: `the destination was given up; ${move.copy === undefined ? 'move' : 'copy'} again`,
+      };
     case 'stopped':
       return {
         code: 'stopped',
-        message: 'stopped by the operator; a copy that has begun goes on in QEMU',
-        hint: `go on: ${resume}\nundo: ${undo}`,
+        message: `stopped by the operator${move.copy === undefined ? '; a copy that has begun goes on in QEMU' : ''}`,
+        hint: waysOn(move),
       };
     case 'interrupted':
       return {
         code: ending.why,
         message: `${interruptionWords(ending.why, move)}${ending.detail === undefined ? '' : `: ${ending.detail}`}`,
-        hint: `go on: ${resume}\nundo: ${undo}`,
+        hint: waysOn(move),
       };
     case 'ask':
       return questionError(ending.question, move, facts);
@@ -236,22 +256,23 @@ function othersOf({ disk, group }: MoveRecord): string {
 }
 
 function questionError(question: Question, move: MoveRecord, facts: readonly string[]): ResultError {
-  const source = describeSource(move.origin.source);
-  const destination = describeSource(move.destination.source);
+  const [source, destination] = sidesOf(move).map((image) => describeSource(image.source));
+  if (source === undefined || destination === undefined) throw new Error('a question is about two images');
   const hint = [...facts, ...remedy(question, move)].join('\n');
   return { code: question, message: questionWords(question, move.domain.name, source, destination), hint };
 }
 
 function remedy(question: Question, move: MoveRecord): string[] {
   const { name } = move.domain;
+  const [source, destination] = sidesOf(move).map((image) => describeSource(image.source));
   const { resume } = commandsFor(move);
   switch (question) {
     case 'which-side':
     case 'domain-gone-while-pivoting':
       return [
         'look at both images, then say which one is the truth:',
-        `source (${describeSource(move.origin.source)}): ${resume} --use source`,
-        `destination (${describeSource(move.destination.source)}): ${resume} --use destination`,
+        `source (${source}): ${resume} --use source`,
+        `destination (${destination}): ${resume} --use destination`,
       ];
     case 'unknown-to-libvirt':
       return [

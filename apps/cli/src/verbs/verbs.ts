@@ -29,6 +29,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./move.ts')).move,
   },
   {
+    name: 'image',
+    summary: 'make one image of a disk of a running domain, which stays as it is',
+    load: async () => (await import('./image.ts')).image,
+  },
+  {
     name: 'status',
     summary: 'show open moves',
     load: async () => (await import('./status.ts')).status,

@@ -117,8 +117,10 @@ async function verdictOn(context: Context, place: JournalPlace, journal: Journal
     return keep(`it holds the definition of ${name}, which must be defined again`, continueOrUndo(record));
   }
   const complete = mayBeTruth(record);
-  if (complete !== undefined)
-    return keep(complete, `look at it; then blockferry resume ${name} --use source|destination`);
+  if (complete !== undefined) {
+    const answer = record.copy === undefined ? ' --use source|destination' : '';
+    return keep(complete, `look at it; then blockferry resume ${name}${answer}`);
+  }
   const copies = (record.layered ? allLayers(record.layered).map(({ to }) => to) : [record.destination]).map(
     ({ source }) => source,
   );

@@ -4,6 +4,7 @@ import type { ImageRef, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
 import type { Preflight } from '../preflight/preflight.ts';
 import type { Warning } from '../preflight/warning.ts';
+import { copySteps } from './copy-steps.ts';
 import { layeredSteps } from './layered-steps.ts';
 import type { PlannedStep } from './planned-step.ts';
 
@@ -18,6 +19,8 @@ export interface Plan {
   /** Top first. */
   readonly chainBefore: readonly ImageRef[];
   readonly chainAfter: readonly ImageRef[];
+  /** Of a copy, which changes no chain: the images that it makes, top first. */
+  readonly copies: readonly ImageRef[] | undefined;
 }
 
 /** Turns what preflight found into the plan that `move` runs. Pure. */
@@ -25,16 +28,25 @@ export function planOf({ move, warnings, why, bytes, capacity, chain }: Prefligh
   const shared = move.scope === 'shallow' ? chain.slice(1) : [];
   const layers = move.layered && [...move.layered.layers.map(({ to }) => to), ...(move.layered.shared ?? [])];
   const copies = layers ?? [move.destination];
+  const isCopy = move.copy !== undefined;
   return {
     move,
     why,
-    steps: move.layered === undefined ? stepsOf(move) : layeredSteps(move, move.layered),
+    steps: plannedSteps(move),
     warnings,
     bytes,
     capacity,
     chainBefore: chain,
-    chainAfter: [...copies, ...shared],
+    chainAfter: isCopy ? chain : [...copies, ...shared],
+    copies: isCopy ? copies : undefined,
   };
+}
+
+function plannedSteps(move: MoveRecord): PlannedStep[] {
+  if (move.layered === undefined) return stepsOf(move);
+  return move.copy === undefined
+    ? layeredSteps(move, move.layered)
+    : copySteps(move, move.layered, move.copy);
 }
 
 function stepsOf(move: MoveRecord): PlannedStep[] {

@@ -52,9 +52,11 @@ export async function preflightCopies(context: Context, request: CopiesRequest):
     if (look.status === 'rejected') throw look.reason;
     return look.value;
   });
-  if (found.length === 1) return { disks: found, leftOut };
-  await mustGoTogether(context, found);
-  return { disks: asGroup(found, false), leftOut };
+  const why = 'its images are frozen while they are copied, and the domain stays on them';
+  const explained = found.map((one) => ({ ...one, why }));
+  if (explained.length === 1) return { disks: explained, leftOut };
+  await mustGoTogether(context, explained);
+  return { disks: asGroup(explained, false), leftOut };
 }
 
 function asked(request: CopiesRequest): Omit<MoveRequest, 'domain' | 'disk' | 'destination'> {

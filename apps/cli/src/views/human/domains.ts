@@ -1,6 +1,7 @@
 // The list of domains for people.
 import type { DiskSummary, DomainSummary } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
+import { phaseWords } from '../../outcome/result.ts';
 import { table } from './table.ts';
 
 export function domainsText(domains: readonly DomainSummary[]): string {
@@ -30,7 +31,7 @@ function moveWords({ move, mirror }: DiskSummary): string {
   if (move === 'unreadable') return 'a record of another version of blockferry';
   if (move !== undefined) {
     const held = move.goal === 'hold' ? ', held' : '';
-    return `${move.phase}${held} to ${describeSource(move.destination.source)}`;
+    return `${phaseWords(move)}${held} to ${describeSource(move.destination.source)}`;
   }
   if (mirror === undefined) return '';
   return `${mirror.job} job to ${mirror.destination ?? 'an unknown place'}, not ours`;

@@ -6,7 +6,7 @@ import {
   type Report,
   unreachable,
 } from '@blockferry/engine';
-import { continuingWords, type Result } from '../../outcome/result.ts';
+import { continuingWords, phaseWords, type Result } from '../../outcome/result.ts';
 import type { Io } from '../../terminal/io.ts';
 import type { MoveView } from '../move-view.ts';
 import { planBlock } from './plan.ts';
@@ -22,6 +22,7 @@ export class HumanMoveView implements MoveView {
     string,
     { readonly phase: string; readonly progress: ProgressReport | undefined }
   >();
+  #copy: MoveRecord['copy'];
   #phase = 'starting';
   #progress: ProgressReport | undefined;
 
@@ -32,12 +33,15 @@ export class HumanMoveView implements MoveView {
   }
 
   plan(plan: Plan): void {
+    this.#copy = plan.move.copy;
     this.#io.out(planBlock(plan));
     for (const { message } of plan.warnings) this.#status.line(`warning: ${message}`);
   }
 
   continuing(move: MoveRecord): void {
-    this.#phase = move.goal === 'abort' || move.goal === 'keep' ? 'undoing' : move.phase;
+    this.#copy = move.copy;
+    const undoes = move.goal === 'abort' || (move.goal === 'keep' && move.copy === undefined);
+    this.#phase = undoes ? 'undoing' : phaseWords(move);
     this.#progress = undefined;
     this.#status.line(continuingWords(move));
   }
@@ -56,7 +60,10 @@ export class HumanMoveView implements MoveView {
   report(report: Report): void {
     switch (report.type) {
       case 'phase':
-        this.#phase = report.goal === 'hold' && report.phase === 'copying' ? 'copying (hold)' : report.phase;
+        this.#phase =
+          report.goal === 'hold' && report.phase === 'copying'
+            ? 'copying (hold)'
+            : phaseWords({ ...report, ...(this.#copy && { copy: this.#copy }) });
         this.#show(true);
         return;
       case 'progress':
