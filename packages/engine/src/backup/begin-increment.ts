@@ -2,6 +2,7 @@
 // are frozen if that can be.
 import { join } from 'node:path';
 import { backupXml, checkpointXml, DomainBackupBeginFlags, type DomainXml } from '@blockferry/libvirt';
+import { copyWhileOff } from './copy-while-off.ts';
 import { pointPath } from './layout.ts';
 import type { BackupRecord } from './model.ts';
 import { withFrozenGuest } from './quiesce.ts';
@@ -16,6 +17,7 @@ import { type BackupScene, domainOf, recorded } from './scene.ts';
  */
 export async function beginIncrement(scene: BackupScene): Promise<void> {
   const { record, memory } = scene;
+  if (!record.running) return copyWhileOff(scene);
   const { domain, live } = domainOf(scene);
   if (live === undefined) throw new Error('an increment of a domain that runs');
   const { backup, checkpoint } = xmlFor(record, live);

@@ -10,7 +10,9 @@ import { messageOf, Refusal } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
 import { checkQuiesce } from '../preflight/copy-checks.ts';
 import { findDisk } from '../preflight/situation.ts';
+import { readDiskChain } from '../storage/disk-chain.ts';
 import { checkpointsOf } from './checkpoints.ts';
+import { bitmapsSince, markedIn } from './copy-while-off.ts';
 import type { BackupDisk, Manifest } from './model.ts';
 import { choosePoint } from './points.ts';
 import type { BackupSituation, Foreseen } from './preflight-backup.ts';
@@ -27,7 +29,10 @@ export async function foreseeIncrement(situation: BackupSituation): Promise<Fore
     );
   }
   const disks = await Promise.all(parent.disks.map((disk) => incrementOf(situation, parent, disk)));
-  if (!definitions.running) throw isOff(situation);
+  if (!definitions.running) {
+    await mustBeMarked(situation, parent.checkpoint, disks);
+    return { disks, bytes: 0n, warnings: [], parent: { point: parent.point, checkpoint: parent.checkpoint } };
+  }
   const checkpoint = await checkpointNamed(situation, parent.checkpoint);
   const bytes = await changedSince(situation, checkpoint);
   const warnings = checkQuiesce(situation, request);
@@ -36,15 +41,6 @@ export async function foreseeIncrement(situation: BackupSituation): Promise<Fore
 
 function no(code: string, why: string): Refusal {
   return new Refusal(code, why, {}, 'make a full backup: leave --incremental out');
-}
-
-function isOff({ live }: BackupSituation): Refusal {
-  return new Refusal(
-    'domain-off',
-    `${live.name} is off, and libvirt makes increments of domains that run`,
-    { domain: live.name },
-    `start it: virsh start ${live.name}; or make a full backup: leave --incremental out`,
-  );
 }
 
 /** A disk that the point before lacks would be a full one; one that is left out would be missing from then on. */
@@ -101,5 +97,20 @@ async function changedSince({ live }: BackupSituation, checkpoint: DomainCheckpo
     if (!isLibvirtError(error)) throw error;
     const why = `what changed since the last backup of ${live.name} is not known (${messageOf(error)})`;
     throw no('checkpoint-broken', `${why}; that is so when QEMU was killed`);
+  }
+}
+
+/** Of a domain that is off nobody reckons how much changed; that it is known is seen in the images. @throws Refusal */
+async function mustBeMarked(
+  { host, definitions, live }: BackupSituation,
+  since: string,
+  disks: readonly BackupDisk[],
+): Promise<void> {
+  for (const { target } of disks) {
+    const names = await bitmapsSince(definitions, since, target);
+    if (names.length === 0) {
+      throw no('checkpoint-gone', `${live.name} has the checkpoint ${since} of the last backup no more`);
+    }
+    markedIn(await readDiskChain(host, findDisk(live, target)), names);
   }
 }

@@ -1,6 +1,6 @@
 // The loop of a backup: look, decide, act, until it has ended. A backup that is picked up after a crash runs the same.
 import { LibvirtError } from '@blockferry/libvirt';
-import { FileError, type Host, QemuImgError } from '@blockferry/qemu';
+import { FileError, type Host, QemuImgError, QmpCommandError } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../model/errors.ts';
 import type { Bytes, Millis } from '../model/units.ts';
 import { Bell } from '../run/bell.ts';
@@ -205,7 +205,7 @@ const BEGINNINGS: readonly BackupStep['name'][] = ['prepare', 'make-checkpoint',
 
 function meansGoingBack({ name }: BackupStep, error: unknown): boolean {
   if (!BEGINNINGS.includes(name) || meansLookAgain(error)) return false;
-  return [Refusal, LibvirtError, FileError, QemuImgError, CopiesWentBack].some(
+  return [Refusal, LibvirtError, FileError, QemuImgError, QmpCommandError, CopiesWentBack].some(
     (kind) => error instanceof kind,
   );
 }
