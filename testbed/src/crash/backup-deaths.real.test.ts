@@ -1,5 +1,6 @@
 // What dies while an increment is being written: it is complete, or it is gone.
 import assert from 'node:assert/strict';
+import { connect, type Domain, DomainXml } from '@blockferry/libvirt';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
 import { until } from '../process/until.ts';
@@ -14,7 +15,6 @@ import {
 import { type Berth, makeBerth, startHarbour } from './berth.ts';
 import { ends, goesBack, refuses } from './endings.ts';
 import type { Ferry } from './ferry.ts';
-import { monitor } from './whole.ts';
 
 const mebibyte = 1024n * 1024n;
 
@@ -27,40 +27,53 @@ afterAll(async () => {
 });
 
 /** So much of the disk behind the guest's region is written anew before an increment. */
-const CHANGED_MIB = 96;
+const CHANGED_MIB = 192;
 
 interface Slow {
   readonly berth: Berth;
   readonly directory: string;
   readonly ferry: Ferry;
   readonly before: Instant['before'];
+  readonly job: string;
 }
 
 /** A domain with a full backup, and an increment that is under way and hardly moves. */
 async function slowIncrement(name: string, on = host): Promise<Slow> {
-  const berth = await makeBerth(on, name, { size: 512n * mebibyte });
+  const berth = await makeBerth(on, name, { size: 640n * mebibyte });
   const directory = backupDirectory(berth, 'backups');
   await ends(berth.ferry(['backup', name, directory]), 'done');
   const write = `qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "write -P 9 400M ${CHANGED_MIB}M"`;
   await berth.virsh('qemu-monitor-command', '--hmp', write);
+  // One answer away when the job begins: it takes a fraction of a second.
+  await using connection = await connect(on.uri);
+  const domain = await connection.lookupDomainByName(name);
+  const job = await nameOfJob(domain);
   const before = await berth.guest.acknowledged();
   const begun = 'domain.backupBegin';
-  const ferry = berth.ferry(['backup', name, directory, '--incremental'], {
-    at: 'effect',
-    name: begun,
-    signal: 'SIGSTOP',
-  });
+  const halt = { at: 'effect', name: begun, signal: 'SIGSTOP' } as const;
+  const ferry = berth.ferry(['backup', name, directory, '--incremental'], halt);
   await ferry.halted(begun);
-  await setSpeed(berth, mebibyte);
-  return { berth, directory, ferry, before };
+  await domain.monitorCommand(speedOf(job, mebibyte));
+  return { berth, directory, ferry, before, job };
 }
 
-async function setSpeed(berth: Berth, speed: bigint): Promise<void> {
-  const jobs = (await monitor(berth, 'query-block-jobs')) as readonly { readonly device: string }[];
-  const [job] = jobs;
-  assert.ok(job !== undefined, 'the increment is still being written');
-  const order = { execute: 'block-job-set-speed', arguments: { device: job.device, speed: Number(speed) } };
-  await berth.virsh('qemu-monitor-command', JSON.stringify(order));
+/** libvirt calls it by the node of the active image (qemuBlockJobDiskNewBackup). */
+async function nameOfJob(domain: Domain): Promise<string> {
+  const path = DomainXml.parse(await domain.getXmlDesc()).disk('vda')?.source;
+  const query = { execute: 'query-named-block-nodes', arguments: { flat: true } };
+  const nodes = (await domain.monitorCommand(query)) as readonly Readonly<Record<string, string>>[];
+  const active = nodes.find(
+    ({ drv, file }) => drv === 'qcow2' && path?.kind === 'file' && file === path.path,
+  );
+  return `backup-vda-${active?.['node-name']}`;
+}
+
+const speedOf = (device: string, speed: bigint) => {
+  return { execute: 'block-job-set-speed', arguments: { device, speed: Number(speed) } };
+};
+
+async function hurry({ berth, job }: Slow): Promise<void> {
+  await berth.virsh('qemu-monitor-command', JSON.stringify(speedOf(job, 0n)));
 }
 
 async function expectIncrement({ berth, directory, before }: Slow, what: string): Promise<void> {
@@ -83,7 +96,7 @@ describe.concurrent('while an increment is being written', () => {
     await alone.restartLibvirtd();
     slow.ferry.cont();
     await slow.ferry.step('begin-increment');
-    await setSpeed(slow.berth, 0n);
+    await hurry(slow);
     await ends(slow.ferry, 'done');
     await expectIncrement(slow, 'libvirtd was killed');
   }, 240_000);
@@ -93,7 +106,7 @@ describe.concurrent('while an increment is being written', () => {
     await slow.ferry.kill();
     const resumed = slow.berth.resume();
     await resumed.find('progress', (line) => line.type === 'progress' || undefined);
-    await setSpeed(slow.berth, 0n);
+    await hurry(slow);
     await ends(resumed, 'done');
     await expectIncrement(slow, 'joined');
   }, 240_000);
@@ -101,7 +114,7 @@ describe.concurrent('while an increment is being written', () => {
   it('blockferry dies, and nobody sees it end: it is not trusted, and made anew', async () => {
     const slow = await slowIncrement('unseen');
     await slow.ferry.kill();
-    await setSpeed(slow.berth, 0n);
+    await hurry(slow);
     await jobIsOver(slow.berth);
     const resumed = slow.berth.resume();
     await resumed.step('begin-anew');

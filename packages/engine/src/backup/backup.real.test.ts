@@ -150,7 +150,8 @@ test('what cannot be done is refused, and nothing is touched', async () => {
     expect(after.domains).toEqual(before.domains);
     expect(withoutTimes(after.files)).toEqual(withoutTimes(before.files));
   };
-  await untouched('no-backup-directory', () => increment());
+  await untouched('no-such-point', () => increment());
+  await untouched('no-backup-directory', () => make({ directory: at('raw') }));
   await untouched('no-such-directory', () => make({ directory: at('none/such') }));
   await untouched('no-such-disk', () => make({ disks: ['vdz'] }));
   await untouched('no-guest-agent', () => make({ quiesce: 'require' }));

@@ -34,6 +34,7 @@ export async function foreseeIncrement(situation: BackupSituation): Promise<Fore
     return { disks, bytes: 0n, warnings: [], parent: { point: parent.point, checkpoint: parent.checkpoint } };
   }
   const checkpoint = await checkpointNamed(situation, parent.checkpoint);
+  await mustBeRecorded(situation, parent.checkpoint, disks);
   const bytes = await changedSince(situation, checkpoint);
   const warnings = checkQuiesce(situation, request);
   return { disks, bytes, warnings, parent: { point: parent.point, checkpoint: parent.checkpoint } };
@@ -84,10 +85,7 @@ async function checkpointNamed(
   throw no('checkpoint-gone', `${live.name} has the checkpoint ${name} of the last backup no more`);
 }
 
-/**
- * Bytes that were written since the checkpoint. libvirt reckons them from its bitmaps, and fails where one is missing or
- * was not closed, as when QEMU was killed: then no increment can be made either.
- */
+/** Bytes that were written since the checkpoint, as libvirt reckons them from its bitmaps. */
 async function changedSince({ live }: BackupSituation, checkpoint: DomainCheckpoint): Promise<Bytes> {
   const { SIZE, NO_DOMAIN } = DomainCheckpointXmlFlags;
   try {
@@ -95,8 +93,43 @@ async function changedSince({ live }: BackupSituation, checkpoint: DomainCheckpo
     return [...xml.matchAll(/ size='(\d+)'/g)].reduce((sum, [, size = '0']) => sum + BigInt(size), 0n);
   } catch (error) {
     if (!isLibvirtError(error)) throw error;
-    const why = `what changed since the last backup of ${live.name} is not known (${messageOf(error)})`;
-    throw no('checkpoint-broken', `${why}; that is so when QEMU was killed`);
+    throw broken(`what changed since the last backup of ${live.name} is not known (${messageOf(error)})`);
+  }
+}
+
+function broken(why: string): Refusal {
+  return no('checkpoint-broken', `${why}; that is so when QEMU was killed`);
+}
+
+/** As far as we look at a node of QEMU's (query-named-block-nodes). */
+interface BlockNode {
+  readonly drv: string;
+  readonly file: string;
+  readonly 'dirty-bitmaps'?: readonly { readonly name: string; readonly inconsistent?: boolean }[];
+}
+
+/**
+ * libvirt orders no increment whose bitmaps are missing or were not closed, as when QEMU was killed; but it says so only
+ * when all is made ready.
+ *
+ * @throws Refusal `checkpoint-broken`
+ */
+async function mustBeRecorded(
+  { definitions, live }: BackupSituation,
+  since: string,
+  disks: readonly BackupDisk[],
+): Promise<void> {
+  const query = { execute: 'query-named-block-nodes', arguments: { flat: true } };
+  const nodes = (await definitions.domain.monitorCommand(query)) as readonly BlockNode[];
+  for (const { target, source } of disks) {
+    const active = nodes.find(({ drv, file }) => drv === 'qcow2' && file === source);
+    // Its storage has no such name: libvirt will tell.
+    if (active === undefined) continue;
+    for (const name of await bitmapsSince(definitions, since, target)) {
+      const bitmap = active['dirty-bitmaps']?.find((each) => each.name === name);
+      if (bitmap !== undefined && bitmap.inconsistent !== true) continue;
+      throw broken(`what changed on ${target} of ${live.name} since the last backup is not known`);
+    }
   }
 }
 

@@ -1,11 +1,11 @@
 // The loop of a backup: look, decide, act, until it has ended. A backup that is picked up after a crash runs the same.
-import { LibvirtError } from '@blockferry/libvirt';
+import { ErrorCode, isLibvirtError, LibvirtError } from '@blockferry/libvirt';
 import { FileError, type Host, QemuImgError, QmpCommandError } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../model/errors.ts';
 import type { Bytes, Millis } from '../model/units.ts';
 import { Bell } from '../run/bell.ts';
 import type { Context } from '../run/context.ts';
-import { isLinkLost, meansLookAgain } from '../run/link.ts';
+import { isLinkLost, isMonitorLost, meansLookAgain } from '../run/link.ts';
 import { Pace } from '../verify/pace.ts';
 import { actBackup, giveUp } from './act.ts';
 import { CopiesWentBack } from './copies.ts';
@@ -65,6 +65,7 @@ class BackupRun {
   #listening: AsyncDisposable | undefined;
   #heard: unknown;
   #shown = '';
+  #stumbles = 0;
   #pace: { readonly total: Bytes; readonly pace: Pace } | undefined;
 
   constructor(context: Context, host: Host, record: BackupRecord, options: BackupRunOptions) {
@@ -189,6 +190,10 @@ class BackupRun {
   /** A link that dropped is waited for; everything else ends the run, and the record stands. */
   async #overcome(error: unknown): Promise<void> {
     const { signal, report } = this.#options;
+    if (!signal.aborted && isOfStateSeen(error) && this.#stumbles++ < MOST_STUMBLES) {
+      await this.#bell.wait(POLL_MS, signal);
+      return;
+    }
     if (signal.aborted || !meansLookAgain(error)) throw error;
     if (isLinkLost(error)) {
       report({ type: 'warning', code: 'daemon-away', message: 'libvirtd is away; waiting for it' });
@@ -197,6 +202,15 @@ class BackupRun {
   }
 }
 
+/** A domain that ends between the look and the step: the next look sees it. */
+function isOfStateSeen(error: unknown): boolean {
+  const codes = [ErrorCode.OPERATION_INVALID, ErrorCode.NO_DOMAIN];
+  return isMonitorLost(error) || codes.some((code) => isLibvirtError(error, code));
+}
+
+/** That often it is no coincidence. */
+const MOST_STUMBLES = 10;
+
 /** virDomainJobOperation */
 const BACKUP_OPERATION = 9;
 
@@ -204,7 +218,7 @@ const BACKUP_OPERATION = 9;
 const BEGINNINGS: readonly BackupStep['name'][] = ['prepare', 'make-checkpoint', 'begin-increment', 'copy'];
 
 function meansGoingBack({ name }: BackupStep, error: unknown): boolean {
-  if (!BEGINNINGS.includes(name) || meansLookAgain(error)) return false;
+  if (!BEGINNINGS.includes(name) || meansLookAgain(error) || isMonitorLost(error)) return false;
   return [Refusal, LibvirtError, FileError, QemuImgError, QmpCommandError, CopiesWentBack].some(
     (kind) => error instanceof kind,
   );

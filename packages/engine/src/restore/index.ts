@@ -1,6 +1,10 @@
-export { isRestoreJournal, readRestoreJournal } from './journal.ts';
 export { preflightRestore } from './preflight-restore.ts';
-export { finishedBefore, removeUnused } from './remains.ts';
+export {
+  findRestoreRemains,
+  finishedBefore,
+  type RestoreRemains,
+  removeRestoreRemains,
+} from './remains.ts';
 export type {
   RestoreAs,
   Restored,

@@ -1,9 +1,15 @@
 // What a restore that died has left: files that no domain uses, or a domain that was restored whole, and a journal.
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Connection, type DomainXml, describeSource } from '@blockferry/libvirt';
 import { bothDefinitions } from '../observe/usage.ts';
 import type { Context } from '../run/context.ts';
-import { type RestoreJournal, readRestoreJournal, removeRemains, restoreJournalPath } from './journal.ts';
+import {
+  isRestoreJournal,
+  type RestoreJournal,
+  readRestoreJournal,
+  removeRemains,
+  restoreJournalPath,
+} from './journal.ts';
 import type { Restored, RestorePlan, RestoreRequest } from './request.ts';
 
 /**
@@ -65,4 +71,39 @@ export async function finishedBefore(
     }
   }
   return undefined;
+}
+
+/** What is left of restores in a directory, as `cleanup` tells of it. */
+export interface RestoreRemains {
+  readonly path: string;
+  readonly plan: RestorePlan;
+  /** A domain is defined on it: only the journal is too much. */
+  readonly used: boolean;
+}
+
+/** @param path a directory, or a journal in it. @throws FileError, HostError, LibvirtError, RecordUnreadable */
+export async function findRestoreRemains(
+  { link, host }: Context,
+  path: string,
+): Promise<readonly RestoreRemains[]> {
+  if (host === undefined) return [];
+  const isDirectory = (await host.stat(path))?.type === 'directory';
+  const names = isDirectory ? (await host.readdir(path)).map((name) => join(path, name)) : [path];
+  const found: RestoreRemains[] = [];
+  for (const name of names.filter(isRestoreJournal)) {
+    const journal = await readRestoreJournal(host, name);
+    if (journal === undefined) continue;
+    const used = await isUsed(await link.connection(), journal.plan);
+    found.push({ path: name, plan: journal.plan, used });
+  }
+  return found;
+}
+
+/** Looks once more, and removes what may be removed. @returns what was removed */
+export async function removeRestoreRemains(
+  context: Context,
+  { path }: RestoreRemains,
+): Promise<readonly string[]> {
+  const journal = context.host && (await readRestoreJournal(context.host, path));
+  return journal === undefined ? [] : removeUnused(context, path, journal);
 }
