@@ -19,6 +19,7 @@ export {
   type NbdServerOptions,
   nbdServer,
 } from './faults/nbd-server.ts';
+export { type AgentGuest, agentDomainXml, agentSaid } from './guest/agent.ts';
 export type { Found, WriterPlan } from './guest/blocks.ts';
 export {
   type DiskSource,
@@ -39,12 +40,19 @@ export {
 } from './guest/guest.ts';
 export type { Latencies } from './guest/latencies.ts';
 export type { Acknowledged, BadReadback, DiskError, Life } from './guest/report.ts';
-export { type Lost, type Verification, type VerifiedImage, verifyAcknowledged } from './guest/verify.ts';
+export {
+  type Lost,
+  newestBlock,
+  type Verification,
+  type VerifiedImage,
+  verifyAcknowledged,
+} from './guest/verify.ts';
 export { type Chain, type ChainOptions, makeChain, writerRegion } from './images/chain.ts';
 export { makeEncrypted } from './images/encrypted.ts';
 export { listFiles, makeFileSystem, putFile, putFileFrom, readTextFile } from './images/files.ts';
 export { type Image, withRawView } from './images/raw-view.ts';
 export { LibvirtHost, type LibvirtHostOptions, startLibvirtHost } from './libvirt-host/host.ts';
+export { type AskBackup, type Backed, backUp, checkAll, topOf } from './move/backups.ts';
 export { agree, apartFrom, type DefinitionTexts, readTexts } from './move/definitions.ts';
 export { type Footprint, footprint } from './move/footprint.ts';
 export { type IdleSpec, idleXml, removeIdle, startIdle } from './move/idle-domain.ts';

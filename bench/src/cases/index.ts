@@ -1,7 +1,9 @@
 // All cases, in the order in which they run.
 import type { Case } from '../bench.ts';
+import { backup } from './backup.ts';
 import { cutover } from './cutover.ts';
 import { fastWriter } from './fast-writer.ts';
+import { image } from './image.ts';
 import { rpc } from './rpc.ts';
 import { shallow } from './shallow.ts';
 import { sharedBase } from './shared-base.ts';
@@ -17,7 +19,9 @@ export const CASES: readonly Case[] = [
   wholeChain,
   verified,
   fastWriter,
+  image,
   sharedBase,
+  backup,
 ];
 
 /** @throws Error for a name that no case has */

@@ -56,8 +56,8 @@ export function measuredMove(bench: Bench, mover: Mover, options: MoveOptions): 
     const act = () => timed({ ...command, capMs });
     const run = await observed(bench, guest, mover.name, act, mover.told);
     const moved = (await bench.host.virsh('domblklist', guest.name)).includes(directory);
-    if (run.ended !== 'well' || moved) return run;
-    return { ...run, ended: 'badly', said: `${run.said}\nthe disk is where it was` };
+    if (run.ended !== 'well' || moved === (mover.stays !== true)) return run;
+    return { ...run, ended: 'badly', said: `${run.said}\nthe disk is ${moved ? 'not ' : ''}where it was` };
   });
 }
 

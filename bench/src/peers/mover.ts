@@ -19,6 +19,8 @@ export interface Mover {
     readonly argv: readonly string[];
     readonly env: Readonly<Record<string, string>>;
   };
+  /** It makes an image, and the domain stays where it is. */
+  readonly stays?: true;
   /** What it tells of itself, if it does. */
   readonly told?: (lines: readonly Line[], endedAt: number) => Told;
 }

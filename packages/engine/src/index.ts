@@ -1,4 +1,5 @@
 // Public surface of this package.
+export * from './backup/index.ts';
 export * from './guard/index.ts';
 export * from './inside/index.ts';
 export * from './inspect/index.ts';
@@ -17,6 +18,7 @@ export type {
 export { type Facts, messageOf, Refusal, StepFailed } from './model/errors.ts';
 export type {
   CopyOptions,
+  CopyPart,
   Goal,
   GroupPart,
   ImageRef,
@@ -26,16 +28,19 @@ export type {
   MoveRecord,
   Ownership,
   Phase,
+  Quiesce,
   Scope,
   ShortenPart,
 } from './model/record.ts';
-export { allLayers, filesMadeBy, overlaysOf } from './model/rounds.ts';
+export { allLayers, filesMadeBy, overlaysOf, sidesOf } from './model/rounds.ts';
 export { type Bytes, type BytesPerSecond, type Millis, unreachable } from './model/units.ts';
 export { type Definitions, jobOf, readDefinitions, sideOf } from './observe/definitions.ts';
 export { readUsage, type Usage, type Use, usesOf } from './observe/usage.ts';
 export { type Plan, planOf, shortenPlanOf } from './plan/plan.ts';
 export type { PlannedStep } from './plan/planned-step.ts';
+export { type CopiesRequest, preflightCopies } from './preflight/copies.ts';
 export {
+  type DisksTo,
   type DiskTo,
   disksToMove,
   type GroupPreflight,
@@ -43,7 +48,7 @@ export {
   preflightGroup,
 } from './preflight/group.ts';
 export { type Preflight, preflight, underWay } from './preflight/preflight.ts';
-export type { MoveRequest } from './preflight/request.ts';
+export type { MoveRequest, NameOf } from './preflight/request.ts';
 export { preflightShorten } from './preflight/shorten.ts';
 export type { Commit, Pull, ShortenRequest } from './preflight/shorten-request.ts';
 export { findBootDisk, findDisk, findDomain } from './preflight/situation.ts';
@@ -51,8 +56,10 @@ export type { Warning } from './preflight/warning.ts';
 export { destinationOfJournal, journalPathFor, readJournal } from './record/journal.ts';
 export { OpenMoves, stateDirectory } from './record/open-moves.ts';
 export { RecordUnreadable } from './record/serialise.ts';
+export * from './restore/index.ts';
 export { type Change, changeGoal } from './run/change-goal.ts';
 export type { Context } from './run/context.ts';
+export { type CopiedDisk, type CopiedImage, copiedDisk } from './run/copied-disk.ts';
 export type { Ended, RunOptions } from './run/disk-run.ts';
 export { findAllMoves, findMoves, togetherWith } from './run/find-moves.ts';
 export { isLinkLost, Link } from './run/link.ts';

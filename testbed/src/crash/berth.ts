@@ -142,6 +142,11 @@ export class Berth {
     return this.ferry(['move', this.name, 'vda', directory, '--strategy', 'layered', ...options], halt);
   }
 
+  /** `blockferry image` of the disk, without the guard, which would first listen to the guest for a while. */
+  image(path: string, options: readonly string[] = [], halt?: Halt): Ferry {
+    return this.ferry(['image', this.name, path, '--guard', 'off', ...options], halt);
+  }
+
   virsh(verb: string, ...args: readonly string[]): Promise<string> {
     return this.host.virsh(verb, this.name, ...args);
   }

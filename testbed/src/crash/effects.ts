@@ -2,8 +2,11 @@
 import { Connection, Domain } from '@blockferry/libvirt';
 import { localHost } from '@blockferry/qemu';
 
-const HOST = ['writeFileAtomic', 'createExclusive', 'unlink', 'mkdir', 'rename', 'chown', 'chmod'];
-const DOMAIN = ['setMetadata', 'undefine', 'blockCopy', 'blockJobAbort', 'setAutostart'];
+const HOST = ['writeFileAtomic', 'createExclusive', 'unlink', 'mkdir', 'rmdir', 'rename', 'chown', 'chmod'];
+const DOMAIN = [
+  ...['setMetadata', 'undefine', 'blockCopy', 'blockJobAbort', 'setAutostart'],
+  ...['checkpointCreateXml', 'backupBegin', 'fsFreeze', 'fsThaw'],
+];
 const CONNECTION = ['defineDomainXml'];
 
 type Call = (...args: unknown[]) => Promise<unknown>;

@@ -1,7 +1,9 @@
 // A blockferry process seen from the test that starts it, watches it, and kills it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { until } from '../process/until.ts';
 
 /** The point at which a process stops where it stands. Names are counted: the second `record` is `record#2`. */
 export type Halt = {
@@ -40,20 +42,30 @@ export type FerryOptions = {
   /** Where this machine keeps its notes of open moves. */
   readonly stateDirectory: string;
   readonly halt?: Halt;
+  /** What is run; default the command line. */
+  readonly script?: keyof typeof scripts;
 };
 
-const script = fileURLToPath(new URL('ferry-process.ts', import.meta.url));
+const scripts = {
+  /** The command line. */
+  blockferry: fileURLToPath(new URL('ferry-process.ts', import.meta.url)),
+  /** The engine, copying all disks of a domain into a directory: argv is the two. */
+  copies: fileURLToPath(new URL('copies-process.ts', import.meta.url)),
+} as const;
 
 /** Nothing that a test waits for takes this long. */
 const PATIENCE_MS = 90_000;
 
 /** Starts `blockferry VERB … --json`. It dies with this process. */
-export function startFerry(argv: readonly string[], { uri, stateDirectory, halt }: FerryOptions): Ferry {
+export function startFerry(
+  argv: readonly string[],
+  { uri, stateDirectory, halt, script = 'blockferry' }: FerryOptions,
+): Ferry {
   const node = [process.execPath, '--conditions=blockferry-source', '--disable-warning=ExperimentalWarning'];
   const point = halt === undefined ? '' : JSON.stringify(halt);
   const child = spawn(
     'setpriv',
-    ['--pdeathsig', 'KILL', ...node, script, point, '-c', uri, ...argv, '--json'],
+    ['--pdeathsig', 'KILL', ...node, scripts[script], point, '-c', uri, ...argv, '--json'],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, BLOCKFERRY_STATE_DIR: stateDirectory },
@@ -107,9 +119,14 @@ export class Ferry {
     await this.find(`step ${step}`, (line) => (line.type === 'step' && line.step === step) || undefined);
   }
 
-  /** Waits until it stands at the point where it was told to stop itself with SIGSTOP. */
+  /** Waits until it stands at the point where it was told to stop itself, with SIGSTOP or for good. */
   async halted(name: string): Promise<void> {
     await this.find(name, (line) => ('name' in line && line.name === name) || undefined);
+    // It has said so, and stops itself next: a SIGCONT that came before that would be lost.
+    await until('the process to stand', async () => {
+      const stat = await readFile(`/proc/${this.#child.pid}/stat`, 'utf8').catch(() => undefined);
+      return stat === undefined || /\) [TZ] /.test(stat) || undefined;
+    });
   }
 
   /** Waits for a warning, and returns its message. */

@@ -73,6 +73,18 @@ export class Pair {
     return this.ferry(['move', this.name, '--all', directory, '--guard', 'off', ...options], halt);
   }
 
+  /** Copies of both at one instant, by the engine. */
+  copyAll(directory: string, halt?: Halt): Ferry {
+    const { uri } = this.host;
+    const { stateDirectory } = this;
+    return startFerry([this.name, directory], {
+      uri,
+      stateDirectory,
+      script: 'copies',
+      ...(halt && { halt }),
+    });
+  }
+
   ferry(argv: readonly string[], halt?: Halt): Ferry {
     const { uri } = this.host;
     return startFerry(argv, { uri, stateDirectory: this.stateDirectory, ...(halt && { halt }) });

@@ -131,7 +131,7 @@ export async function chainOf(top: string): Promise<string[]> {
 }
 
 /** The result of a QMP command. */
-export async function monitor(berth: Berth, command: string): Promise<unknown> {
+async function monitor(berth: Berth, command: string): Promise<unknown> {
   const answer = await berth.virsh('qemu-monitor-command', JSON.stringify({ execute: command }));
   const { return: result } = JSON.parse(answer) as { return: unknown };
   return result;

@@ -50,6 +50,16 @@ export async function verifyAcknowledged(image: VerifiedImage, said: Acknowledge
   return { checked: wanted.size, lost };
 }
 
+/** The highest number of any whole block of the guest's in an image; 0 if there is none. As `verifyAcknowledged`. */
+export async function newestBlock(image: VerifiedImage, plan: WriterPlan): Promise<number> {
+  let newest = 0;
+  await eachSlot(image, plan, (slot, block) => {
+    const found = readBlock(plan, slot, block);
+    if (found.kind === 'whole') newest = Math.max(newest, found.seq);
+  });
+  return newest;
+}
+
 /** Each slot's last number that the guest reported as flushed. What it wrote after its last report is no promise. */
 function lastFlushed(plan: WriterPlan, lives: readonly Life[]): Map<number, number> {
   const wanted = new Map<number, number>();

@@ -16,5 +16,5 @@ if (!(runs > 0) || !Number.isFinite(seed) || !(from > 0)) {
 const rounds = Array.from({ length: runs }, (_, at) => from + at);
 const score = await torture('torture', rounds, seed, (words) => process.stdout.write(`${words}\n`));
 process.stdout.write(
-  `seed ${seed}, ${runs} rounds: ${score.moved} moved, ${score.back} back, ${score.answered} after a question; 0 acknowledged writes lost, 0 unfinished, 0 unlisted files\n`,
+  `seed ${seed}, ${runs} rounds: ${score.moved} moved, ${score.back} back, ${score.copied} images, ${score.answered} after a question; 0 acknowledged writes lost, 0 unfinished, 0 unlisted files\n`,
 );

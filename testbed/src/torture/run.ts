@@ -1,5 +1,6 @@
-// One round of torture: a layered move, whatever dies in it, and what must be true in the end.
+// One round of torture: a layered move or an image, whatever dies in it, and what must be true in the end.
 import assert from 'node:assert/strict';
+import { rm, stat } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Berth } from '../crash/berth.ts';
@@ -8,8 +9,10 @@ import { expectLayersMoved } from '../crash/layered-moves.ts';
 import { diskOf } from '../crash/sweep.ts';
 import { chainOf, expectWhole } from '../crash/whole.ts';
 import { failingFileSystem, smallFileSystem } from '../faults/file-system.ts';
+import type { Acknowledged } from '../guest/report.ts';
 import { verifyAcknowledged } from '../guest/verify.ts';
 import { descendantsRunning } from '../process/descendants.ts';
+import { run } from '../process/run.ts';
 import { until } from '../process/until.ts';
 
 /** What can die, or be full or broken for a while. With `host`, everything dies at once. */
@@ -31,6 +34,8 @@ export type Round = {
   readonly options: readonly string[];
   /** Whether somebody starts the domain before the move goes on, if it is off. */
   readonly startsAgain: boolean;
+  /** An image is made, and the disk not moved. */
+  readonly copies: boolean;
 };
 
 /** Draws a round; the same numbers give the same round. */
@@ -44,10 +49,11 @@ export function drawRound(random: () => number, spanMs: number): Round {
     afterMs: Math.round(random() * spanMs),
     options: ['--guard', 'off', ...bandwidth],
     startsAgain: random() < 0.5,
+    copies: random() < 0.3,
   };
 }
 
-export type Outcome = 'moved' | 'back' | 'answered';
+export type Outcome = 'moved' | 'back' | 'copied' | 'answered';
 
 /**
  * Plays one round. In the end the move has ended, the guest runs on one complete chain, every acknowledged write is there,
@@ -65,7 +71,11 @@ export async function playRound(
   const before = await chainOf(berth.disk);
   const storage = await storageFor(berth, round.victims, ends);
   const { directory } = storage;
-  const ferry = berth.moveLayers(directory, round.options);
+  const image = join(directory, 'image.qcow2');
+  const said = await berth.guest.acknowledged();
+  const ferry = round.copies
+    ? berth.ferry(['image', berth.name, image, '--compress', ...round.options])
+    : berth.moveLayers(directory, round.options);
   // Before its first step nothing can go wrong.
   await ferry.step('record');
   await sleep(round.afterMs);
@@ -76,12 +86,31 @@ export async function playRound(
   const { outcome, answered } = await carryOn(berth, ferry, killed);
   const running = /running/.test(await berth.virsh('domstate'));
   const disk = await definedOn(berth);
+  if (round.copies) {
+    const copied = outcome === 'copied' || (outcome === 'nothing' && (await isThere(image)));
+    if (copied) await expectImage(image, what, said);
+    await expectWhole(berth, what, { on: berth.disk, running, besides: copied ? [image] : [] });
+    if (copied) await rm(image);
+    return answered ? 'answered' : copied ? 'copied' : 'back';
+  }
   if (outcome === 'moved' || (outcome === 'nothing' && disk.startsWith(`${directory}/`))) {
     await expectLayersMoved(berth, what, before, directory, { running });
     return answered ? 'answered' : 'moved';
   }
   await expectWhole(berth, what, { on: berth.disk, running });
   return 'back';
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
+/** It is whole, and has every write that was acknowledged before it was asked for. */
+async function expectImage(path: string, what: string, said: Acknowledged): Promise<void> {
+  const { lost } = await verifyAcknowledged({ path, format: 'qcow2' }, said);
+  assert.deepEqual(lost, [], `${what}: every acknowledged write is in the image`);
+  // 3: clusters that nothing refers to, as a storage daemon leaves them that was killed.
+  await run(['qemu-img', 'check', '-q', '-f', 'qcow2', path], { accept: [0, 3] });
 }
 
 /** Long enough for everything that writes there to find it so. */
@@ -188,7 +217,7 @@ async function carryOn(
   for (let resumes = 0; resumes < RESUMES; resumes += 1) {
     if (result !== undefined) {
       const { outcome, error } = result;
-      if (outcome === 'moved' || outcome === 'back') return { outcome, answered };
+      if (outcome === 'moved' || outcome === 'back' || outcome === 'copied') return { outcome, answered };
       if (outcome === 'nothing' || error?.code === 'no-open-move') return { outcome: 'nothing', answered };
       if (outcome === 'refused' && !killed && resumes === 0) return { outcome: 'nothing', answered };
     }

@@ -24,10 +24,11 @@ export async function torture(
   await using ends = new AsyncDisposableStack();
   await using host = await startHarbour();
   const berth: Berth = await makeBerth(host, name, CHAIN);
-  const score: Score = { moved: 0, back: 0, answered: 0 };
+  const score: Score = { moved: 0, back: 0, copied: 0, answered: 0 };
   for (const round of rounds) {
     const drawn = drawRound(seeded(seed * 1_000_003 + round), SPAN_MS);
-    const what = `round ${round} of seed ${seed}: ${drawn.victims.join(', ')} after ${drawn.afterMs} ms`;
+    const kind = drawn.copies ? 'an image, ' : '';
+    const what = `round ${round} of seed ${seed}: ${kind}${drawn.victims.join(', ')} after ${drawn.afterMs} ms`;
     told(what);
     score[await playRound(berth, what, drawn, ends)] += 1;
   }

@@ -123,7 +123,7 @@ function copyOptions(options: MoveOptions): MoveRequest['options'] {
   };
 }
 
-function verifyOf(text: string | undefined): boolean {
+export function verifyOf(text: string | undefined): boolean {
   if (text === undefined || text === 'full') return true;
   if (text === 'none') return false;
   throw new UsageError(`--verify ${text}: there is nothing of that name`, 'full or none');

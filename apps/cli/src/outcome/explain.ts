@@ -1,5 +1,5 @@
 // The one place that turns errors into words: what happened, and what to do next.
-import { ImageChanged, RecordUnreadable, Refusal, StepFailed } from '@blockferry/engine';
+import { CopiesInterrupted, ImageChanged, RecordUnreadable, Refusal, StepFailed } from '@blockferry/engine';
 import {
   AuthenticationUnsupported,
   CallTimeout,
@@ -40,6 +40,15 @@ export function explain(error: unknown, recorded = false): Explanation {
       exitCode: ExitCode.REFUSED,
       error: { code: error.code, message: error.message, hint: error.hint },
     };
+  }
+  if (error instanceof CopiesInterrupted) {
+    const exitCode = error.asks ? ExitCode.NEEDS_PERSON : ExitCode.RESUMABLE;
+    const words = {
+      code: error.asks ? 'which-side' : 'copy-interrupted',
+      ...wordsOf(error),
+      hint: undefined,
+    };
+    return { outcome: error.asks ? 'question' : 'interrupted', exitCode, error: words };
   }
   if (error instanceof Interrupted) {
     const message = recorded ? error.message : 'stopped before anything was touched';

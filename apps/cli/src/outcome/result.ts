@@ -1,10 +1,12 @@
 // How a command on a move ended, as data: both views show it, and its exit code is the process's.
 
 import {
+  type CopiedImage,
   type Ended,
   type LayersSummary,
   type MoveRecord,
   type Question,
+  sidesOf,
   unreachable,
 } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
@@ -18,6 +20,7 @@ export type ResultOutcome =
   | 'ready'
   | 'back'
   | 'kept'
+  | 'copied'
   | 'interrupted'
   | 'refused'
   | 'failed'
@@ -66,6 +69,9 @@ export interface Result {
   /** Files of ours that this command could not or did not remove. */
   readonly leftovers: readonly string[];
   readonly error: ResultError | undefined;
+  /** Of a copy that is complete: its images, top first, and whether the guest's file systems were frozen for its instant. */
+  readonly images?: readonly CopiedImage[];
+  readonly quiesced?: boolean;
   /** Of several disks that move as one: how long the guest was paused for their switches. */
   readonly pausedMs?: number | undefined;
   /** Of several disks that move as one: each by itself. */
@@ -127,28 +133,53 @@ export function commandsFor({
   };
 }
 
+/** What to do about a move that stands: what is complete cannot be undone. */
+export function waysOn(move: MoveRecord): string {
+  const { resume, undo } = commandsFor(move);
+  const isComplete = move.copy !== undefined && move.goal === 'keep';
+  return isComplete ? `go on: ${resume}` : `go on: ${resume}\nundo: ${undo}`;
+}
+
+/**
+ * The phase in words: what goes on in the record of a copy that is complete is no undoing, and what is done to a chain is
+ * not always copying.
+ */
+export function phaseWords({
+  phase,
+  goal,
+  copy,
+  strategy,
+}: Pick<MoveRecord, 'phase' | 'goal' | 'copy' | 'strategy'>): string {
+  if (copy !== undefined && goal === 'keep' && phase === 'undoing') return 'returning';
+  if (phase !== 'copying') return phase;
+  return { mirror: phase, layered: phase, commit: 'committing', pull: 'flattening' }[strategy];
+}
+
 /** What a command does with a move that is open already. */
 export function continuingWords(move: MoveRecord): string {
   const whose = workWords(move);
   switch (move.goal) {
     case 'pivot':
     case 'hold':
+    case 'copy':
       return `continuing ${whose}`;
     case 'abort':
       return `undoing ${whose}`;
     case 'keep':
-      return `ending ${whose}, its copy kept`;
+      return move.copy === undefined
+        ? `ending ${whose}, its copy kept`
+        : `ending ${whose}, which is complete`;
     default:
       return unreachable(move.goal);
   }
 }
 
-function workWords({ strategy, domain, disk, destination }: MoveRecord): string {
+function workWords({ strategy, domain, disk, destination, copy }: MoveRecord): string {
   const [what, to] = [`${domain.name} ${disk}`, describeSource(destination.source)];
   switch (strategy) {
     case 'mirror':
     case 'layered':
-      return `the move of ${what} to ${to}`;
+      return `the ${copy === undefined ? 'move' : 'copy'} of ${what} to ${to}`;
     case 'commit':
       return `the commit of ${what} into ${to}`;
     case 'pull':
@@ -173,6 +204,7 @@ export function judge(
       return { outcome: DONE_WORDS[strategy], exitCode: ExitCode.DONE };
     case 'ready':
     case 'kept':
+    case 'copied':
       return { outcome: ending.kind, exitCode: ExitCode.DONE };
     case 'back':
       return { outcome: 'back', exitCode: asked === 'abort' ? ExitCode.DONE : ExitCode.FAILED };
@@ -198,11 +230,11 @@ export function errorOf(
   asked: 'move' | 'abort',
   facts: readonly string[] = [],
 ): ResultError | undefined {
-  const { resume, undo } = commandsFor(move);
   switch (ending.kind) {
     case 'moved':
     case 'ready':
     case 'kept':
+    case 'copied':
       return undefined;
     case 'back':
       if (asked === 'abort') return undefined;
@@ -210,14 +242,14 @@ export function errorOf(
     case 'stopped':
       return {
         code: 'stopped',
-        message: 'stopped by the operator; a copy that has begun goes on in QEMU',
-        hint: `go on: ${resume}\nundo: ${undo}`,
+        message: `stopped by the operator${move.copy === undefined ? '; a copy that has begun goes on in QEMU' : ''}`,
+        hint: waysOn(move),
       };
     case 'interrupted':
       return {
         code: ending.why,
         message: `${interruptionWords(ending.why, move)}${ending.detail === undefined ? '' : `: ${ending.detail}`}`,
-        hint: `go on: ${resume}\nundo: ${undo}`,
+        hint: waysOn(move),
       };
     case 'ask':
       return questionError(ending.question, move, facts);
@@ -226,8 +258,9 @@ export function errorOf(
   }
 }
 
-function againWords({ shorten }: MoveRecord): string {
-  if (shorten === undefined) return 'the destination was given up; move again';
+function againWords({ shorten, copy }: MoveRecord): string {
+  if (shorten === undefined)
+    return `the destination was given up; ${copy === undefined ? 'move' : 'copy'} again`;
   return 'the chain is as long as it was, and shows the guest the same; once that is mended, try again';
 }
 
@@ -244,6 +277,8 @@ function interruptionWords(why: (Ending & { kind: 'interrupted' })['why'], move:
       return `${describeSource(move.destination.source)} is there, and is not ours`;
     case 'copy-failed':
       return `the images of ${move.disk} of ${name} could not be ${move.shorten === undefined ? 'copied' : 'merged'}`;
+    case 'return-failed':
+      return `the copy of ${move.disk} of ${name} is complete, and the guest could not be taken back to its own image yet`;
     case 'source-changed':
       return `an image below ${move.disk} of ${name} was written to since it was copied`;
     case 'other-disk':
@@ -260,22 +295,23 @@ function othersOf({ disk, group }: MoveRecord): string {
 }
 
 function questionError(question: Question, move: MoveRecord, facts: readonly string[]): ResultError {
-  const source = describeSource(move.origin.source);
-  const destination = describeSource(move.destination.source);
+  const [source, destination] = sidesOf(move).map((image) => describeSource(image.source));
+  if (source === undefined || destination === undefined) throw new Error('a question is about two images');
   const hint = [...facts, ...remedy(question, move)].join('\n');
   return { code: question, message: questionWords(question, move.domain.name, source, destination), hint };
 }
 
 function remedy(question: Question, move: MoveRecord): string[] {
   const { name } = move.domain;
+  const [source, destination] = sidesOf(move).map((image) => describeSource(image.source));
   const { resume } = commandsFor(move);
   switch (question) {
     case 'which-side':
     case 'domain-gone-while-pivoting':
       return [
         'look at both images, then say which one is the truth:',
-        `source (${describeSource(move.origin.source)}): ${resume} --use source`,
-        `destination (${describeSource(move.destination.source)}): ${resume} --use destination`,
+        `source (${source}): ${resume} --use source`,
+        `destination (${destination}): ${resume} --use destination`,
       ];
     case 'unknown-to-libvirt':
       return [

@@ -25,6 +25,9 @@ export function together(
     sourcesKept: disks.flatMap(({ sourcesKept }) => sourcesKept),
     leftovers: disks.flatMap(({ leftovers }) => leftovers),
     error: worst.error,
+    ...(disks.some(({ quiesced }) => quiesced !== undefined) && {
+      quiesced: disks.some(({ quiesced }) => quiesced),
+    }),
     disks,
   });
 }

@@ -1,7 +1,9 @@
-// blockferry abort: back to the source, the unfinished copy removed; or, with --keep, stop and keep a complete copy.
+// blockferry abort: back to the source, the unfinished copy removed; or, with --keep, stop and keep a complete copy. Of a
+// backup: nothing of it is left.
 import type { Command } from 'commander';
 import type { ExitCode } from '../exit-code.ts';
 import { moveCommand } from './commands.ts';
+import { backupToUndo, undoOpenBackup } from './open-backup.ts';
 import { changeGoals, openMovesOf } from './open-move.ts';
 import { runOpen } from './run-open.ts';
 import type { Invocation, Verb } from './verb.ts';
@@ -9,6 +11,7 @@ import type { Invocation, Verb } from './verb.ts';
 const EXAMPLES = `
 Examples:
   blockferry abort web vda            undo: the guest stays on the source, the copy is removed
+  blockferry abort web                the same, or undo a backup that is under way
   blockferry abort web vda --keep     only when ready: the copy stays, as the disk was at this moment
 `;
 
@@ -40,7 +43,10 @@ function runAbort(
 ): Promise<ExitCode> {
   const { afterStep } = invocation;
   const names = { json, domain, ...(disk !== undefined && { disk }) };
-  return moveCommand(invocation, names, async ({ session, context, view, signal, unlessStopped, end }) => {
+  return moveCommand(invocation, names, async (tools) => {
+    const { session, context, view, signal, unlessStopped, end } = tools;
+    const backup = await unlessStopped(backupToUndo(context, domain, { disk, keep }));
+    if (backup !== undefined) return undoOpenBackup(tools, backup, json, invocation);
     const open = await unlessStopped(openMovesOf(context, domain, disk));
     const changed = await changeGoals(context, open, { goal: keep ? 'keep' : 'abort' });
     const asked = keep ? 'move' : 'abort';

@@ -1,10 +1,17 @@
-// blockferry cleanup: removes what moves that ended badly left behind, and nothing that is not provably that.
-import { findLeftovers, type Leftover, removeLeftover } from '@blockferry/engine';
+// blockferry cleanup: removes what moves and restores that ended badly left behind, and nothing that is not provably that.
+import {
+  findLeftovers,
+  findRestoreRemains,
+  type Leftover,
+  type RestoreRemains,
+  removeLeftover,
+  removeRestoreRemains,
+} from '@blockferry/engine';
 import type { Command } from 'commander';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
-import { leftoverText } from '../views/human/leftovers.ts';
-import { leftoverLine } from '../views/json/inventory.ts';
+import { leftoverText, remainsText } from '../views/human/leftovers.ts';
+import { leftoverLine, remainsLine } from '../views/json/inventory.ts';
 import { type LookTools, lookCommand } from './commands.ts';
 import type { Invocation, Verb } from './verb.ts';
 
@@ -44,14 +51,18 @@ function runCleanup(
 ): Promise<ExitCode> {
   return lookCommand(invocation, json, async (tools) => {
     const found = await findLeftovers(tools.context, target);
-    if (found.length === 0 && !json) tools.io.out('nothing is left behind there\n');
+    const restores = target.includes('/') ? await findRestoreRemains(tools.context, target) : [];
+    if (found.length + restores.length === 0 && !json) tools.io.out('nothing is left behind there\n');
     if (!json) for (const leftover of found) tools.io.out(leftoverText(leftover));
-    const removable = found.some(({ verdict }) => verdict.kind !== 'keep');
+    if (!json) for (const remains of restores) tools.io.out(remainsText(remains));
+    const removable = restores.length > 0 || found.some(({ verdict }) => verdict.kind !== 'keep');
     if (removable && !yes && !(await agreed(tools, json))) {
       if (json) for (const leftover of found) tools.show(leftoverLine(leftover, []), () => '');
+      if (json) for (const remains of restores) tools.show(remainsLine(remains, []), () => '');
       return ExitCode.DONE;
     }
     for (const leftover of found) await remove(tools, leftover);
+    for (const remains of restores) await removeRestored(tools, remains);
     return ExitCode.DONE;
   });
 }
@@ -65,4 +76,9 @@ async function agreed({ io }: LookTools, json: boolean): Promise<boolean> {
 async function remove({ context, show }: LookTools, leftover: Leftover): Promise<void> {
   const removed = await removeLeftover(context, leftover);
   show(leftoverLine(leftover, removed), () => removed.map((path) => `removed ${path}\n`).join(''));
+}
+
+async function removeRestored({ context, show }: LookTools, remains: RestoreRemains): Promise<void> {
+  const removed = await removeRestoreRemains(context, remains);
+  show(remainsLine(remains, removed), () => removed.map((path) => `removed ${path}\n`).join(''));
 }

@@ -6,6 +6,7 @@ import {
   journalPathFor,
   type MoveRecord,
   readDefinitions,
+  sidesOf,
   toLocation,
 } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
@@ -63,9 +64,10 @@ async function imageLeft(host: Host, { ownership, destination: { source } }: Mov
 
 /** What can be seen of the two images between which a person must decide. */
 export async function sideFacts(context: Context, move: MoveRecord): Promise<string[]> {
+  const [source, destination] = sidesOf(move);
   const sides = [
-    ['source', move.origin],
-    ['destination', move.destination],
+    ['source', source],
+    ['destination', destination],
   ] as const;
   const facts = await Promise.all(sides.map(([side, image]) => imageFact(context, side, image)));
   const definition = await nextBoot(context, move);

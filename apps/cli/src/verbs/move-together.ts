@@ -58,16 +58,17 @@ async function prepare(context: Context, request: GroupRequest): Promise<Prepare
 
 async function sameGroup(
   context: Context,
-  { domain, disks: wanted, each }: GroupRequest,
+  { domain, disks: wanted }: GroupRequest,
 ): Promise<readonly MoveRecord[] | undefined> {
   const { disks } = await disksToMove(context, { domain, disks: wanted });
   const sets = togetherWith(await findMoves(context, domain));
   return sets.find(
     (moves) =>
       moves[0].group?.disks.length === disks.length &&
+      moves[0].copy === undefined &&
       moves.every((move) => {
         const asked = disks.find(({ disk }) => disk === move.disk);
-        return asked !== undefined && meansDestinationOf(context, { ...each, domain, ...asked }, move);
+        return asked !== undefined && meansDestinationOf(context, asked, move);
       }),
   );
 }

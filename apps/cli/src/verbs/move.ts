@@ -109,6 +109,7 @@ async function sameMove(context: Context, request: MoveRequest): Promise<MoveRec
     (one) =>
       // One of several that move as one is not moved by itself.
       one.group === undefined &&
+      one.copy === undefined &&
       (one.disk === request.disk || describeSource(one.origin.source) === request.disk) &&
       meansDestinationOf(context, request, one),
   );

@@ -4,8 +4,7 @@ import type { Command } from 'commander';
 import type { MoveOptions } from '../arguments/move-request.ts';
 import { whichDisks } from '../arguments/which-disks.ts';
 import { ExitCode } from '../exit-code.ts';
-import { planWithSteps } from '../views/human/plan.ts';
-import { planLine } from '../views/json/move.ts';
+import { showPlan } from '../views/show-plan.ts';
 import { lookCommand } from './commands.ts';
 import { addMoveArguments, addMoveOptions, addVirshOptions } from './move-options.ts';
 import { makePlan, makePlans, readGroupRequest, readMoveArguments } from './prepare-move.ts';
@@ -36,14 +35,7 @@ function runPlan(
 ): Promise<ExitCode> {
   return lookCommand(invocation, options.json ?? false, async ({ context, show }) => {
     const plans = await plansOf(context, domain, words, options);
-    for (const made of plans) {
-      const { name } = made.move.domain;
-      const { disk } = made.move;
-      show(planLine(made), () => planWithSteps(made));
-      for (const { code, message } of made.warnings) {
-        show({ type: 'warning', domain: name, disk, code, message }, () => `warning: ${message}\n`);
-      }
-    }
+    for (const made of plans) showPlan(show, made);
     return ExitCode.DONE;
   });
 }

@@ -1,17 +1,18 @@
-// blockferry resume: goes on with moves that were interrupted, whoever began them and from wherever.
-import { findAllMoves, findMoves, type MoveRecord, togetherWith } from '@blockferry/engine';
+// blockferry resume: goes on with moves and backups that were interrupted, whoever began them and from wherever.
+import { type MoveRecord, togetherWith } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult } from '../outcome/result.ts';
 import { type MoveTools, moveCommand } from './commands.ts';
+import { findOpen, resumeBackups, worse } from './open-backup.ts';
 import { answer } from './open-move.ts';
 import { runOpen } from './run-open.ts';
 import type { Invocation, Verb } from './verb.ts';
 
 const EXAMPLES = `
 Examples:
-  blockferry resume web                        go on with every open move of web
+  blockferry resume web                        go on with every open move of web, and with its backup
   blockferry resume --all                      of every domain, say after the host came back
   blockferry resume web --use destination      answer which image is the truth (exit code 5)
 `;
@@ -27,7 +28,7 @@ export const resume: Verb = {
     command
       .argument('[domain]', 'name or UUID')
       .usage('DOMAIN|--all [options]')
-      .option('--all', 'every open move of the connection')
+      .option('--all', 'every open move and backup of the connection')
       .option('--use <side>', 'source or destination: which image is the truth, when only a person can tell')
       .option('--json', 'one JSON object a line on stdout')
       .addHelpText('after', EXAMPLES)
@@ -48,9 +49,11 @@ function runResume(
     if ((domain === undefined) === !options.all) throw new UsageError('name a domain, or give --all');
     if (use !== undefined && domain === undefined)
       throw new UsageError('--use is for one domain, not for --all');
-    const finding = domain === undefined ? findAllMoves(tools.context) : findMoves(tools.context, domain);
-    const open = await tools.unlessStopped(finding);
-    return open.length === 0 ? nothingOpen(tools, domain) : resumeEach(tools, open, use, invocation);
+    const { moves, backups } = await tools.unlessStopped(findOpen(tools.context, domain));
+    if (moves.length === 0 && backups.length === 0) return nothingOpen(tools, domain);
+    const ofMoves = await resumeEach(tools, moves, use, invocation);
+    if (tools.signal.aborted) return ofMoves;
+    return worse(ofMoves, await resumeBackups(tools, backups, { use, json }, invocation));
   });
 }
 

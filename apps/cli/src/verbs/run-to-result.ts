@@ -1,7 +1,14 @@
 // Runs a move to its end, shows it, and makes the result of it: shared by move, resume, pivot and abort.
-import { allocatedBytes, type Ended, type MoveRecord, type RunOptions, runMove } from '@blockferry/engine';
+import {
+  allocatedBytes,
+  copiedDisk,
+  type Ended,
+  type MoveRecord,
+  type RunOptions,
+  runMove,
+} from '@blockferry/engine';
 import { explain } from '../outcome/explain.ts';
-import { bareResult, commandsFor, errorOf, judge, namesOf, type Result } from '../outcome/result.ts';
+import { bareResult, errorOf, judge, namesOf, type Result, waysOn } from '../outcome/result.ts';
 import type { Session } from '../session.ts';
 import { Interrupted } from '../terminal/interrupt.ts';
 import type { MoveView } from '../views/move-view.ts';
@@ -90,18 +97,33 @@ export async function resultOf(
     durationMs,
     bytes,
     copiedBefore: layers?.copiedBefore,
-    verifiedBytes: layers?.verified,
+    verifiedBytes: layers?.verified ?? move.copy?.done?.verified,
     freezeMs: layers?.freezeMs,
     guard: layers?.guard,
     allocatedBytes:
-      ending.kind === 'moved' || ending.kind === 'kept' ? await allocatedBytes(context, move) : undefined,
+      ending.kind === 'moved' || ending.kind === 'kept' || ending.kind === 'copied'
+        ? await allocatedBytes(context, move)
+        : undefined,
+    ...(ending.kind === 'copied' ? await madeBy(context, move) : {}),
     leftovers: ending.kind === 'back' ? await leftoversOf(context, move) : [],
     sourcesKept: ending.kind === 'moved' ? await remainingSources(context, move) : [],
     error: errorOf(ending, move, asked, ending.kind === 'ask' ? await sideFacts(context, move) : []),
   });
 }
 
+/** A look that fails is no reason to say that the copy did. */
+async function madeBy(
+  context: Session['context'],
+  move: MoveRecord,
+): Promise<Pick<Result, 'images' | 'quiesced'>> {
+  try {
+    const { images, quiesced } = await copiedDisk(context, move);
+    return { images, quiesced };
+  } catch {
+    return {};
+  }
+}
+
 export function resumeHint(move: MoveRecord, hint: string | undefined): string {
-  const { resume, undo } = commandsFor(move);
-  return [...(hint === undefined ? [] : [hint]), `go on: ${resume}`, `undo: ${undo}`].join('\n');
+  return [...(hint === undefined ? [] : [hint]), waysOn(move)].join('\n');
 }

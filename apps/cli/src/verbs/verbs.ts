@@ -29,6 +29,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./move.ts')).move,
   },
   {
+    name: 'image',
+    summary: 'make one image of a disk of a running domain, which stays as it is',
+    load: async () => (await import('./image.ts')).image,
+  },
+  {
     name: 'status',
     summary: 'show open moves',
     load: async () => (await import('./status.ts')).status,
@@ -67,6 +72,16 @@ export const VERBS: readonly VerbEntry[] = [
     name: 'verify',
     summary: 'compare two chains that nobody writes to',
     load: async () => (await import('./verify.ts')).verify,
+  },
+  {
+    name: 'backup',
+    summary: 'back up the disks of a domain, full or what changed; list, verify and prune backups',
+    load: async () => (await import('./backup.ts')).backup,
+  },
+  {
+    name: 'restore',
+    summary: 'bring a backup back, as a new domain or over one that is off',
+    load: async () => (await import('./restore.ts')).restore,
   },
   {
     name: 'ls',

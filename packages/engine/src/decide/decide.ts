@@ -80,6 +80,8 @@ function withJob(world: World, move: MoveRecord, state: JobState): Decision {
     case 'hold':
       return recorded(world, move, 'copying') ?? { kind: 'end', outcome: { kind: 'ready' } };
     case 'pivot':
+    // A mirror makes no copy but one that it was moving to.
+    case 'copy':
       return pivotWhenSafe(world, move);
     default:
       return unreachable(move.goal);
@@ -136,6 +138,7 @@ function withoutJob(world: World, move: MoveRecord): Decision {
       return keep(world, move);
     case 'pivot':
     case 'hold':
+    case 'copy':
       return copyAgain(world, move);
     default:
       return unreachable(move.goal);

@@ -117,8 +117,10 @@ async function verdictOn(context: Context, place: JournalPlace, journal: Journal
     return keep(`it holds the definition of ${name}, which must be defined again`, continueOrUndo(record));
   }
   const complete = mayBeTruth(record);
-  if (complete !== undefined)
-    return keep(complete, `look at it; then blockferry resume ${name} --use source|destination`);
+  if (complete !== undefined) {
+    const answer = record.copy === undefined ? ' --use source|destination' : '';
+    return keep(complete, `look at it; then blockferry resume ${name}${answer}`);
+  }
   const copies = (record.layered ? allLayers(record.layered).map(({ to }) => to) : [record.destination]).map(
     ({ source }) => source,
   );
@@ -136,11 +138,13 @@ function showsMove(xml: DomainXml, record: MoveRecord): boolean {
 /** From the order to pivot on, the destination may hold writes that exist nowhere else. */
 function mayBeTruth({ phase, goal, destination }: MoveRecord): string | undefined {
   const name = describeSource(destination.source);
+  const complete = `${name} is a complete copy that was asked for`;
   switch (phase) {
     case 'freezing':
     case 'copying':
-    case 'undoing':
       return undefined;
+    case 'undoing':
+      return goal === 'keep' ? complete : undefined;
     case 'pivoting':
     case 'collapsing':
     case 'landing':
@@ -148,7 +152,7 @@ function mayBeTruth({ phase, goal, destination }: MoveRecord): string | undefine
     case 'settling':
       return `the guest may have run on ${name}`;
     case 'canceled':
-      return goal === 'keep' ? `${name} is a complete copy that was asked for` : undefined;
+      return goal === 'keep' ? complete : undefined;
     default:
       return unreachable(phase);
   }

@@ -14,7 +14,7 @@ import { toSource } from '../storage/to-image.ts';
  */
 export function meansDestinationOf(
   { host }: Context,
-  { destination, destinationXml }: MoveRequest,
+  { destination, destinationXml }: Pick<MoveRequest, 'destination' | 'destinationXml'>,
   move: MoveRecord,
 ): boolean {
   const { source } = move.destination;

@@ -23,6 +23,8 @@ import { keyedImage } from './keys.ts';
 export async function carryBitmaps(scene: LayeredScene): Promise<void> {
   for (const layer of layeredPart(scene.move).layers) {
     if (layer.to.format !== 'qcow2') continue;
+    // What backups of the disk go by is of no use to a copy of its contents, which nobody writes to.
+    if (layer.how === 'contents' && scene.move.copy !== undefined) continue;
     if (layer.how === 'contents') await gather(scene, layer);
     else await repair(scene, layer);
   }

@@ -73,7 +73,9 @@ export async function journaledProgress(
 ): Promise<LayersStatus | undefined> {
   if (host === undefined) return undefined;
   const states = await Promise.all(
-    allLayers(layeredPart(move)).map((layer) => copyState(host, bare(layer, move))),
+    allLayers(layeredPart(move)).map(async (layer) =>
+      copyState(host, await planFor({ context: { host }, move }, layer)),
+    ),
   );
   const sum = (bytes: (state: LayerCopyState) => bigint) =>
     states.reduce((total, state) => total + bytes(state), 0n);
@@ -98,13 +100,14 @@ function isComplete(state: LayerCopyState, verify: boolean): boolean {
 
 /** Enough to find its journal. */
 export function bare(layer: Layer, move: Anchored): LayerPlan {
-  const { from, to, how } = layer;
+  const { from, to, how, compressed } = layer;
   const journal = journalOf(layer, move);
-  return { from: toImage(from), to: toImage(to), how, chain: [toImage(from)], journal };
+  const plan = { from: toImage(from), to: toImage(to), how, chain: [toImage(from)], journal };
+  return compressed === undefined ? plan : { ...plan, compressed };
 }
 
 async function planFor(
-  { context, move }: Pick<LayeredScene, 'context' | 'move'>,
+  { context, move }: { readonly context: Pick<Context, 'host'>; readonly move: MoveRecord },
   layer: Layer,
 ): Promise<LayerPlan> {
   const plan = bare(layer, move);

@@ -18,6 +18,10 @@ export type LayeredDecision = Decision<LayeredStep>;
 export function decideLayered(world: LayeredWorld, move: MoveRecord): LayeredDecision {
   const unknown = unknownToLibvirt(world, move);
   if (unknown !== undefined) return unknown;
+  // Before everything else: until then its file systems may stand still.
+  if (move.copy?.quiescing && world.domain === 'running') {
+    return act(world, move, move.phase, { name: 'thaw-guest' });
+  }
   const place = placeOf(world, move);
   const lost = lostSwitch(world, move, place);
   if (lost !== undefined) return lost;
@@ -89,6 +93,7 @@ function onOrigin(world: LayeredWorld, move: MoveRecord): LayeredDecision {
     return interrupted(world, move, 'disk-changed');
   }
   if (world.domain === 'gone') return clear(world, move, 'the domain is gone');
+  if (world.quiesceFailed !== undefined) return giveUp(world.quiesceFailed);
   if (world.overlay === 'foreign' || world.copyFiles === 'foreign') {
     return interrupted(world, move, 'destination-taken');
   }
@@ -107,7 +112,12 @@ function onOverlay(world: LayeredWorld, move: MoveRecord): LayeredDecision {
   if (wantsBack(move)) return goBack(world, move);
   if (world.domain === 'gone') return giveUp('the domain is gone');
   if (world.job.kind === 'foreign') return interrupted(world, move, 'foreign-job');
-  return copyLayers(world, move) ?? nextRound(world, move) ?? leaveOverlay(world, move);
+  const copying = copyLayers(world, move);
+  if (copying !== undefined) return copying;
+  if (move.goal === 'copy') {
+    return { kind: 'act', phase: 'undoing', goal: 'keep', step: { name: 'keep-copies' } };
+  }
+  return nextRound(world, move) ?? leaveOverlay(world, move);
 }
 
 /** What is still to be done before the guest may depend on the copies. */
@@ -185,15 +195,23 @@ function goBack(world: LayeredWorld, move: MoveRecord): LayeredDecision {
   }
   if (world.domain !== 'running') return act(world, move, 'undoing', { name: 'walk', leg: 'return' });
   const ended = job.kind === 'none' ? endedLeg(world, 'return') : undefined;
-  if (ended !== undefined) return interrupted(world, move, 'copy-failed', ended);
+  if (ended !== undefined) {
+    return interrupted(world, move, move.goal === 'keep' ? 'return-failed' : 'copy-failed', ended);
+  }
   return onLeg(world, move, 'return', 'undoing', 'returning');
 }
 
-/** The guest is on the origin, and stays there: nothing of ours may be left. */
+/** The guest is on the origin, and stays there: nothing of ours may be left, but copies that were asked for. */
 function clear(world: LayeredWorld, move: MoveRecord, why: string): LayeredDecision {
   if (world.copying === 'running') return act(world, move, 'undoing', { name: 'stop-copying' });
   const definition = definitionOn(world, move, 'origin');
   if (definition !== undefined) return definition;
+  if (move.goal === 'keep') {
+    const overlays = [world.overlay, world.next, world.carrier].some(isSomething);
+    return overlays
+      ? act(world, move, 'undoing', { name: 'clear', what: 'overlays' })
+      : act(world, move, 'undoing', { name: 'close', outcome: { kind: 'copied' } });
+  }
   if (world.remains) {
     return act(world, move, 'undoing', { name: 'clear', what: 'everything' });
   }

@@ -58,8 +58,10 @@ export async function observeLayered(
     claimOf(context, carrier, seen.journal),
     next === undefined ? ('absent' as const) : claimOf(context, next, seen.journal),
     Promise.all(allLayers(part).map(({ to }) => claimOfCopy(context, current, to, seen.journal, memory))),
-    // Once the guest has left the overlay, nobody asks any more.
-    where === 'overlay' ? copiesState(context, current, memory) : ('complete' as const),
+    // Once the guest has left the overlay, nobody asks any more; nor once it is known that the copies stay.
+    where === 'overlay' && current.goal !== 'keep'
+      ? copiesState(context, current, memory)
+      : ('complete' as const),
     writesOf(context, current, seen, live, job, memory),
     where === 'overlay' && copying === 'no' ? growthOf(context, current, seen, memory) : undefined,
   ]);
@@ -87,6 +89,9 @@ export async function observeLayered(
     remains: [overlayClaim, carrierClaim, nextClaim, ...copyClaims].some(isSomething),
     copies,
     copying,
+    ...(current.copy?.quiesce === 'require' && layered.quiesceFailed !== undefined
+      ? { quiesceFailed: layered.quiesceFailed }
+      : {}),
     relinked: layered.relinked,
     overlayFresh: layered.overlayFresh,
     carrierFresh: layered.carrierFresh,
@@ -110,7 +115,9 @@ function placeOf(definition: DomainXml | undefined, move: MoveRecord): Place {
   if (next !== undefined && sameSource(source, next.source)) return 'overlay';
   // An overlay that was frozen is as far behind as the chain below it.
   if (rounds.some(({ from }) => sameSource(source, from.source))) return 'origin';
-  const places = ['destination', 'carrier', 'overlay', 'origin'] as const;
+  // A guest on what was to be a copy of its disk was put there by somebody else.
+  const ahead = move.copy === undefined ? (['destination', 'carrier'] as const) : [];
+  const places = [...ahead, 'overlay', 'origin'] as const;
   return places.find((place) => sameSource(source, imageAt(move, place).source)) ?? 'elsewhere';
 }
 

@@ -20,6 +20,8 @@ export interface LayerPlan {
   readonly chain: readonly Image[];
   /** Path of its copy journal on the host; see copyJournalPath. */
   readonly journal: string;
+  /** For `contents` in qcow2: every cluster that is written is compressed. */
+  readonly compressed?: boolean;
   /** For `contents`: options that `qemu-img create` gets (cluster_size…). The copier creates the image. */
   readonly formatOptions?: Readonly<Record<string, string | number | bigint | boolean>>;
 }

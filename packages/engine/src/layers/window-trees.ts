@@ -95,7 +95,13 @@ export function targetNodes(plan: LayerPlan, window: Window, name: string, acces
   };
   if (!isContainer) {
     const stable = { ...format, ...UNMAP, 'node-name': formatName, file: protocolName, cache };
-    return { nodes: [protocol, stable, { ...windowNode(window, name, formatName), cache }], stable };
+    if (plan.compressed !== true) {
+      return { nodes: [protocol, stable, { ...windowNode(window, name, formatName), cache }], stable };
+    }
+    // A filter that has the format compress whatever is written through it (block/filter-compress.c).
+    const compress = { driver: 'compress', 'node-name': `${name}-compress`, file: formatName, cache };
+    const last = { ...windowNode(window, name, `${name}-compress`), cache };
+    return { nodes: [protocol, stable, compress, last], stable };
   }
   const zeroes = { driver: 'blkdebug', ...PLAIN_ZEROES, 'node-name': `${name}-zeroes`, image: protocolName };
   const slice = { ...format, 'node-name': formatName, file: `${name}-zeroes`, cache };

@@ -42,6 +42,10 @@ export type LayeredStep =
   /** Begin to copy the frozen layers; the copy goes on beside the loop. */
   | { readonly name: 'copy-layers' }
   | { readonly name: 'stop-copying' }
+  /** A copy is complete: write that it stays from now on. */
+  | { readonly name: 'keep-copies' }
+  /** Thaw the guest's file systems, which were to be frozen for the instant of the copy. */
+  | { readonly name: 'thaw-guest' }
   /** Write the copies' backing links. */
   | { readonly name: 'relink' }
   /** Make the carrier over the top copy, anew if there was one. */
@@ -98,6 +102,8 @@ export type Outcome =
   | { readonly kind: 'back'; readonly why: string }
   /** The guest is on the source; the destination is a point-in-time copy. */
   | { readonly kind: 'kept' }
+  /** The same of what was to be a copy: its chain is as it was, and the copies of all images are complete. */
+  | { readonly kind: 'copied' }
   /** Cannot go on now; `resume` continues, `abort` undoes. */
   | { readonly kind: 'interrupted'; readonly why: Interruption; readonly detail?: string };
 
@@ -108,6 +114,8 @@ export type Interruption =
   | 'destination-taken'
   /** The frozen layers could not be copied, or not verified; the reason is in the error. */
   | 'copy-failed'
+  /** The copies are complete, and the guest could not be taken back to its own image yet. */
+  | 'return-failed'
   /** A frozen layer is not what was copied: somebody wrote to it. */
   | 'source-changed'
   /** It moves together with other disks, and waits for one that cannot go on. */

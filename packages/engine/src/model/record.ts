@@ -24,6 +24,8 @@ export type Scope = 'shallow' | 'flatten' | 'chain';
  * - `collapsing`: entry: the guest *is* on the carrier. Exit: the commit of the carrier is ready.
  * - `landing`:    entry: that commit is ready. Exit: the guest is on the destination. As doubtful as `pivoting`.
  * - `returning`:  entry: undoing, and the commit of the overlay is ready. Exit: the guest is on the origin. As doubtful.
+ *
+ * A copy (goals `copy` and `keep`) goes by `freezing`, `copying`, `undoing` and `returning`.
  */
 export type Phase =
   | 'freezing'
@@ -36,8 +38,27 @@ export type Phase =
   | 'returning'
   | 'canceled';
 
-/** What the operator wants of it: switch when ready, stop at ready, go back, or stop and keep the copy. */
-export type Goal = 'pivot' | 'hold' | 'abort' | 'keep';
+/**
+ * What the operator wants of it: switch when ready, stop at ready, go back, or stop and keep the copy.
+ *
+ * With strategy `layered`, `copy`: the copies are what is wanted, and the guest is to end where it was; it becomes `keep`
+ * when every copy is complete, and from then on they stay, whatever happens.
+ */
+export type Goal = 'pivot' | 'hold' | 'abort' | 'keep' | 'copy';
+
+/** Are the guest's file systems to be frozen through its agent for the instant of the copy? `auto`: if there is one. */
+export type Quiesce = 'auto' | 'require' | 'off';
+
+/** What a copy intends besides, and what is known of it. */
+export interface CopyPart {
+  readonly quiesce: Quiesce;
+  /** Written before the guest's file systems are frozen, and taken out when they were thawed. */
+  readonly quiescing?: true;
+  /** They were frozen at the instant of the copy; in the record of the disk whose step it was. */
+  readonly quiesced?: true;
+  /** Since every copy is complete: bytes that were copied, and of these read back and compared. */
+  readonly done?: { readonly copied: Bytes; readonly verified: Bytes };
+}
 
 /** How a persistent domain's copy is started; see `jobMode` in preflight. */
 export type JobMode =
@@ -98,6 +119,8 @@ export interface Layer {
   readonly to: ImageRef;
   /** Byte for byte, or what a guest would read of `from` and everything below it. */
   readonly how: 'bytes' | 'contents';
+  /** Contents as compressed clusters. */
+  readonly compressed?: true;
   /** What the header of the copy says of its backing file; undefined: it has none. */
   readonly backing?: { readonly reference: string; readonly format: string };
 }
@@ -161,6 +184,8 @@ export interface MoveRecord {
   readonly shorten?: ShortenPart;
   /** Moves together with other disks; strategy `layered` only. */
   readonly group?: GroupPart;
+  /** It is a copy: the guest ends on its source, and what stays is the destination; strategy `layered` only. */
+  readonly copy?: CopyPart;
   readonly scope: Scope;
   readonly origin: ImageRef;
   readonly destination: ImageRef;

@@ -18,6 +18,14 @@ export function filesMadeBy(part: LayeredPart): readonly ImageRef[] {
   return [...allLayers(part).map(({ to }) => to), ...overlaysOf(part), part.carrier];
 }
 
+/**
+ * The two images between which a lost switch leaves doubt, as a person is asked about them: source and destination; on the
+ * way back, the overlay and what is below it.
+ */
+export function sidesOf({ phase, origin, destination, layered }: MoveRecord): readonly [ImageRef, ImageRef] {
+  return phase === 'returning' && layered !== undefined ? [layered.overlay, origin] : [origin, destination];
+}
+
 /** The copy that the carrier stands on. */
 export function topCopy(part: LayeredPart): ImageRef {
   return (part.rounds?.at(-1) ?? part.layers[0]).to;

@@ -79,6 +79,8 @@ export interface Memory {
     imageSeen: boolean;
     overlayFresh: boolean;
     carrierFresh: boolean;
+    /** Why the guest's file systems could not be frozen for the instant of a copy. */
+    quiesceFailed?: string;
     /** How fast the layers were copied last. */
     rate?: BytesPerSecond;
   };

@@ -6,6 +6,7 @@ import type { Preflight } from '../preflight/preflight.ts';
 import type { ShortenPreflight } from '../preflight/shorten.ts';
 import type { Warning } from '../preflight/warning.ts';
 import { chainOn } from '../shorten/chain.ts';
+import { copySteps } from './copy-steps.ts';
 import { layeredSteps } from './layered-steps.ts';
 import type { PlannedStep } from './planned-step.ts';
 import { shortenSteps } from './shorten-steps.ts';
@@ -21,6 +22,8 @@ export interface Plan {
   /** Top first. */
   readonly chainBefore: readonly ImageRef[];
   readonly chainAfter: readonly ImageRef[];
+  /** Of a copy, which changes no chain: the images that it makes, top first. */
+  readonly copies: readonly ImageRef[] | undefined;
 }
 
 /** Turns what preflight found into the plan that `move` runs. Pure. */
@@ -29,11 +32,20 @@ export function planOf({ move, warnings, why, bytes, capacity, chain }: Prefligh
   const shared = move.scope === 'shallow' ? chain.slice(1) : [];
   const layers = move.layered && [...move.layered.layers.map(({ to }) => to), ...(move.layered.shared ?? [])];
   const copies = layers ?? [move.destination];
+  const isCopy = move.copy !== undefined;
   return {
     ...found,
-    steps: move.layered === undefined ? stepsOf(move) : layeredSteps(move, move.layered),
-    chainAfter: [...copies, ...shared],
+    steps: plannedSteps(move),
+    chainAfter: isCopy ? chain : [...copies, ...shared],
+    copies: isCopy ? copies : undefined,
   };
+}
+
+function plannedSteps(move: MoveRecord): PlannedStep[] {
+  if (move.layered === undefined) return stepsOf(move);
+  return move.copy === undefined
+    ? layeredSteps(move, move.layered)
+    : copySteps(move, move.layered, move.copy);
 }
 
 /** Of a chain that is to be shortened. Pure. */
@@ -47,7 +59,8 @@ export function shortenPlanOf({
   running,
 }: ShortenPreflight): Plan {
   const found = { move, warnings, why, bytes, capacity, chainBefore: chain };
-  return { ...found, steps: shortenSteps(move, running), chainAfter: chainOn(move, 'destination') };
+  const chainAfter = chainOn(move, 'destination');
+  return { ...found, steps: shortenSteps(move, running), chainAfter, copies: undefined };
 }
 
 function stepsOf(move: MoveRecord): PlannedStep[] {

@@ -9,6 +9,7 @@ import { readClusters } from '../observe/rbd-identity.ts';
 import { type Usage, type Use, usesOf } from '../observe/usage.ts';
 import { journalPathFor } from '../record/journal.ts';
 import { toOpenableImage } from '../storage/tls-credentials.ts';
+import { checkCopyFormat } from './copy-checks.ts';
 import type { Destination } from './destination.ts';
 import { allocatesAll, LUKS_HEADER_BYTES } from './encryption.ts';
 import { ANSWER_WITHIN_MS, answered, lookAt, mustKnowDirectIo, mustServe, silent } from './look.ts';
@@ -41,11 +42,13 @@ export async function checkDestination(
     return destination;
   }
   await checkFile(host, destination, name);
-  await mustBeReachable(host, situation.live, destination.image.source);
+  // QEMU never opens a copy.
+  if (request.copy === undefined) await mustBeReachable(host, situation.live, destination.image.source);
   if (destination.ownership.kind !== 'reused') {
     // That of layers depends on which of them are there already; see room.ts.
     if (strategy === 'mirror') await checkSpace(host, situation, request, destination);
-    await checkAnswers(host, situation, destination, name);
+    if (request.copy !== undefined) await mustServe(host, name);
+    else await checkAnswers(host, situation, destination, name);
     return destination;
   }
   const { source } = destination.image;
@@ -112,10 +115,14 @@ function checkUse({ live, disk }: Situation, usage: Usage, { image, stat }: Dest
 
 function checkFormat(
   situation: Situation,
-  { scope }: MoveRequest,
+  { scope, copy }: MoveRequest,
   { image }: Destination,
   name: string,
 ): void {
+  if (copy !== undefined) {
+    checkCopyFormat(image.format, scope, copy);
+    return;
+  }
   if (image.format !== 'raw' && image.format !== 'qcow2') {
     throw new Refusal(
       'unsupported-format',

@@ -58,7 +58,7 @@ async function atPath(
   if (host === undefined) return fileDestination(situation, request, name.path, undefined);
   const stat = await lookAt(host, name.path);
   if (stat?.type === 'directory') {
-    const path = join(name.path, fileNameOf(situation));
+    const path = join(name.path, fileNameOf(situation, request.copy));
     return fileDestination(situation, request, path, await lookAt(host, path));
   }
   if (name.directory) {

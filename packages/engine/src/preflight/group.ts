@@ -21,11 +21,13 @@ export interface DiskTo {
   readonly destination: string;
 }
 
+/** Each disk with its destination; or every disk of the domain, into one directory. */
+export type DisksTo = readonly DiskTo[] | { readonly allTo: string };
+
 export interface GroupRequest {
   /** Name or UUID. */
   readonly domain: string;
-  /** Each disk with its destination; or every disk of the domain, into one directory. */
-  readonly disks: readonly DiskTo[] | { readonly allTo: string };
+  readonly disks: DisksTo;
   /** Pause the guest while its disks are switched. */
   readonly pause: boolean;
   /** What is asked for of each disk. */
@@ -59,14 +61,26 @@ export async function preflightGroup(context: Context, request: GroupRequest): P
     if (look.status === 'rejected') throw look.reason;
     return look.value;
   });
-  const { host } = context;
-  if (host === undefined) throw new Error('strategy layered needs tools on the host');
-  const moves = found.map(({ move }) => move);
-  await mustBeApart(host, moves);
-  await mustFit(host, found);
-  const group = { id: randomBytes(4).toString('hex'), disks: moves.map(({ disk }) => disk), pause };
+  await mustGoTogether(context, found);
   const why = each.strategy === 'layered' ? 'asked for' : 'it moves several disks as one';
-  return { disks: found.map((one) => ({ ...one, why, move: { ...one.move, group } })), leftOut };
+  return { disks: asGroup(found, pause).map((one) => ({ ...one, why })), leftOut };
+}
+
+/** They make different files, and there is room for all of them. @throws Refusal */
+export async function mustGoTogether({ host }: Context, found: readonly Preflight[]): Promise<void> {
+  if (host === undefined) throw new Error('strategy layered needs tools on the host');
+  await mustBeApart(
+    host,
+    found.map(({ move }) => move),
+  );
+  await mustFit(host, found);
+}
+
+/** The same, each record with its part of what makes them one. */
+export function asGroup(found: readonly Preflight[], pause: boolean): readonly Preflight[] {
+  const disks = found.map(({ move }) => move.disk);
+  const group = { id: randomBytes(4).toString('hex'), disks, pause };
+  return found.map((one) => ({ ...one, move: { ...one.move, group } }));
 }
 
 /** The disks that the request means, by their targets, and the drives that `--all` leaves out. @throws Refusal */

@@ -67,8 +67,10 @@ export function cannotBeLayered(situation: Situation, request: MoveRequest): Ref
   }
   const isChain = request.scope === 'chain' && chain.length > 1;
   // Which keeps the shape of no chain.
-  const mirror = `use --strategy mirror${isChain ? ', with --shallow or --flatten' : ''}`;
-  if (libVersion < SYNCHRONOUS_WRITES_SINCE || request.undefine) {
+  const moved = `use --strategy mirror${isChain ? ', with --shallow or --flatten' : ''}`;
+  const mirror = request.copy === undefined ? moved : undefined;
+  // Only a switch needs that.
+  if (request.copy === undefined && (libVersion < SYNCHRONOUS_WRITES_SINCE || request.undefine)) {
     return no('libvirt-too-old', 'strategy layered needs libvirt 8.0 on the host', mirror);
   }
   if (request.reuseExternal || request.destinationXml !== undefined) {
@@ -123,7 +125,8 @@ export async function layeredPartOf(
     ? layersOf(situation, chain, request, destination.image)
     : oneLayer(situation, destination);
   mustBeDistinct(all);
-  const { layers, shared } = await withoutShared(host, all, request.verify);
+  const { layers, shared } =
+    request.copy === undefined ? await withoutShared(host, all, request.verify) : { layers: all, shared: [] };
   for (const { to } of layers) await mustBeFree(host, to);
   const from = refAt(situation, top, 0).source;
   if (from.kind !== 'file') throw new Error('checked above');
@@ -170,12 +173,15 @@ function lockedLike({ encryption }: DiskSource & { kind: 'file' }, image: ImageR
 function layersOf(
   situation: Pick<Situation, 'disk'>,
   chain: readonly ChainImage[],
-  { scope, format }: MoveRequest,
+  { scope, format, copy }: MoveRequest,
   destination: ImageRef,
 ): LayeredPart['layers'] {
   const [top] = chain;
   if (top === undefined) throw new Error('a chain has an image');
-  if (scope === 'flatten') return [{ from: refAt(situation, top, 0), to: destination, how: 'contents' }];
+  const compressed = copy?.compressed === true && ({ compressed: true } as const);
+  if (scope === 'flatten') {
+    return [{ from: refAt(situation, top, 0), to: destination, how: 'contents', ...compressed }];
+  }
   if (format !== undefined && format !== top.image.format) {
     throw new Refusal(
       'format-keeps-shape',
@@ -187,38 +193,44 @@ function layersOf(
   const copied = scope === 'shallow' ? chain.slice(0, 1) : chain;
   const targets = chain.map((each, at) => {
     if (at === 0) return destination;
-    return at < copied.length ? lowerTarget(refAt(situation, each, at), destination) : undefined;
+    if (at >= copied.length) return undefined;
+    const from = refAt(situation, each, at);
+    return lowerTarget(from, destination, copy?.nameOf?.(from, situation.disk.target, at));
   });
   const [first, ...rest] = copied.map((each, at): Layer => {
     const to = targets[at];
     if (to === undefined) throw new Error('a target for each');
-    const backing = backingOf(each, targets[at + 1], chain[at + 1]);
+    const backing = backingOf(each, targets[at + 1], chain[at + 1], copy !== undefined);
     return { from: refAt(situation, each, at), to, how: 'bytes', ...(backing && { backing }) };
   });
   if (first === undefined) throw new Error('a chain has an image');
   return [first, ...rest];
 }
 
-/** An image below the top keeps its file name, in the directory of the destination. */
-function lowerTarget({ source, format }: ImageRef, destination: ImageRef): ImageRef {
+/** An image below the top keeps its file name unless it gets another, in the directory of the destination. */
+function lowerTarget({ source, format }: ImageRef, destination: ImageRef, name?: string): ImageRef {
   if (source.kind !== 'file' || destination.source.kind !== 'file') throw new Error('checked before');
-  const path = join(dirname(destination.source.path), basename(source.path));
+  const path = join(dirname(destination.source.path), name ?? basename(source.path));
   const { encryption } = source;
   return { source: { kind: 'file', path, ...(encryption !== undefined && { encryption }) }, format };
 }
 
-/** What the copy's header says: the next copy, in the words of the source, or the image that both share. */
+/**
+ * What the copy's header says: the next copy, in the words of the source, or the image that both share. The images of a
+ * copy find one another wherever their directory is taken.
+ */
 function backingOf(
   { backing }: ChainImage,
   next: ImageRef | undefined,
   below: ChainImage | undefined,
+  isCopy: boolean,
 ): Layer['backing'] {
   if (backing === null || below === undefined) return undefined;
   const target = next ?? toRef(below.image);
   if (target.source.kind !== 'file') throw new Error('checked before');
   const { path } = target.source;
   // Whatever is shared is in another directory than the copy.
-  const reference = backing.relative && next !== undefined ? basename(path) : path;
+  const reference = (backing.relative || isCopy) && next !== undefined ? basename(path) : path;
   return { reference, format: target.format };
 }
 

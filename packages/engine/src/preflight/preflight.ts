@@ -7,6 +7,7 @@ import { type Bytes, unreachable } from '../model/units.ts';
 import type { Context } from '../run/context.ts';
 import { type Carried, foreseeSnapshots, imageMovesOf, whyNot } from '../snapshots/index.ts';
 import { refAt } from '../storage/chain-refs.ts';
+import { checkQuiesce, mustBeNewFile } from './copy-checks.ts';
 import { type Destination, resolveDestination } from './destination.ts';
 import { checkDestination } from './destination-checks.ts';
 import { withEncryption } from './encryption.ts';
@@ -51,13 +52,14 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
   const first = chooseStrategy(situation, asked, bytes);
   checkRunning(situation, asked, first);
   checkScope(situation, asked, first);
-  checkSource(situation, asked.scope, first.strategy);
+  checkSource(situation, asked, first.strategy);
+  const quiesce = checkQuiesce(situation, asked.copy);
   const { choice, named, request } = await suited(situation, asked, first);
   checkScope(situation, request, choice, named);
   checkSynchronous(situation, request, choice);
   checkOverlayAsked(request, choice);
   if (choice !== first) checkRunning(situation, request, choice);
-  if (choice !== first || request !== asked) checkSource(situation, request.scope, choice.strategy);
+  if (choice !== first || request !== asked) checkSource(situation, request, choice.strategy);
   const resolved = withEncryption(situation, request, named);
   destinationXml(situation, request, resolved); // what XML cannot write is refused before anything is tried
   const destination = await checkDestination(situation, request, resolved, choice.strategy);
@@ -65,13 +67,17 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
   const { host } = situation;
   const room = host && move.layered ? await checkRoom(situation, host, move.layered) : [];
   const { domain } = situation.definitions;
-  const snapshots = await foreseeSnapshots({ connection, host: context.host, domain }, imageMovesOf(move));
+  const snapshots =
+    move.copy === undefined
+      ? await foreseeSnapshots({ connection, host: context.host, domain }, imageMovesOf(move))
+      : [];
   return {
     move,
     warnings: [
       ...snapshotWarnings(snapshots),
       ...warningsFor(situation, move),
       ...(destination.warnings ?? []),
+      ...quiesce,
       ...room,
     ],
     bytes,
@@ -90,6 +96,7 @@ interface Suited {
 /** The destination, and the strategy that suits it. @throws Refusal for layers that cannot go there */
 async function suited(situation: Situation, asked: MoveRequest, first: Choice): Promise<Suited> {
   const found = await resolveDestination(situation, asked);
+  if (asked.copy !== undefined) mustBeNewFile(found);
   const named = asFileOfPool(found);
   const choice = suitDestination(first, situation, asked, named);
   if (choice.strategy === 'mirror') return { choice, named: found, request: asked };
@@ -123,12 +130,12 @@ export function underWay(open: MoveRecord): Refusal {
   );
 }
 
-function workWords({ disk, domain, strategy, destination }: MoveRecord): string {
+function workWords({ disk, domain, strategy, destination, copy }: MoveRecord): string {
   const [what, to] = [`${disk} of ${domain.name}`, describeSource(destination.source)];
   switch (strategy) {
     case 'mirror':
     case 'layered':
-      return `${what} is being moved to ${to}`;
+      return `${what} is being ${copy === undefined ? 'moved' : 'copied'} to ${to}`;
     case 'commit':
       return `images of ${what} are being committed into ${to}`;
     case 'pull':
@@ -251,8 +258,9 @@ async function recordOf(
     destinationXml: layered
       ? carrierXml(situation, request, layered)
       : destinationXml(situation, request, destination),
+    ...(request.copy !== undefined && { copy: { quiesce: request.copy.quiesce } }),
     phase: layered ? 'freezing' : 'copying',
-    goal: request.hold ? 'hold' : 'pivot',
+    goal: request.copy !== undefined ? 'copy' : request.hold ? 'hold' : 'pivot',
   };
 }
 

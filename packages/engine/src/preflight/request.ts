@@ -1,5 +1,5 @@
 // What an operator asks for, before anything of it has been looked at.
-import type { CopyOptions, Scope } from '../model/record.ts';
+import type { CopyOptions, ImageRef, Quiesce, Scope } from '../model/record.ts';
 
 export interface MoveRequest {
   /** Name or UUID. */
@@ -26,4 +26,17 @@ export interface MoveRequest {
   /** Start the copy the way daemons before libvirt 3.5 need it, even if this one does not. */
   readonly undefine: boolean;
   readonly options: CopyOptions;
+  /** The disk is to be copied and not moved; strategy `layered`, to files. */
+  readonly copy?: CopyAsked;
 }
+
+export interface CopyAsked {
+  readonly quiesce: Quiesce;
+  /** Contents only, to qcow2. */
+  readonly compressed: boolean;
+  /** The file names of a chain's copies; default: those of the images. */
+  readonly nameOf?: NameOf;
+}
+
+/** The file name that the copy of an image gets; `depth` images above it are in the chain. */
+export type NameOf = (image: ImageRef, disk: string, depth: number) => string;

@@ -23,7 +23,7 @@ export async function preflightShorten(context: Context, asked: ShortenRequest):
   const situation = await gather(connection, context.host, asked);
   checkOpenMoves(situation);
   // Of the images that stay, a commit and a pull leave the snapshots inside alone: that is asked for each apart.
-  checkSource(situation, 'chain', 'layered');
+  checkSource(situation, { scope: 'chain' }, 'layered');
   const images = imagesOf(situation);
   const span = spanOf(images, situation, asked);
   await checkShorten(situation, asked, span);

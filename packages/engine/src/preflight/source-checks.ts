@@ -1,14 +1,20 @@
 // What about the domain and its disk speaks against a move. Each check is a function of the situation alone.
 import { Refusal } from '../model/errors.ts';
 import type { MoveRecord, Scope } from '../model/record.ts';
+import type { MoveRequest } from './request.ts';
 import type { Situation } from './situation.ts';
 
 type Check = (situation: Situation, scope: Scope) => Refusal | undefined;
 
 /** @throws the first Refusal */
-export function checkSource(situation: Situation, scope: Scope, strategy: MoveRecord['strategy']): void {
-  // Copied byte for byte, an image keeps its snapshots.
-  const loses = strategy === 'mirror' || scope === 'flatten' ? [keepsInternalSnapshots] : [];
+export function checkSource(
+  situation: Situation,
+  { scope, copy }: Pick<MoveRequest, 'scope' | 'copy'>,
+  strategy: MoveRecord['strategy'],
+): void {
+  // Copied byte for byte, an image keeps its snapshots; and what is only copied keeps all.
+  const moved = copy === undefined && (strategy === 'mirror' || scope === 'flatten');
+  const loses = moved ? [keepsInternalSnapshots] : [];
   for (const check of [isADisk, isFree, isWritable, ...loses, isHealthy]) {
     const refusal = check(situation, scope);
     if (refusal !== undefined) throw refusal;

@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import type { ImageRef } from '../model/record.ts';
 import { toRef } from '../storage/to-image.ts';
+import type { CopyAsked } from './request.ts';
 import type { Situation } from './situation.ts';
 
 export function sourceFormat({ disk }: Situation): string {
@@ -9,8 +10,11 @@ export function sourceFormat({ disk }: Situation): string {
 }
 
 /** The file name; a source that is no file has one made of domain and disk. */
-export function fileNameOf({ disk, live }: Situation): string {
+export function fileNameOf({ disk, live }: Situation, copy?: Pick<CopyAsked, 'nameOf'>): string {
   const { source } = disk;
+  if (copy?.nameOf !== undefined && source !== undefined) {
+    return copy.nameOf({ source, format: disk.chain[0]?.format ?? 'raw' }, disk.target, 0);
+  }
   if (source?.kind === 'file') return basename(source.path);
   return `${live.name}-${disk.target}.${disk.chain[0]?.format ?? 'raw'}`;
 }

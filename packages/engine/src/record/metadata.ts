@@ -1,17 +1,8 @@
 // The record in the domain's own <metadata>: any blockferry that can open the connection finds it there.
-import {
-  type Domain,
-  DomainAffectFlags,
-  type DomainXml,
-  ErrorCode,
-  isLibvirtError,
-} from '@blockferry/libvirt';
+import { type Domain, DomainAffectFlags, type DomainXml } from '@blockferry/libvirt';
 import type { MoveRecord } from '../model/record.ts';
+import { escapeText, removeElement, setElement, unescapeText } from './element.ts';
 import { formatRecord, parseRecord } from './serialise.ts';
-
-/** VIR_DOMAIN_METADATA_ELEMENT */
-const METADATA_ELEMENT = 2;
-const PREFIX = 'blockferry';
 
 /** One namespace a disk, so that moves of two disks of one domain never write over each other. */
 function namespaceOf(disk: string): string {
@@ -35,9 +26,14 @@ export async function writeMetadata(
 ): Promise<void> {
   const writes: Promise<void>[] = [];
   if (places.live) {
-    writes.push(set(domain, record.disk, element(record, places.mark), DomainAffectFlags.LIVE));
+    writes.push(
+      setElement(domain, namespaceOf(record.disk), element(record, places.mark), DomainAffectFlags.LIVE),
+    );
   }
-  if (places.config) writes.push(set(domain, record.disk, element(record, false), DomainAffectFlags.CONFIG));
+  if (places.config)
+    writes.push(
+      setElement(domain, namespaceOf(record.disk), element(record, false), DomainAffectFlags.CONFIG),
+    );
   await Promise.all(writes);
 }
 
@@ -48,8 +44,8 @@ export async function removeMetadata(
   places: { readonly live: boolean; readonly config: boolean },
 ): Promise<void> {
   const removals: Promise<void>[] = [];
-  if (places.live) removals.push(remove(domain, disk, DomainAffectFlags.LIVE));
-  if (places.config) removals.push(remove(domain, disk, DomainAffectFlags.CONFIG));
+  if (places.live) removals.push(removeElement(domain, namespaceOf(disk), DomainAffectFlags.LIVE));
+  if (places.config) removals.push(removeElement(domain, namespaceOf(disk), DomainAffectFlags.CONFIG));
   await Promise.all(removals);
 }
 
@@ -60,35 +56,11 @@ export function readMetadata(definition: DomainXml, disk: string): StoredRecord 
   const open = text.indexOf('>');
   const body = text.slice(open + 1, text.lastIndexOf('</'));
   return {
-    record: parseRecord(unescapeXml(body).trim()),
+    record: parseRecord(unescapeText(body).trim()),
     mark: /\smark="instance"/.test(text.slice(0, open)),
   };
 }
 
 function element(record: MoveRecord, mark: boolean): string {
-  return `<move${mark ? ' mark="instance"' : ''}>${escapeXml(formatRecord(record))}</move>`;
-}
-
-async function set(domain: Domain, disk: string, content: string, flags: number): Promise<void> {
-  await domain.setMetadata(METADATA_ELEMENT, content, PREFIX, namespaceOf(disk), flags);
-}
-
-async function remove(domain: Domain, disk: string, flags: number): Promise<void> {
-  try {
-    await domain.setMetadata(METADATA_ELEMENT, null, PREFIX, namespaceOf(disk), flags);
-  } catch (error) {
-    if (!isLibvirtError(error, ErrorCode.NO_DOMAIN_METADATA)) throw error;
-  }
-}
-
-function escapeXml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
-}
-
-function unescapeXml(text: string): string {
-  return text
-    .replaceAll('&lt;', '<')
-    .replaceAll('&gt;', '>')
-    .replaceAll('&quot;', '"')
-    .replaceAll('&amp;', '&');
+  return `<move${mark ? ' mark="instance"' : ''}>${escapeText(formatRecord(record))}</move>`;
 }

@@ -4,21 +4,30 @@ import type { MoveRecord } from '../model/record.ts';
 const VERSION = 1;
 
 export function formatRecord(record: MoveRecord): string {
-  return JSON.stringify(record, (_, value: unknown) =>
-    typeof value === 'bigint' ? { bigint: `${value}` } : value,
+  return formatWithBigints(record);
+}
+
+/** JSON, in which big integers are `{"bigint": "…"}`. */
+export function formatWithBigints(value: unknown): string {
+  return JSON.stringify(value, (_, each: unknown) =>
+    typeof each === 'bigint' ? { bigint: `${each}` } : each,
   );
+}
+
+/** @throws RecordUnreadable when it is no JSON */
+export function parseWithBigints(text: string): unknown {
+  try {
+    return JSON.parse(text, (_, value: unknown) => (isBigint(value) ? BigInt(value.bigint) : value));
+  } catch (error) {
+    throw new RecordUnreadable('it is not JSON', { cause: error });
+  }
 }
 
 /**
  * @throws RecordUnreadable for text that is no record, or one of a version we do not know: then nobody may act on it.
  */
 export function parseRecord(text: string): MoveRecord {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text, (_, value: unknown) => (isBigint(value) ? BigInt(value.bigint) : value));
-  } catch (error) {
-    throw new RecordUnreadable('it is not JSON', { cause: error });
-  }
+  const parsed = parseWithBigints(text);
   if (!isRecord(parsed)) throw new RecordUnreadable('fields are missing or of another version');
   return parsed;
 }
@@ -28,7 +37,7 @@ export class RecordUnreadable extends Error {
   override readonly name = 'RecordUnreadable';
 
   constructor(why: string, options?: ErrorOptions) {
-    super(`the record of a move cannot be read: ${why}`, options);
+    super(`the record cannot be read: ${why}`, options);
   }
 }
 

@@ -36,20 +36,35 @@ function mustBeAsked(seen: Look, move: MoveRecord): void {
  * next look. May be repeated.
  *
  * @throws Refusal `not-ready` for `keep` before the mirror is ready: the copy would not be complete; `not-asked` for
- *   `use` where there is nothing to decide between
+ *   `use` where there is nothing to decide between; `not-a-move` for `pivot` of what is only copied
  * @returns the record as it now stands
  */
 export async function changeGoal(context: Context, move: MoveRecord, change: Change): Promise<MoveRecord> {
   const memory = newMemory();
   const seen = await look(context, move, memory);
-  if (change.goal === 'keep') mustBeKeepable(seen, move);
-  const { bandwidth, ...intent } = change;
   const before = seen.seen.stored ?? move;
+  if (before.copy !== undefined) mustSuitCopy(before, change);
+  else if (change.goal === 'keep') mustBeKeepable(seen, move);
+  // A copy that is complete stays: it is too late to take it back.
+  if (change.goal === 'abort' && before.copy !== undefined && before.goal === 'keep') return before;
+  const { bandwidth, ...intent } = change;
   if (change.use !== undefined) mustBeAsked(seen, before);
   const options = bandwidth === undefined ? before.options : { ...before.options, bandwidth };
   const changed = { ...before, ...intent, options, revision: (before.revision ?? 0) + 1 };
   await record({ context, observation: seen.seen, move: changed, memory, warn: () => {} });
   return changed;
+}
+
+/** It is kept by itself, and switched to never. */
+function mustSuitCopy({ disk, domain }: MoveRecord, { goal }: Change): void {
+  if (goal !== 'pivot' && goal !== 'hold' && goal !== 'keep') return;
+  const end = goal === 'keep' ? 'it stays by itself when it is complete' : 'there is nothing to switch to';
+  throw new Refusal(
+    'not-a-move',
+    `${disk} of ${domain.name} is copied, and not moved: ${end}`,
+    {},
+    `go on with it: blockferry resume ${domain.name}`,
+  );
 }
 
 function mustBeKeepable({ job }: Look, move: MoveRecord): void {

@@ -123,6 +123,7 @@ export class DiskRun {
     }
     if (!this.#onRecord || job.kind === 'ours') return undefined;
     if (onDestination) return { kind: 'moved' };
+    if (this.#move.copy !== undefined && this.#move.goal === 'keep') return { kind: 'copied' };
     return { kind: 'back', why: 'ended by another blockferry' };
   }
 

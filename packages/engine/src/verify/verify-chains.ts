@@ -13,13 +13,12 @@ import type { Bytes } from '../model/units.ts';
 import type { Context } from '../run/context.ts';
 import { type NamedChain, placeNamed, type ReadChain, resolveChain } from './chains.ts';
 import { Knowledge } from './knowledge.ts';
+import { Pace, type Paced } from './pace.ts';
 import type { Difference, Holder, Verified, VerifiedChain, VerifyReport, VerifyRequest } from './request.ts';
 import { mustHaveHeldStill, mustHoldStill } from './stillness.ts';
 
 const SECTOR = 512n;
 const MAP_WITHIN_MS = 60_000;
-/** qemu-img tells each 2 %: the rate is that of so many of the last ones. */
-const RATE_SAMPLES = 8;
 
 export interface VerifyOptions {
   readonly signal: AbortSignal;
@@ -76,7 +75,7 @@ async function firstDifference(
 ): Promise<Bytes | undefined> {
   const total = larger(a[0].virtualSize, b[0].virtualSize);
   const pace = new Pace(total);
-  const onProgress = (fraction: number) => report(pace.at(fraction));
+  const onProgress = (fraction: number) => report(progressOf(pace.part(fraction)));
   const compared = (direct: boolean) =>
     compare(host, imagesOf(a), imagesOf(b), { signal, onProgress, direct });
   const result = await compared(true).catch((error: unknown) => {
@@ -125,30 +124,6 @@ function larger(one: Bytes, other: Bytes): Bytes {
   return one > other ? one : other;
 }
 
-/** From the part that is done to a rate and a time to go. */
-class Pace {
-  readonly #total: Bytes;
-  #samples: readonly { readonly atMs: number; readonly done: Bytes }[] = [
-    { atMs: performance.now(), done: 0n },
-  ];
-
-  constructor(total: Bytes) {
-    this.#total = total;
-  }
-
-  at(fraction: number): VerifyReport {
-    const done = (this.#total * BigInt(Math.round(fraction * 10_000))) / 10_000n;
-    const now = { atMs: performance.now(), done };
-    this.#samples = [...this.#samples, now].slice(-RATE_SAMPLES);
-    const [first = now] = this.#samples;
-    const rate = (Number(done - first.done) * 1000) / Math.max(1, now.atMs - first.atMs);
-    const known = rate > 0 && done < this.#total;
-    return {
-      type: 'progress',
-      compared: done,
-      total: this.#total,
-      rate: rate > 0 ? BigInt(Math.round(rate)) : undefined,
-      etaMs: known ? (Number(this.#total - done) * 1000) / rate : undefined,
-    };
-  }
+function progressOf({ done, ...rest }: Paced): VerifyReport {
+  return { type: 'progress', compared: done, ...rest };
 }

@@ -4,6 +4,7 @@ import { type DiskDefinition, readDisk } from './disk-definition.ts';
 import type { DiskSource } from './disk-source.ts';
 import { attribute, child, childElements, parseXml, textOf, type XmlDocument } from './document.ts';
 import { replaceDiskSource } from './edit-disk.ts';
+import { asAnotherDomain, withNvram, withoutDisks, withoutMetadata } from './edit-domain.ts';
 import { DomainXmlError } from './errors.ts';
 import type { Backing } from './write-source.ts';
 
@@ -61,6 +62,17 @@ export class DomainXml {
     return textOf(child(this.#document.root, 'devices', 'emulator'));
   }
 
+  /** Does the guest's agent answer to libvirt? Only the live definition tells. */
+  get agentConnected(): boolean {
+    const devices = child(this.#document.root, 'devices');
+    const channels = devices === undefined ? [] : childElements(devices, 'channel');
+    return channels.some((channel) => {
+      const target = child(channel, 'target');
+      const isAgent = attribute(target, 'name') === 'org.qemu.guest_agent.0';
+      return isAgent && attribute(target, 'state') === 'connected';
+    });
+  }
+
   /** Every disk, in the order of the XML, drives without a medium included. */
   disks(): DiskDefinition[] {
     return this.#diskElements().map((disk) => readDisk(this.#document, disk));
@@ -101,6 +113,26 @@ export class DomainXml {
     if (metadata === undefined) return undefined;
     const found = childElements(metadata).find((one) => one.namespaceURI === namespaceUri);
     return found && new XMLSerializer().serializeToString(found);
+  }
+
+  /** Removes the children of <metadata> whose namespace is one of those. */
+  removeMetadata(isOne: (namespaceUri: string) => boolean): void {
+    this.#document = parseXml(withoutMetadata(this.#document, isOne));
+  }
+
+  /** Takes the disk with this target dev out of it; one that is not there is none. */
+  removeDisk(target: string): void {
+    this.#document = parseXml(withoutDisks(this.#document, (one) => one === target));
+  }
+
+  /** Makes it the definition of a domain that is not there yet: another name, and no UUID, MAC or generation id. */
+  becomeAnother(name: string): void {
+    this.#document = parseXml(asAnotherDomain(this.#document, name));
+  }
+
+  /** Puts the firmware's variables elsewhere, if it has any. @throws DomainXmlError `unrepresentable` */
+  setNvram(path: string): void {
+    this.#document = parseXml(withNvram(this.#document, path));
   }
 
   #diskElements(): Element[] {

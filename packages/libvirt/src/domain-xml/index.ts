@@ -1,4 +1,5 @@
 // What the rest of the world uses of this folder.
+export { type BackupTarget, backupXml, checkpointXml } from './backup-xml.ts';
 export {
   type Chain,
   type ChainImage,

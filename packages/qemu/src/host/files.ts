@@ -116,6 +116,10 @@ export abstract class ShellFiles implements FileOperations {
     await this.#must('mkdir', path, argv, options);
   }
 
+  async rmdir(path: string, options?: FileOptions): Promise<boolean> {
+    return (await this.#attempt('rmdir', path, ['rmdir', '--', path], options)) !== null;
+  }
+
   async rename(from: string, to: string, options?: FileOptions): Promise<void> {
     await this.#must('rename', absolute(from), script(RENAME, from, absolute(to)), options);
   }

@@ -111,6 +111,8 @@ export interface Host {
   unlink(path: string, options?: FileOptions): Promise<boolean>;
   readdir(path: string, options?: FileOptions): Promise<string[]>;
   mkdir(path: string, options?: FileOptions & { parents?: boolean; mode?: number }): Promise<void>;
+  /** Removes an empty directory; false if there was none. */
+  rmdir(path: string, options?: FileOptions): Promise<boolean>;
   /** Replaces what is at `to`. Both on one file system, else FileError EXDEV. */
   rename(from: string, to: string, options?: FileOptions): Promise<void>;
   /** Symlinks resolved; FileError ENOENT if it does not exist. */

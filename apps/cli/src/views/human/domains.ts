@@ -1,6 +1,7 @@
 // The list of domains for people.
 import type { DiskSummary, DomainSummary } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
+import { phaseWords } from '../../outcome/result.ts';
 import { table } from './table.ts';
 
 export function domainsText(domains: readonly DomainSummary[]): string {
@@ -31,10 +32,9 @@ function moveWords({ move, mirror }: DiskSummary): string {
   if (move !== undefined) {
     const held = move.goal === 'hold' ? ', held' : '';
     const to = describeSource(move.destination.source);
-    if (move.strategy === 'pull') return `flattening, ${move.phase}`;
-    return move.strategy === 'commit'
-      ? `commit into ${to}, ${move.phase}${held}`
-      : `${move.phase}${held} to ${to}`;
+    const phase = phaseWords(move);
+    if (move.strategy === 'pull') return phase;
+    return move.strategy === 'commit' ? `${phase}${held} into ${to}` : `${phase}${held} to ${to}`;
   }
   if (mirror === undefined) return '';
   return `${mirror.job} job to ${mirror.destination ?? 'an unknown place'}, not ours`;

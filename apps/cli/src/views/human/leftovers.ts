@@ -1,5 +1,5 @@
 // What cleanup found and did, for people.
-import { type Leftover, unreachable } from '@blockferry/engine';
+import { type Leftover, type RestoreRemains, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 
 /** One leftover, and what is to become of it. */
@@ -22,4 +22,11 @@ export function leftoverText({ journal, move, verdict }: Leftover): string {
     default:
       return unreachable(verdict);
   }
+}
+
+/** What a restore that died has left. */
+export function remainsText({ path, plan, used }: RestoreRemains): string {
+  const files = used ? [] : plan.disks.map((disk) => disk.path);
+  const what = used ? 'the journal of a restore that is complete' : 'a restore that was never complete';
+  return `${plan.name}: ${what}\n${[...files, path].map((each) => `  remove ${each}\n`).join('')}`;
 }

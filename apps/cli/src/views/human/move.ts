@@ -6,7 +6,7 @@ import {
   type Report,
   unreachable,
 } from '@blockferry/engine';
-import { continuingWords, type Result } from '../../outcome/result.ts';
+import { continuingWords, phaseWords, type Result } from '../../outcome/result.ts';
 import type { Io } from '../../terminal/io.ts';
 import type { MoveView } from '../move-view.ts';
 import { planBlock } from './plan.ts';
@@ -22,8 +22,8 @@ export class HumanMoveView implements MoveView {
     string,
     { readonly phase: string; readonly progress: ProgressReport | undefined }
   >();
+  #move: Pick<MoveRecord, 'strategy' | 'copy'> = { strategy: 'mirror' };
   #phase = 'starting';
-  #strategy: MoveRecord['strategy'] = 'mirror';
   #progress: ProgressReport | undefined;
 
   /** @param now milliseconds on any monotonic clock */
@@ -33,14 +33,15 @@ export class HumanMoveView implements MoveView {
   }
 
   plan(plan: Plan): void {
-    this.#strategy = plan.move.strategy;
+    this.#move = plan.move;
     this.#io.out(planBlock(plan));
     for (const { message } of plan.warnings) this.#status.line(`warning: ${message}`);
   }
 
   continuing(move: MoveRecord): void {
-    this.#strategy = move.strategy;
-    this.#phase = this.#wordFor(move.goal === 'abort' || move.goal === 'keep' ? 'undoing' : move.phase);
+    this.#move = move;
+    const undoes = move.goal === 'abort' || (move.goal === 'keep' && move.copy === undefined);
+    this.#phase = undoes ? 'undoing' : phaseWords(move);
     this.#progress = undefined;
     this.#status.line(continuingWords(move));
   }
@@ -59,7 +60,7 @@ export class HumanMoveView implements MoveView {
   report(report: Report): void {
     switch (report.type) {
       case 'phase':
-        this.#phase = this.#wordFor(report.phase);
+        this.#phase = phaseWords({ ...this.#move, ...report });
         if (report.goal === 'hold' && report.phase === 'copying') this.#phase += ' (hold)';
         this.#show(true);
         return;
@@ -91,11 +92,6 @@ export class HumanMoveView implements MoveView {
     this.#status.clear();
     const failed = result.error !== undefined;
     (failed ? this.#io.err : this.#io.out)(resultText(result));
-  }
-
-  #wordFor(phase: MoveRecord['phase']): string {
-    if (phase !== 'copying') return phase;
-    return { mirror: phase, layered: phase, commit: 'committing', pull: 'flattening' }[this.#strategy];
   }
 
   #show(changed: boolean): void {

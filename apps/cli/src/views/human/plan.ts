@@ -8,6 +8,7 @@ import { formatBytes } from '../format.ts';
 export function planBlock(plan: Plan): string {
   const { move } = plan;
   if (move.shorten !== undefined) return shortenBlock(plan);
+  const images = plan.copies ?? plan.chainAfter;
   const scope = plan.chainBefore.length === 1 ? '' : `, ${move.scope}`;
   const lines = [
     `${move.domain.name} ${move.disk}: ${formatBytes(plan.bytes)} to copy (disk of ${formatBytes(plan.capacity)}${scope})`,
@@ -15,7 +16,7 @@ export function planBlock(plan: Plan): string {
     `  to     ${describeSource(move.destination.source)} (${move.destination.format}${ownership(plan)})`,
     `  by     strategy ${move.strategy}: ${plan.why}`,
     ...meanwhile(plan),
-    ...(plan.chainAfter.length > 1 ? [`  chain  ${chainWords(plan.chainAfter)}`] : []),
+    ...(images.length > 1 ? [`  chain  ${chainWords(images)}`] : []),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -52,6 +53,7 @@ function meanwhile({ move }: Plan): string[] {
 function ownership({ move }: Plan): string {
   switch (move.ownership.kind) {
     case 'created':
+      if (move.layered?.layers[0].compressed) return ', new, compressed';
       return move.ownership.pool === undefined ? ', new' : `, new volume in pool ${move.ownership.pool}`;
     case 'volume':
       return `, new volume in pool ${move.ownership.pool}`;

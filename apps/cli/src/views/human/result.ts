@@ -39,6 +39,8 @@ function headline(result: Result): string {
       return `ready: ${what} runs on ${source}; every write goes to ${destination} as well`;
     case 'kept':
       return `kept: ${destination} is a copy of ${what} as it was now; the guest runs on ${source}`;
+    case 'copied':
+      return `copied: ${destination} is an image of ${what}, which runs on ${source} as before`;
     case 'back':
       return strategy === undefined
         ? `back: ${what} runs on ${source}`
@@ -80,7 +82,12 @@ function details(result: Result): string[] {
 function whereItRuns({ outcome, runsOn, source, strategy }: Result): string[] {
   if (runsOn === undefined) return [];
   if (strategy !== undefined) return outcome === 'ready' ? [] : [`  the guest runs on ${runsOn}`];
-  const saysWhere = outcome === 'moved' || outcome === 'ready' || outcome === 'kept' || outcome === 'back';
+  const saysWhere =
+    outcome === 'moved' ||
+    outcome === 'ready' ||
+    outcome === 'kept' ||
+    outcome === 'copied' ||
+    outcome === 'back';
   return !saysWhere || (outcome === 'back' && runsOn !== source) ? [`  the guest runs on ${runsOn}`] : [];
 }
 

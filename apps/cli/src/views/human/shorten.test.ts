@@ -28,6 +28,7 @@ describe('a chain that is shortened', () => {
       capacity: 64n << 20n,
       chainBefore: [top, middle, base],
       chainAfter: [top, base],
+      copies: undefined,
     };
     expect(planBlock(plan)).toBe(`web vda: 3.0 MiB to commit (disk of 64.0 MiB)
   chain  /i/base <- /i/middle <- /i/top

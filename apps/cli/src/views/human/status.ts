@@ -1,7 +1,7 @@
 // An open move for people: how it stands, and what to do about it.
 import { type MoveStatus, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
-import { commandsFor } from '../../outcome/result.ts';
+import { commandsFor, phaseWords } from '../../outcome/result.ts';
 import { formatBytes, percentOf, shellWord } from '../format.ts';
 
 export function statusText(status: MoveStatus): string {
@@ -35,10 +35,15 @@ function layersLine({ layers, live }: MoveStatus): string[] {
   ];
 }
 
-function togetherLines({ move: { disk, domain, group } }: MoveStatus): string[] {
+function togetherLines({ move }: MoveStatus): string[] {
+  const { disk, domain, group } = move;
   const others = group?.disks.filter((other) => other !== disk) ?? [];
   return [
-    ...(others.length === 0 ? [] : [`  together with ${others.join(', ')}: all are switched, or none`]),
+    ...(others.length === 0
+      ? []
+      : [
+          `  together with ${others.join(', ')}: ${move.copy === undefined ? 'all are switched, or none' : 'of one instant'}`,
+        ]),
     ...(group?.paused === undefined
       ? []
       : [
@@ -50,15 +55,16 @@ function togetherLines({ move: { disk, domain, group } }: MoveStatus): string[] 
 function stateWords({ move, domain, job, live }: MoveStatus): string {
   if (move.shorten !== undefined && live === 'destination')
     return 'the chain is short; the rest is to be settled';
-  if (domain !== 'running') return `${move.phase}; the domain is ${domain}`;
+  const phase = phaseWords(move);
+  if (domain !== 'running') return `${phase}; the domain is ${domain}`;
   if (live === 'destination') return 'the guest runs on the destination; the rest is to be settled';
   switch (job.kind) {
     case 'ours':
-      return job.state === 'ready' && move.goal === 'hold' ? 'ready, held' : `${move.phase}, ${job.state}`;
+      return job.state === 'ready' && move.goal === 'hold' ? 'ready, held' : `${phase}, ${job.state}`;
     case 'foreign':
-      return `${move.phase}; another job (${job.what}) runs on the disk`;
+      return `${phase}; another job (${job.what}) runs on the disk`;
     case 'none':
-      return `${move.phase}; no copy runs now`;
+      return `${phase}; no copy runs now`;
     default:
       return unreachable(job);
   }
@@ -76,5 +82,6 @@ function adviceFor({ move, job, next }: MoveStatus): string[] {
   if (job.kind === 'ours' && job.state === 'ready' && move.goal === 'hold') {
     return [`switch: ${pivot}`, `undo: ${undo}`];
   }
-  return [`go on, if no blockferry does: ${resume}`, `undo: ${undo}`];
+  const onward = `go on, if no blockferry does: ${resume}`;
+  return move.copy !== undefined && move.goal === 'keep' ? [onward] : [onward, `undo: ${undo}`];
 }

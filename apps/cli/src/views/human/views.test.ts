@@ -26,6 +26,7 @@ const plan: Plan = {
   capacity: 64n * MIB,
   chainBefore: [move.origin, base],
   chainAfter: [move.destination, base],
+  copies: undefined,
 };
 const progress = {
   type: 'progress',

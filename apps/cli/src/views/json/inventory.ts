@@ -6,6 +6,7 @@ import type {
   Leftover,
   MoveRecord,
   MoveStatus,
+  RestoreRemains,
   TreeImage,
   TreesReport,
 } from '@blockferry/engine';
@@ -90,6 +91,20 @@ export function leftoverLine({ journal, move, verdict }: Leftover, removed: read
     destination: move && describeSource(move.destination.source),
     verdict: verdict.kind,
     why: verdict.kind === 'keep' ? verdict.why : verdict.kind === 'remove-journal' ? verdict.note : undefined,
+    removed,
+  };
+}
+
+/** In the words of `leftoverLine`. */
+export function remainsLine({ path, plan, used }: RestoreRemains, removed: readonly string[]): JsonLine {
+  return {
+    type: 'leftover',
+    journal: path,
+    domain: plan.name,
+    disk: undefined,
+    destination: plan.disks[0].path,
+    verdict: used ? 'remove-journal' : 'remove-copy',
+    why: undefined,
     removed,
   };
 }

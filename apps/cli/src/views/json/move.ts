@@ -1,5 +1,5 @@
 // A move as JSON lines: plan, phase, step, progress, warning, result.
-import { type MoveRecord, type Plan, type Report, unreachable } from '@blockferry/engine';
+import { type CopiedImage, type MoveRecord, type Plan, type Report, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { continuingWords, namesOf, type Result } from '../../outcome/result.ts';
 import { addressed } from '../addressed.ts';
@@ -87,9 +87,14 @@ export function resultLine(result: Result, uri: string | undefined): JsonLine {
 }
 
 function resultFields(result: Result, uri: string | undefined): Readonly<Record<string, unknown>> {
-  const { outcome, exitCode, error, disks, ...rest } = result;
+  const { outcome, exitCode, error, disks, images, ...rest } = result;
   const each = disks && { disks: disks.map((disk) => resultFields(disk, uri)) };
-  return { outcome, exitCode, ...rest, ...each, error: errorObject(error, uri) };
+  const made = images && { images: images.map(copiedImage) };
+  return { outcome, exitCode, ...rest, ...made, ...each, error: errorObject(error, uri) };
+}
+
+function copiedImage({ path, format, virtualSize, allocated, backing }: CopiedImage): object {
+  return { path, format, virtualSize, allocated, backing };
 }
 
 /** An error with its advised commands made to reach the connection. */
@@ -115,6 +120,7 @@ export function planLine(plan: Plan): JsonLine {
     overlay: move.layered && describeSource(move.layered.overlay.source),
     chainBefore: plan.chainBefore.map(imageOf),
     chainAfter: plan.chainAfter.map(imageOf),
+    ...(plan.copies && { copies: plan.copies.map(imageOf) }),
     steps: plan.steps,
   };
 }

@@ -14,9 +14,11 @@ import { clear } from './clear.ts';
 import { compareEnds } from './compare-ends.ts';
 import { defineOn } from './define-on.ts';
 import { claimAll, freeze } from './freeze.ts';
+import { keepCopies } from './keep-copies.ts';
 import type { LayeredScene } from './layered-scene.ts';
 import { cancelLeg, finishLeg, prepareCarrier, startLeg } from './leg.ts';
 import { pauseGuest, pauseRecorded, unpauseGuest } from './pause.ts';
+import { thawGuest, thawRecorded } from './quiesce.ts';
 import { walk } from './walk.ts';
 
 /** Does the step of a decision; returns the record as it is afterwards. */
@@ -27,8 +29,12 @@ export async function actLayered(
 ): Promise<MoveRecord> {
   const { step } = decision;
   const reason = step.name === 'record' ? step.reason : undefined;
-  const { copyFiles } = scene.observation.world;
-  const recorded = afterStep(afterRecord(before, decision, reason), step, copyFiles);
+  const { copyFiles, live } = scene.observation.world;
+  const recorded = thawRecorded(
+    afterStep(afterRecord(before, decision, reason), step, copyFiles),
+    step,
+    live,
+  );
   const move = pauseRecorded(recorded, step, scene.observation.definitions);
   await perform({ ...scene, move }, step);
   return move;
@@ -74,6 +80,10 @@ async function perform(scene: LayeredScene, step: LayeredStep): Promise<void> {
       return stopCopying(scene);
     case 'relink':
       return relinkCopies(scene);
+    case 'keep-copies':
+      return keepCopies(scene);
+    case 'thaw-guest':
+      return thawGuest(scene);
     case 'prepare-carrier':
       return prepareCarrier(scene);
     case 'start-leg':

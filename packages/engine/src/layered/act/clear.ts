@@ -49,7 +49,8 @@ function isOurImage({ move: { ownership }, memory }: LayeredScene): boolean {
 async function uselessJournals(scene: LayeredScene, what: 'overlays' | 'everything'): Promise<string[]> {
   const { context, move } = scene;
   const journals = copyJournals(move);
-  if (what === 'everything') return journals;
+  // A copy is no place that moves bring bases to.
+  if (what === 'everything' || move.copy !== undefined) return journals;
   const sources = allLayers(layeredPart(move)).map(({ from }) => from.source);
   const usage = await readUsage(await context.link.connection(), context.host, sources);
   const isShared = (at: number) => {

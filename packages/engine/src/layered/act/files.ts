@@ -6,10 +6,11 @@ import { updateJournal } from '../../act/update-journal.ts';
 import { StepFailed } from '../../model/errors.ts';
 import type { ImageRef } from '../../model/record.ts';
 import type { FileIdentity } from '../../record/journal.ts';
+import type { Context } from '../../run/context.ts';
 import type { LayeredScene } from './layered-scene.ts';
 
 /** @throws StepFailed where no tools can be run on the host; preflight ruled that out */
-export function hostOf({ context }: Pick<LayeredScene, 'context'>): Host {
+export function hostOf({ context }: { readonly context: Pick<Context, 'host'> }): Host {
   if (context.host === undefined) throw new Error('strategy layered needs tools on the host');
   return context.host;
 }

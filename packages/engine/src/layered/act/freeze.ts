@@ -16,6 +16,7 @@ import { keyedImage } from '../keys.ts';
 import { defineAll } from './define-on.ts';
 import { claimFiles, filePath, hostOf } from './files.ts';
 import type { LayeredScene } from './layered-scene.ts';
+import { mayQuiesce, quiescing } from './quiesce.ts';
 
 /**
  * Takes the names of the overlay and of all copies, and makes the overlay over the image that the guest is on: anew if
@@ -89,7 +90,7 @@ async function makeOverlay(scene: LayeredScene): Promise<void> {
  * An external snapshot without metadata onto the overlay that is there (virDomainSnapshotCreateXML with DISK_ONLY,
  * REUSE_EXT, ATOMIC, NO_METADATA): libvirt puts it into the live and the persistent definition. A domain that is off is
  * defined on it instead. Disks that move as one are frozen in one snapshot, at one instant. A crash leaves the guest on
- * one of the two; both are complete.
+ * one of the two; both are complete. For a copy, the guest's file systems are frozen meanwhile (see quiesce.ts).
  */
 export async function freeze(scene: LayeredScene): Promise<void> {
   const { memory } = scene;
@@ -111,9 +112,12 @@ export async function freeze(scene: LayeredScene): Promise<void> {
     moves,
     others.map(({ target }) => target),
   );
-  const { DISK_ONLY, REUSE_EXT, ATOMIC, NO_METADATA } = DomainSnapshotCreateFlags;
+  const { DISK_ONLY, REUSE_EXT, ATOMIC, NO_METADATA, QUIESCE } = DomainSnapshotCreateFlags;
+  const flags = DISK_ONLY | REUSE_EXT | ATOMIC | NO_METADATA;
   const began = performance.now();
-  await domain.snapshotCreateXml(xml, DISK_ONLY | REUSE_EXT | ATOMIC | NO_METADATA);
+  if (mayQuiesce(scene))
+    await quiescing(scene, () => domain.snapshotCreateXml(xml, flags | QUIESCE).then(() => {}));
+  else await domain.snapshotCreateXml(xml, flags);
   memory.layered.freezeMs = Math.max(memory.layered.freezeMs ?? 0, performance.now() - began);
 }
 

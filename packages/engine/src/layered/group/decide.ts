@@ -3,7 +3,7 @@
 import type { Outcome } from '../../model/decision.ts';
 import type { MoveRecord } from '../../model/record.ts';
 import { unreachable } from '../../model/units.ts';
-import { decideLayered, type LayeredDecision, wantsBack } from '../decide.ts';
+import { decideLayered, type LayeredDecision, placeOf, wantsBack } from '../decide.ts';
 import { gate, isUnderSwitch, type Turn, WAIT_FOR_GROUP } from './gate.ts';
 import { withPause } from './pause.ts';
 import {
@@ -52,12 +52,19 @@ function turned(member: Member, view: GroupView, direction: Direction): MoveReco
       return move;
     case 'forward':
       return isSwitched(member) ? move : { ...move, goal: 'pivot' };
+    case 'keep':
+      return isAboutToKeep(member) ? move : { ...move, goal: 'keep' };
     case 'back':
       if (wantsBack(move)) return { reason: reasonIn(view), ...move };
       return { ...move, goal: 'abort', reason: reasonIn(view) };
     default:
       return unreachable(direction);
   }
+}
+
+/** It comes to that by itself, and notes then what was copied. */
+function isAboutToKeep({ world, move }: Member): boolean {
+  return move.goal === 'copy' && placeOf(world, move) === 'overlay' && world.copies === 'complete';
 }
 
 function reasonIn({ members, complete }: GroupView): string {

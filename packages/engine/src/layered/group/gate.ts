@@ -37,6 +37,8 @@ export function gate(turns: readonly Turn[], at: number, view: GroupView): Layer
       return passes(others.every(isAtLeast('copied')), turn, view);
     case 'switch':
       return passes(maySwitch(turns, at), turn, view);
+    case 'keep':
+      return passes(others.every(isCopied), turn, view);
     case 'held':
       return unless(
         others.every(({ decision: other }) => isHeld(other)),
@@ -59,7 +61,7 @@ export function gate(turns: readonly Turn[], at: number, view: GroupView): Layer
   }
 }
 
-type Kind = 'claim' | 'freeze' | 'copy' | 'mirror' | 'switch' | 'held' | 'return' | 'close' | 'free';
+type Kind = 'claim' | 'freeze' | 'copy' | 'mirror' | 'switch' | 'keep' | 'held' | 'return' | 'close' | 'free';
 
 function kindOf(turn: Turn): Kind {
   const { decision, member } = turn;
@@ -77,6 +79,8 @@ function kindOf(turn: Turn): Kind {
       return 'copy';
     case 'prepare-carrier':
       return 'mirror';
+    case 'keep-copies':
+      return 'keep';
     case 'start-leg':
       return step.leg === 'switch' ? 'mirror' : step.leg === 'return' ? 'return' : 'free';
     case 'finish-leg':
@@ -124,6 +128,11 @@ function isAtLeast(least: Stage): (turn: Turn) => boolean {
     if (least === 'claimed' && whereIs(member) === 'overlay') return true;
     return ORDER.indexOf(stage) >= ORDER.indexOf(least);
   };
+}
+
+/** What was to be a copy is complete, and perhaps on record as such. */
+function isCopied({ stage, member }: Turn): boolean {
+  return stage === 'copied' || member.move.goal === 'keep';
 }
 
 function isRecorded({ world }: Member): boolean {

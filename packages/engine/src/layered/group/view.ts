@@ -30,12 +30,16 @@ export interface GroupView {
 /**
  * - `forward`: a disk has left its source for good, so every other does
  * - `back`: a disk goes back to its source, or is there again, so every other does
- * - `open`: neither, as far as can be told
+ * - `keep`: the copies of all disks are complete, so they stay, and every disk goes back to its source
+ * - `open`: none of these, as far as can be told
  */
-export type Direction = 'forward' | 'back' | 'open';
+export type Direction = 'forward' | 'back' | 'keep' | 'open';
 
 export function directionOf({ members, ended, complete }: GroupView): Direction {
   if (ended.includes('moved') || members.some(isSwitched)) return 'forward';
+  // That of the first was noted when those of all others were complete too.
+  const kept = members.some(({ move }) => move.copy !== undefined && move.goal === 'keep');
+  if (kept || ended.includes('copied')) return 'keep';
   if (ended.includes('back') || members.some(hasReturned)) return 'back';
   // The order to switch was given, and what became of it is not known yet.
   if (members.some(mayBeSwitching)) return 'open';
@@ -89,7 +93,9 @@ export function stageOf(member: Member, decision: LayeredDecision): Stage {
   if (job.kind === 'ours' && job.leg === 'switch') {
     return job.state === 'ready' || job.state === 'pivoting' ? 'ready' : 'copied';
   }
-  return step?.name === 'prepare-carrier' || step?.name === 'start-leg' ? 'copied' : 'behind';
+  return step?.name === 'prepare-carrier' || step?.name === 'start-leg' || step?.name === 'keep-copies'
+    ? 'copied'
+    : 'behind';
 }
 
 /** The world of a transient domain that has ended, as if it were defined, and off, where the guest left it. */

@@ -9,7 +9,8 @@ export type Event = (model: Model) => void;
 
 export function guestWrites(model: Model): void {
   const { qemu } = model;
-  if (!qemu.running || model.writes >= 30 || qemu.on === 'none' || qemu.on === 'elsewhere') return;
+  if (!qemu.running || model.stands || model.writes >= 30 || qemu.on === 'none' || qemu.on === 'elsewhere')
+    return;
   const bit = 1 << model.writes;
   model.writes += 1;
   if (qemu.on === 'overlay' && qemu.onNext) {
@@ -43,6 +44,7 @@ export function copyAdvances(model: Model): void {
 
 /** What is copied is what lies below the overlay. */
 export function layersCopied(model: Model): void {
+  if (findRecord(model)?.goal === 'keep') throw new Error('copied again what was complete');
   write(model, 'destination', model.images.origin.writes);
   model.frozenCopies = model.frozen.writes;
   model.copies = 'complete';
@@ -57,6 +59,7 @@ export function qemuDies(model: Model): void {
   model.qemu.running = false;
   model.qemu.onNext = false;
   model.qemu.job = undefined;
+  model.stands = false;
   model.foreignJob = false;
   model.live = undefined;
 }
@@ -141,9 +144,19 @@ export function freezesUnseenAndDies(model: Model): void {
   qemuDies(model);
 }
 
+/** libvirtd dies between the freeze of the guest's file systems and their thaw. */
+export function daemonDiesInFreeze(model: Model): void {
+  model.diesInFreeze = 'before';
+}
+
+export function daemonDiesAfterFreeze(model: Model): void {
+  model.diesInFreeze = 'after';
+}
+
+/** What is complete is not taken back (see changeGoal). */
 export function setGoal(model: Model, goal: Goal): void {
   const stored = findRecord(model);
-  if (stored === undefined || !model.daemonUp) return;
+  if (stored === undefined || !model.daemonUp || stored.goal === 'keep') return;
   const changed = { ...stored, goal, revision: stored.revision + 1 };
   if (model.qemu.running) model.live = { ...changed, mark: model.live?.mark ?? false };
   if (model.persistent) model.inConfig = { ...changed };
@@ -179,6 +192,8 @@ export const EVENTS: readonly Event[] = [
   daemonStops,
   daemonStarts,
   daemonStarts,
+  daemonDiesInFreeze,
+  daemonDiesAfterFreeze,
   switchesUnseenAndDies,
   freezesUnseenAndDies,
   otherAborts,

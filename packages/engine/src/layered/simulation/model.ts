@@ -20,6 +20,8 @@ interface Stored {
   /** Rounds that were begun, and whether another is planned. */
   rounds: number;
   next: boolean;
+  /** Of a copy: the guest's file systems are about to be frozen, or may still be. */
+  quiescing: boolean;
 }
 
 /** Bit n of `writes` is set when the guest's n-th write went into this image itself. */
@@ -53,7 +55,13 @@ export interface Model {
   persistent: boolean;
   config: Place;
   configOnNext: boolean;
-  copies: 'partial' | 'complete';
+  copies: LayeredWorld['copies'];
+  /** What a copy must have at the least: all that was acknowledged when the guest was last seen to go to the overlay. */
+  frozenAt: number;
+  /** The guest's file systems stand still. */
+  stands: boolean;
+  /** libvirtd is about to die in the middle of a snapshot that quiesces. */
+  diesInFreeze: 'no' | 'before' | 'after';
   live: (Stored & { mark: boolean }) | undefined;
   inConfig: Stored | undefined;
   journal: Stored | undefined;
@@ -111,6 +119,9 @@ export function newModel(persistent: boolean, growsTimes: number, device = false
     config: persistent ? 'origin' : 'none',
     configOnNext: false,
     copies: 'partial',
+    frozenAt: 0,
+    stands: false,
+    diesInFreeze: 'no',
     live: undefined,
     inConfig: undefined,
     journal: undefined,
@@ -206,7 +217,7 @@ export function observe(model: Model): LayeredWorld {
     remains: [images.overlay, model.next, images.carrier, images.destination].some(
       ({ claim }) => claim !== 'absent' && claim !== 'unknown',
     ),
-    copies: model.copies,
+    copies: findRecord(model)?.goal === 'keep' ? 'complete' : model.copies,
     answers: 'not-asked',
     qemuWrites: qemuWrites(model),
     sourceRemains: false,
@@ -256,9 +267,11 @@ export function act(
       claimFiles(model);
       return false;
     case 'freeze':
-      freeze(model);
+      if (move.copy === undefined) freeze(model);
+      else freezeQuiesced(model, move, decision);
       return false;
     case 'copy-layers':
+      if (decision.goal === 'keep') throw new Error('copied again what was complete');
       process.copying = 'running';
       return false;
     case 'stop-copying':
@@ -266,6 +279,14 @@ export function act(
       return false;
     case 'relink':
       process.relinked = true;
+      return false;
+    case 'keep-copies':
+      if (model.copies !== 'complete' || !process.relinked) throw new Error('kept copies that are not done');
+      writeRecord(model, move, decision.phase, decision.goal);
+      return false;
+    case 'thaw-guest':
+      model.stands = false;
+      writeRecord(model, move, decision.phase, decision.goal, { quiescing: false });
       return false;
     case 'prepare-carrier':
       if (model.qemu.running && model.qemu.on === 'carrier') throw new Error('remade the image of the guest');
@@ -295,6 +316,7 @@ export function act(
         viewOf(model, LEGS[step.leg].from) === viewOf(model, LEGS[step.leg].to) ? 'same' : 'differ';
       return false;
     case 'clear':
+      if (step.what === 'everything' && decision.goal === 'keep') throw new Error('removed complete copies');
       clear(model, step.what);
       return false;
     case 'pause-guest':
@@ -347,12 +369,10 @@ export function writeRecord(
   move: MoveRecord,
   phase: Phase,
   goal: Goal,
-  change?: Pick<Stored, 'rounds' | 'next'>,
+  change: Partial<Pick<Stored, 'rounds' | 'next' | 'quiescing'>> = {},
 ): void {
-  const before = findRecord(model);
-  const revision = (before?.revision ?? 0) + 1;
-  const round = change ?? { rounds: before?.rounds ?? 0, next: before?.next ?? false };
-  const stored: Stored = { phase, goal, revision, ...round };
+  const { revision = 0, rounds = 0, next = false, quiescing = false } = findRecord(model) ?? {};
+  const stored: Stored = { phase, goal, revision: revision + 1, rounds, next, quiescing, ...change };
   if (move.use !== undefined && move.phase === phase) stored.use = move.use;
   const mark = mayMark(findRecord(model) ?? move, model.live?.mark === true);
   if (model.qemu.running) model.live = { ...stored, mark };
@@ -387,11 +407,26 @@ function freeze(model: Model): void {
     if (ahead.writes !== 0) throw new Error('froze onto an overlay that was used before');
     if (again && qemu.on === 'overlay') qemu.onNext = true;
     if (!again && qemu.on === 'origin') qemu.on = 'overlay';
+    if (!again) model.frozenAt = model.acknowledged;
   }
   if (qemu.running && model.foreignJob) return;
   process.overlayFresh = false;
   if (!again && model.config === 'origin') model.config = 'overlay';
   else if (again && model.config === 'overlay') model.configOnNext = true;
+}
+
+/** The intent is on record; libvirt freezes the file systems, takes the snapshot, and thaws: unless it dies in between. */
+function freezeQuiesced(
+  model: Model,
+  move: MoveRecord,
+  { phase, goal }: { readonly phase: Phase; readonly goal: Goal },
+): void {
+  writeRecord(model, move, phase, goal, { quiescing: true });
+  if (model.diesInFreeze !== 'before') freeze(model);
+  if (model.diesInFreeze === 'no') return;
+  model.stands = model.qemu.running;
+  model.diesInFreeze = 'no';
+  model.daemonUp = false;
 }
 
 function startLeg(model: Model, leg: Leg): void {
@@ -434,6 +469,8 @@ export function write(model: Model, place: KnownPlace, writes: number): void {
   const image = model.images[place];
   image.writes |= writes;
   image.writtenAt = model.clock;
+  // Their journals know the time of the images that they are of.
+  if (place === 'origin' && model.copies === 'complete') model.copies = 'stale';
 }
 
 function make(model: Model, place: KnownPlace): void {

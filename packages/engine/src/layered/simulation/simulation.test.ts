@@ -12,6 +12,7 @@ type Decide = (world: LayeredWorld, move: MoveRecord) => LayeredDecision;
 type Ending = Outcome | { readonly kind: 'ask'; readonly question: Question } | { readonly kind: 'stuck' };
 type Scenario = {
   readonly persistent: boolean;
+  /** `copy`: the guest is to stay where it is. */
   readonly goal: Goal;
   /** The destination is a device. */
   readonly device: boolean;
@@ -22,6 +23,7 @@ type Scenario = {
 };
 
 const RUNS = 100_000;
+const COPY_RUNS = 50_000;
 const SETTLE_STEPS = 80;
 
 const file = (path: string) => ({ source: { kind: 'file', path }, format: 'qcow2' }) as const;
@@ -51,6 +53,7 @@ function newMove(goal: Goal): MoveRecord {
     jobMode: 'transient-job',
     options: { synchronousWrites: false, converge: false, deleteSource: false },
     destinationXml: '<disk/>',
+    ...(goal === 'copy' && { copy: { quiesce: 'auto' } as const }),
     phase: 'freezing',
     goal,
   };
@@ -59,13 +62,14 @@ function newMove(goal: Goal): MoveRecord {
 function current(model: Model, fresh: MoveRecord): MoveRecord | undefined {
   const stored = findRecord(model);
   if (stored === undefined) return model.process.move;
-  const { phase, goal, use, rounds, next } = stored;
+  const { phase, goal, use, rounds, next, quiescing } = stored;
   const layered = fresh.layered && {
     ...fresh.layered,
     rounds: Array.from({ length: rounds }, () => FROZEN),
     ...(next && { next: file('/a.next') }),
   };
-  return { ...fresh, ...(layered && { layered }), phase, goal, ...(use && { use }) };
+  const copy = fresh.copy && { ...fresh.copy, ...(quiescing && { quiescing }) };
+  return { ...fresh, ...(layered && { layered }), ...(copy && { copy }), phase, goal, ...(use && { use }) };
 }
 
 function oneStep(decide: Decide, model: Model, fresh: MoveRecord, trace: string[]): Ending | undefined {
@@ -93,7 +97,8 @@ function copied(model: Model): void {
 
 /** Plays on until this leg's switch is ordered; it then happens unseen, the guest writes on, and QEMU dies. */
 function loseSwitch(decide: Decide, model: Model, fresh: MoveRecord, leg: Leg, trace: string[]): void {
-  if (leg === 'return') setGoal(model, 'abort');
+  const aborts = leg === 'return' && fresh.copy === undefined;
+  if (aborts) setGoal(model, 'abort');
   for (let step = 0; step < SETTLE_STEPS; step += 1) {
     const { job } = model.qemu;
     if (job?.state === 'pivoting' && job.leg === leg) break;
@@ -103,7 +108,7 @@ function loseSwitch(decide: Decide, model: Model, fresh: MoveRecord, leg: Leg, t
       job.state = 'ready';
     }
     if (model.process.copying === 'running') copied(model);
-    if (leg === 'return' && model.qemu.on === 'overlay') setGoal(model, 'abort');
+    if (aborts && model.qemu.on === 'overlay') setGoal(model, 'abort');
     const ended = oneStep(decide, model, fresh, trace);
     if (ended?.kind === 'ready') setGoal(model, 'pivot');
   }
@@ -114,6 +119,7 @@ function loseSwitch(decide: Decide, model: Model, fresh: MoveRecord, leg: Leg, t
 /** Everything comes back up, and `resume` is run until it ends. */
 function settle(decide: Decide, model: Model, fresh: MoveRecord, trace: string[]): Ending {
   model.daemonUp = true;
+  model.diesInFreeze = 'no';
   model.foreignJob = false;
   model.process = { ...model.process, copying: 'no', witnessed: 'nothing', starts: 0 };
   trace.push('— settle');
@@ -147,7 +153,8 @@ function play(
     const ended = event === undefined ? oneStep(decide, model, fresh, trace) : undefined;
     event?.(model);
     if (event) trace.push(event.name);
-    if (ended?.kind === 'moved' || ended?.kind === 'back') return { model, ending: ended };
+    if (ended?.kind === 'moved' || ended?.kind === 'back' || ended?.kind === 'copied')
+      return { model, ending: ended };
   }
   return { model, ending: settle(decide, model, fresh, trace) };
 }
@@ -166,7 +173,11 @@ function everyPromiseHolds(model: Model, ending: Ending): void {
   if (!model.meddled && place !== 'none' && place !== 'elsewhere') {
     expect(model.acknowledged & ~viewOf(model, place), 'no acknowledged write is missing').toBe(0);
   }
-  if (ending.kind !== 'moved' && ending.kind !== 'back') return;
+  const spoilt = ending.kind === 'interrupted' && ending.why === 'source-changed' && !model.meddled;
+  expect(spoilt, 'its images do not change before the copy is for good').toBe(false);
+  expect(model.stands, 'the guest is not left with frozen file systems').toBe(false);
+  if (ending.kind === 'copied') expectCopy(model);
+  if (ending.kind !== 'moved' && ending.kind !== 'back' && ending.kind !== 'copied') return;
   const wanted: KnownPlace = ending.kind === 'moved' ? 'destination' : 'origin';
   const begun = model.images.overlay.claim !== 'absent' || ending.kind === 'moved';
   if (place !== 'none' && begun) expect(place, 'the guest is where the move says').toBe(wanted);
@@ -179,14 +190,34 @@ function everyPromiseHolds(model: Model, ending: Ending): void {
   if (ending.kind === 'back') expect(model.images.destination.claim, 'no copy is left').toBe(left);
 }
 
-function check(runs: number, decide: Decide): Map<string, number> {
+/** It is there, complete, and what the guest had written at one instant: no write without all those before it. */
+function expectCopy(model: Model): void {
+  const { destination } = model.images;
+  expect(destination.claim, 'the copy is there').toBe('ours');
+  // Somebody started the domain without what its overlay held.
+  if (model.meddled) return;
+  expect(destination.writes & (destination.writes + 1), 'it is of one instant').toBe(0);
+  expect(model.frozenAt & ~destination.writes, 'nothing is missing in it').toBe(0);
+}
+
+const MOVES: readonly Goal[] = ['pivot', 'pivot', 'hold'];
+const COPIES: readonly Goal[] = ['copy'];
+const LEGS_OF_MOVES = ['switch', 'collapse', 'return'] as const;
+const COPY_LEGS = ['return', 'return'] as const;
+
+function check(runs: number, decide: Decide, goals = MOVES): Map<string, number> {
   const endings = new Map<string, number>();
   const scenario: fc.Arbitrary<Scenario> = fc.record({
     persistent: fc.constantFrom(true, true, true, false),
-    goal: fc.constantFrom('pivot', 'pivot', 'hold'),
-    device: fc.constantFrom(false, false, true),
+    goal: fc.constantFrom(...goals),
+    device: goals.includes('copy') ? fc.constant(false) : fc.constantFrom(false, false, true),
     rounds: fc.constantFrom(0, 0, 1, 2),
-    lost: fc.constantFrom(undefined, undefined, undefined, 'switch', 'collapse', 'return'),
+    lost: fc.constantFrom(
+      undefined,
+      undefined,
+      undefined,
+      ...(goals.includes('copy') ? COPY_LEGS : LEGS_OF_MOVES),
+    ),
   });
   fc.assert(
     fc.property(scenario, fc.uint8Array({ minLength: 0, maxLength: 64 }), (given, schedule) => {
@@ -232,6 +263,50 @@ it.each(Object.entries(MUTANTS))(
   'would notice an engine that %s',
   (_, wrong) => {
     expect(() => check(RUNS, wrong)).toThrow();
+  },
+  120_000,
+);
+
+it('keeps every promise of a copy in 50,000 random runs', { timeout: 120_000 }, () => {
+  const endings = check(COPY_RUNS, decideLayered, COPIES);
+  for (const kind of ['copied', 'back', 'interrupted', 'ask']) {
+    expect(endings.get(kind) ?? 0, `runs that end ${kind}`).toBeGreaterThan(COPY_RUNS / 5_000);
+  }
+});
+
+/** Nothing of the record is waited for. */
+const unrecorded = (world: LayeredWorld): LayeredWorld => {
+  const places = { live: 'unavailable', config: 'unavailable', journal: 'unavailable' } as const;
+  return { ...world, recorded: places };
+};
+
+const COPY_MUTANTS: Readonly<Record<string, Decide>> = {
+  'takes the guest back before it is on record that the copies stay': (world, move) => {
+    const decision = decideLayered(world, move);
+    if (decision.kind !== 'act' || decision.step.name !== 'keep-copies') return decision;
+    return decideLayered(unrecorded(world), { ...move, phase: 'undoing', goal: 'keep' });
+  },
+  'does not wait until the layers are copied': (world, move) =>
+    decideLayered({ ...world, copies: 'complete' }, move),
+  'removes the copies with the overlay': (world, move) => {
+    const decision = decideLayered(world, move);
+    if (decision.kind !== 'act' || decision.step.name !== 'clear') return decision;
+    return { ...decision, step: { name: 'clear', what: 'everything' } };
+  },
+  'leaves the file systems as they are': (world, move) =>
+    decideLayered(world, move.copy === undefined ? move : { ...move, copy: { quiesce: 'auto' } }),
+  'moves the guest': (world, move) =>
+    decideLayered(world, move.goal === 'copy' ? { ...move, goal: 'pivot' } : move),
+  'asks the journals again, when the images have changed': (world, move) => {
+    if (move.goal !== 'keep' || world.live !== 'overlay') return decideLayered(world, move);
+    return decideLayered(world, { ...move, goal: 'copy' });
+  },
+};
+
+it.each(Object.entries(COPY_MUTANTS))(
+  'would notice a copying engine that %s',
+  (_, wrong) => {
+    expect(() => check(COPY_RUNS, wrong, COPIES)).toThrow();
   },
   120_000,
 );

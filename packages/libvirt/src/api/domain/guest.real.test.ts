@@ -1,7 +1,6 @@
 // The guest's agent through a real libvirtd and QEMU, answered by a scripted agent in a real guest; and without one.
-import { type LibvirtHost, startLibvirtHost } from '@blockferry/testbed';
+import { agentDomainXml, type LibvirtHost, startLibvirtHost } from '@blockferry/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { agentDomainXml } from '../../../test/agent/guest.ts';
 import { type Connection, connect, type Domain, ErrorCode } from '../../index.ts';
 
 let host: LibvirtHost;
@@ -11,7 +10,7 @@ let domain: Domain;
 beforeAll(async () => {
   host = await startLibvirtHost({ name: 'bf-agent' });
   connection = await connect(host.uri);
-  domain = await connection.defineDomainXml(await agentDomainXml(host, 'agent'));
+  domain = await connection.defineDomainXml(await agentDomainXml(host, { name: 'agent' }));
 });
 afterAll(async () => {
   await connection.close();

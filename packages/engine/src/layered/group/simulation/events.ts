@@ -2,6 +2,8 @@
 import {
   copyAdvances,
   copyFails,
+  daemonDiesAfterFreeze,
+  daemonDiesInFreeze,
   daemonStarts,
   daemonStops,
   domainStarts,
@@ -105,6 +107,8 @@ export const EVENTS: readonly Event[] = [
   onAll(daemonStops),
   onAll(daemonStarts),
   onAll(daemonStarts),
+  onAll(daemonDiesInFreeze),
+  onAll(daemonDiesAfterFreeze),
   lostSwitches,
   lostFreeze,
   onOne(otherAborts),

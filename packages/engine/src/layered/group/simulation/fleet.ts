@@ -42,6 +42,8 @@ export interface Fleet {
   /** The next pause is recorded and not carried out: the process dies between the two. */
   diesInPause: boolean;
   ambiguous: boolean;
+  /** How a disk ended: once all have, nothing but their images tells. */
+  closed: Outcome | undefined;
   process: {
     /** Disks whose move this process knows, and how those ended that have. */
     seats: readonly number[];
@@ -74,6 +76,7 @@ export function newFleet(
     pauseRecorded: undefined,
     diesInPause: false,
     ambiguous: false,
+    closed: undefined,
     process,
   };
 }
@@ -101,6 +104,7 @@ function newMove(disk: string, disks: readonly string[], goal: Goal, pause: bool
     jobMode: 'transient-job',
     options: { synchronousWrites: false, converge: false, deleteSource: false },
     destinationXml: '<disk/>',
+    ...(goal === 'copy' && { copy: { quiesce: 'auto' } as const }),
     phase: 'freezing',
     goal,
   };
@@ -126,13 +130,14 @@ function moveOf(fleet: Fleet, at: number): MoveRecord | undefined {
 function storedMove(model: Model, fresh: MoveRecord): MoveRecord | undefined {
   const stored = findRecord(model);
   if (stored === undefined || fresh.layered === undefined) return undefined;
-  const { phase, goal, use, rounds, next } = stored;
+  const { phase, goal, use, rounds, next, quiescing } = stored;
   const layered = {
     ...fresh.layered,
     rounds: Array.from({ length: rounds }, () => FROZEN),
     ...(next && { next: file(`/${fresh.disk}/next`) }),
   };
-  return { ...fresh, layered, phase, goal, ...(use && { use }) };
+  const copy = fresh.copy && { ...fresh.copy, ...(quiescing && { quiescing }) };
+  return { ...fresh, layered, ...(copy && { copy }), phase, goal, ...(use && { use }) };
 }
 
 interface Sitting {
@@ -156,7 +161,7 @@ export function oneStep(decide: DecideGroup, fleet: Fleet, trace: unknown[]): En
   const open = sitting(fleet);
   if (open.length === 0) {
     return process.seats.length === 0
-      ? [{ kind: 'back', why: 'nothing was begun' }]
+      ? [fleet.closed ?? { kind: 'back', why: 'nothing was begun' }]
       : [...process.ended.values()];
   }
   const decisions = decide(viewOf(fleet, open));
@@ -196,11 +201,7 @@ function carryOut(
   const { step, phase, goal } = decision;
   switch (step.name) {
     case 'freeze':
-      // One snapshot for those that are not frozen yet; of a later round, a disk's own.
-      for (const each of open) {
-        const isOne = each.at === at || (move.phase === 'freezing' && each.move.phase === 'freezing');
-        if (isOne) act(each.model, each.move, decision);
-      }
+      freezeAll(open, { at, model, move }, decision);
       return;
     case 'pause-guest':
       writeRecord(model, move, phase, goal);
@@ -226,7 +227,24 @@ function carryOut(
       writeRecord(model, move, phase, goal);
       return;
     default:
-      if (act(model, move, decision) && step.name === 'close') fleet.process.ended.set(at, step.outcome);
+      if (!act(model, move, decision) || step.name !== 'close') return;
+      fleet.process.ended.set(at, step.outcome);
+      fleet.closed = step.outcome;
+  }
+}
+
+/** One snapshot for those that are not frozen yet; of a later round, a disk's own. Whose step it is, records what it takes. */
+function freezeAll(
+  open: readonly Sitting[],
+  { at, model, move }: Sitting,
+  decision: LayeredDecision & { kind: 'act' },
+): void {
+  const fails = move.copy !== undefined && model.diesInFreeze === 'before';
+  act(model, move, decision);
+  for (const each of fails ? [] : open) {
+    if (each.at === at || move.phase !== 'freezing' || each.move.phase !== 'freezing') continue;
+    const { copy: _, ...plain } = each.move;
+    act(each.model, plain, decision);
   }
 }
 
@@ -246,6 +264,7 @@ export function playUntil(decide: DecideGroup, fleet: Fleet, there: (fleet: Flee
 export function settle(decide: DecideGroup, fleet: Fleet, trace: unknown[]): Ending[] {
   for (const model of fleet.disks) {
     model.daemonUp = true;
+    model.diesInFreeze = 'no';
     model.foreignJob = false;
   }
   restart(fleet);

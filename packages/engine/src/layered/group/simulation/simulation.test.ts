@@ -1,10 +1,10 @@
 // Disks that move as one end all moved or all back, against random interleavings of steps, crashes and other people.
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { MoveRecord } from '../../../model/record.ts';
+import type { Goal, MoveRecord } from '../../../model/record.ts';
 import { decideLayered } from '../../decide.ts';
 import { otherWipesMetadata, setGoal } from '../../simulation/events.ts';
-import { type Model, viewOf } from '../../simulation/model.ts';
+import { findRecord, type Model, viewOf } from '../../simulation/model.ts';
 import { decideGroup } from '../decide.ts';
 import { EVENTS, lostSwitches } from './events.ts';
 import {
@@ -34,6 +34,28 @@ const BEGINNINGS: Readonly<Record<string, (fleet: Fleet) => boolean>> = {
   undoing: ({ disks }) => disks.some(({ qemu }) => qemu.job?.leg === 'return'),
 };
 
+/** Of copies, which never leave their source. */
+const COPY_BEGINNINGS: Readonly<Record<string, (fleet: Fleet) => boolean>> = {
+  start: () => true,
+  frozen: BEGINNINGS.frozen ?? (() => true),
+  copied: ({ disks }) => disks.every(({ copies }) => copies === 'complete'),
+  kept: ({ disks }) => disks.some((model) => findRecord(model)?.goal === 'keep'),
+  returning: ({ disks }) => disks.some(({ qemu }) => qemu.job?.leg === 'return'),
+  half: ({ disks }) => disks.some(isBack) && !disks.every(isBack),
+};
+
+function isBack(model: Model): boolean {
+  return findRecord(model)?.goal === 'keep' && placeOf(model) === 'origin';
+}
+
+/** No copy is for good before all are complete. */
+function neverKeptHalf({ disks }: Fleet): void {
+  const kept = disks.filter((model) => findRecord(model)?.goal === 'keep');
+  const isPartial = (model: Model) => !kept.includes(model) && model.copies !== 'complete';
+  if (kept.length > 0 && disks.some((model) => findRecord(model) !== undefined && isPartial(model)))
+    throw new Error('one was kept before all were copied');
+}
+
 const placeOf = ({ qemu, config }: Model) => (qemu.running ? qemu.on : config);
 
 function isAhead(model: Model): boolean {
@@ -55,7 +77,8 @@ function play(decide: DecideGroup, scenario: Scenario, schedule: Uint8Array, tra
   const undoes = from === 'undoing';
   if (undoes) playUntil(decide, fleet, BEGINNINGS.ready ?? (() => true));
   if (undoes) for (const model of fleet.disks) setGoal(model, 'abort');
-  playUntil(decide, fleet, BEGINNINGS[from] ?? (() => true));
+  const beginning = scenario.goal === 'copy' ? COPY_BEGINNINGS[from] : BEGINNINGS[from];
+  playUntil(decide, fleet, beginning ?? (() => true));
   if (from === 'suspended') fleet.paused = 'theirs';
   for (const [index, byte] of schedule.entries()) {
     const event = byte < 128 ? undefined : EVENTS[byte % EVENTS.length];
@@ -65,18 +88,27 @@ function play(decide: DecideGroup, scenario: Scenario, schedule: Uint8Array, tra
       continue;
     }
     const ended = oneStep(decide, fleet, trace);
-    neverAhead(fleet);
-    if (Array.isArray(ended) && ended.every(({ kind }) => kind === 'moved' || kind === 'back')) {
+    if (scenario.goal === 'copy') neverKeptHalf(fleet);
+    else neverAhead(fleet);
+    if (Array.isArray(ended) && ended.every(isEnd)) {
       return { fleet, endings: ended };
     }
   }
   return { fleet, endings: settle(decide, fleet, trace) };
 }
 
+function isEnd({ kind }: Ending): boolean {
+  return kind === 'moved' || kind === 'back' || kind === 'copied';
+}
+
 function everyPromiseHolds(fleet: Fleet, endings: readonly Ending[]): void {
   const kinds = new Set(endings.map(({ kind }) => kind));
   expect(kinds, 'every run ends').not.toContain('stuck');
-  expect(kinds.has('moved') && kinds.has('back'), 'never half').toBe(false);
+  expect((kinds.has('moved') || kinds.has('copied')) && kinds.has('back'), 'never half').toBe(false);
+  expect(
+    fleet.disks.some(({ stands }) => stands),
+    'no file systems are left frozen',
+  ).toBe(false);
   expect(fleet.paused, 'the guest is not left paused').not.toBe('ours');
   if (fleet.disks.some(({ meddled }) => meddled)) return;
   for (const model of fleet.disks) {
@@ -87,7 +119,7 @@ function everyPromiseHolds(fleet: Fleet, endings: readonly Ending[]): void {
     }
   }
   const [only, ...others] = kinds;
-  if (others.length > 0 || (only !== 'moved' && only !== 'back')) return;
+  if (others.length > 0 || (only !== 'moved' && only !== 'back' && only !== 'copied')) return;
   for (const model of fleet.disks) {
     const place = placeOf(model);
     if (place !== 'none') expect(place).toBe(only === 'moved' ? 'destination' : 'origin');
@@ -95,18 +127,24 @@ function everyPromiseHolds(fleet: Fleet, endings: readonly Ending[]): void {
     const { overlay, carrier } = model.images;
     expect([overlay.claim, model.next.claim, carrier.claim]).toEqual(Array(3).fill('absent'));
     if (only === 'back') expect(model.images.destination.claim).toBe('absent');
+    if (only === 'copied') expect(model.images.destination.claim, 'the copy is there').toBe('ours');
+    if (only === 'copied') expect(model.frozenAt & ~model.images.destination.writes, 'all of it').toBe(0);
   }
 }
 
-function check(runs: number, decide: DecideGroup): Map<string, number> {
+const MOVES: readonly Goal[] = ['pivot', 'pivot', 'hold'];
+const COPIES: readonly Goal[] = ['copy'];
+
+function check(runs: number, decide: DecideGroup, goals = MOVES): Map<string, number> {
+  const isCopy = goals === COPIES;
   const counts = new Map<string, number>();
   const scenario: fc.Arbitrary<Scenario> = fc.record({
     count: fc.constantFrom(2, 2, 3),
     persistent: fc.constantFrom(true, true, true, false),
-    goal: fc.constantFrom('pivot', 'pivot', 'hold'),
-    pause: fc.boolean(),
+    goal: fc.constantFrom(...goals),
+    pause: isCopy ? fc.constant(false) : fc.boolean(),
     grows: fc.constantFrom(0, 0, 1, 2),
-    from: fc.constantFrom(...Object.keys(BEGINNINGS)),
+    from: fc.constantFrom(...Object.keys(isCopy ? COPY_BEGINNINGS : BEGINNINGS)),
   });
   fc.assert(
     fc.property(scenario, fc.uint8Array({ minLength: 0, maxLength: 60 }), (given, schedule) => {
@@ -176,6 +214,33 @@ it.each(Object.entries(MUTANTS))(
   'would notice an engine that %s',
   (_, wrong) => {
     expect(() => check(RUNS, wrong)).toThrow();
+  },
+  120_000,
+);
+
+it('keeps every promise of copies in 6,000 random runs', { timeout: 120_000 }, () => {
+  const counts = check(RUNS, decideGroup, COPIES);
+  for (const kinds of ['copied', 'back']) {
+    expect(counts.get(kinds) ?? 0, `runs that end ${kinds}`).toBeGreaterThan(RUNS / 1_000);
+  }
+});
+
+const COPY_MUTANTS: Readonly<Record<string, DecideGroup>> = {
+  'copies each disk by itself': alone,
+  'keeps the copies of a disk before those of the others are complete': (view) => {
+    const decisions = decideGroup(view);
+    return alone(view).map((own, at) => {
+      const keeps = own.kind === 'act' && own.step.name === 'keep-copies' ? own : decisions[at];
+      return keeps ?? own;
+    });
+  },
+  'takes the disks that it has found for all': (view) => decideGroup({ ...view, complete: true }),
+};
+
+it.each(Object.entries(COPY_MUTANTS))(
+  'would notice a copying engine that %s',
+  (_, wrong) => {
+    expect(() => check(RUNS, wrong, COPIES)).toThrow();
   },
   120_000,
 );

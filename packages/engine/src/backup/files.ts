@@ -1,0 +1,30 @@
+// Work on whole files that takes as long as the storage takes: copied and flushed by the host's own programs.
+import { FileError, type Host } from '@blockferry/qemu';
+
+/** Copies a file over whatever is there, holes as holes. Torn by a crash. @throws FileError, HostError */
+export async function copyFile(host: Host, from: string, to: string, signal: AbortSignal): Promise<void> {
+  await must(host, 'copy', from, ['cp', '--sparse=always', '-T', '--', from, to], signal);
+}
+
+/** Returns when what was written to these files and directories is on their storage (fsync). @throws FileError, HostError */
+export async function flush(
+  host: Host,
+  paths: readonly [string, ...string[]],
+  signal: AbortSignal,
+): Promise<void> {
+  await must(host, 'flush', paths[0], ['sync', '--', ...paths], signal);
+}
+
+async function must(
+  host: Host,
+  operation: string,
+  path: string,
+  argv: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { code, stderr } = await host.run(argv, { signal, timeoutMs: Number.POSITIVE_INFINITY });
+  if (code === 0) return;
+  const detail = stderr.trim();
+  const errno = /No space left/.test(detail) ? 'ENOSPC' : 'other';
+  throw new FileError({ code: errno, host: host.name, operation, path, detail });
+}

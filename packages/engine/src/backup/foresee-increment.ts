@@ -1,0 +1,149 @@
+// Can an increment be made, on which point, and how much is it?
+import {
+  type DomainCheckpoint,
+  DomainCheckpointXmlFlags,
+  describeSource,
+  isLibvirtError,
+} from '@blockferry/libvirt';
+import { toRelativeReference } from '@blockferry/qemu';
+import { messageOf, Refusal } from '../model/errors.ts';
+import type { Bytes } from '../model/units.ts';
+import { checkQuiesce } from '../preflight/copy-checks.ts';
+import { findDisk } from '../preflight/situation.ts';
+import { readDiskChain } from '../storage/disk-chain.ts';
+import { checkpointsOf } from './checkpoints.ts';
+import { bitmapsSince, markedIn } from './copy-while-off.ts';
+import type { BackupDisk, Manifest } from './model.ts';
+import { choosePoint } from './points.ts';
+import type { BackupSituation, Foreseen } from './preflight-backup.ts';
+
+/** @throws Refusal */
+export async function foreseeIncrement(situation: BackupSituation): Promise<Foreseen> {
+  const { points, request, definitions } = situation;
+  const [parent] = choosePoint(points, request.directory, undefined);
+  mustBeTheSameDisks(situation, parent);
+  if (parent.checkpoint === undefined) {
+    throw no(
+      'no-checkpoint',
+      `${parent.point} was made without a checkpoint, so nobody knows what changed since`,
+    );
+  }
+  const disks = await Promise.all(parent.disks.map((disk) => incrementOf(situation, parent, disk)));
+  if (!definitions.running) {
+    await mustBeMarked(situation, parent.checkpoint, disks);
+    return { disks, bytes: 0n, warnings: [], parent: { point: parent.point, checkpoint: parent.checkpoint } };
+  }
+  const checkpoint = await checkpointNamed(situation, parent.checkpoint);
+  await mustBeRecorded(situation, parent.checkpoint, disks);
+  const bytes = await changedSince(situation, checkpoint);
+  const warnings = checkQuiesce(situation, request);
+  return { disks, bytes, warnings, parent: { point: parent.point, checkpoint: parent.checkpoint } };
+}
+
+function no(code: string, why: string): Refusal {
+  return new Refusal(code, why, {}, 'make a full backup: leave --incremental out');
+}
+
+/** A disk that the point before lacks would be a full one; one that is left out would be missing from then on. */
+function mustBeTheSameDisks({ live, request }: BackupSituation, { disks, point }: Manifest): void {
+  const before = disks.map(({ target }) => target);
+  const asked =
+    request.disks.length === 0 ? before : request.disks.map((name) => findDisk(live, name).target);
+  const gone = before.find((target) => live.disk(target)?.source === undefined);
+  if (gone !== undefined) throw no('disks-differ', `${point} holds ${gone}, which ${live.name} has no more`);
+  if (asked.length === before.length && before.every((target) => asked.includes(target))) return;
+  throw no('disks-differ', `an increment of ${point} is of the same disks: ${before.join(', ')}`);
+}
+
+async function incrementOf(
+  { definitions, live }: BackupSituation,
+  parent: Manifest,
+  { target, images: [below] }: Manifest['disks'][number],
+): Promise<BackupDisk> {
+  const disk = findDisk(live, target);
+  const format = disk.driver.format ?? 'raw';
+  if (disk.source === undefined) throw new Error('checked before');
+  if (format !== 'qcow2') {
+    throw no('no-checkpoint', `${target} is ${format} now, which keeps no record of what changed`);
+  }
+  return {
+    target,
+    capacity: (await definitions.domain.blockInfo(target)).capacity,
+    source: describeSource(disk.source),
+    format,
+    images: [{ path: `${target}.qcow2`, format: 'qcow2' }],
+    backing: { reference: toRelativeReference(`../${parent.point}/${below.path}`), format: below.format },
+  };
+}
+
+async function checkpointNamed(
+  { definitions, live }: BackupSituation,
+  name: string,
+): Promise<DomainCheckpoint> {
+  const found = (await checkpointsOf(definitions.domain)).find((each) => each.name === name);
+  if (found !== undefined) return found;
+  throw no('checkpoint-gone', `${live.name} has the checkpoint ${name} of the last backup no more`);
+}
+
+/** Bytes that were written since the checkpoint, as libvirt reckons them from its bitmaps. */
+async function changedSince({ live }: BackupSituation, checkpoint: DomainCheckpoint): Promise<Bytes> {
+  const { SIZE, NO_DOMAIN } = DomainCheckpointXmlFlags;
+  try {
+    const xml = await checkpoint.getXmlDesc(SIZE | NO_DOMAIN);
+    return [...xml.matchAll(/ size='(\d+)'/g)].reduce((sum, [, size = '0']) => sum + BigInt(size), 0n);
+  } catch (error) {
+    if (!isLibvirtError(error)) throw error;
+    throw broken(`what changed since the last backup of ${live.name} is not known (${messageOf(error)})`);
+  }
+}
+
+function broken(why: string): Refusal {
+  return no('checkpoint-broken', `${why}; that is so when QEMU was killed`);
+}
+
+/** As far as we look at a node of QEMU's (query-named-block-nodes). */
+interface BlockNode {
+  readonly drv: string;
+  readonly file: string;
+  readonly 'dirty-bitmaps'?: readonly { readonly name: string; readonly inconsistent?: boolean }[];
+}
+
+/**
+ * libvirt orders no increment whose bitmaps are missing or were not closed, as when QEMU was killed; but it says so only
+ * when all is made ready.
+ *
+ * @throws Refusal `checkpoint-broken`
+ */
+async function mustBeRecorded(
+  { definitions, live }: BackupSituation,
+  since: string,
+  disks: readonly BackupDisk[],
+): Promise<void> {
+  const query = { execute: 'query-named-block-nodes', arguments: { flat: true } };
+  const nodes = (await definitions.domain.monitorCommand(query)) as readonly BlockNode[];
+  for (const { target, source } of disks) {
+    const active = nodes.find(({ drv, file }) => drv === 'qcow2' && file === source);
+    // Its storage has no such name: libvirt will tell.
+    if (active === undefined) continue;
+    for (const name of await bitmapsSince(definitions, since, target)) {
+      const bitmap = active['dirty-bitmaps']?.find((each) => each.name === name);
+      if (bitmap !== undefined && bitmap.inconsistent !== true) continue;
+      throw broken(`what changed on ${target} of ${live.name} since the last backup is not known`);
+    }
+  }
+}
+
+/** Of a domain that is off nobody reckons how much changed; that it is known is seen in the images. @throws Refusal */
+async function mustBeMarked(
+  { host, definitions, live }: BackupSituation,
+  since: string,
+  disks: readonly BackupDisk[],
+): Promise<void> {
+  for (const { target } of disks) {
+    const names = await bitmapsSince(definitions, since, target);
+    if (names.length === 0) {
+      throw no('checkpoint-gone', `${live.name} has the checkpoint ${since} of the last backup no more`);
+    }
+    markedIn(await readDiskChain(host, findDisk(live, target)), names);
+  }
+}

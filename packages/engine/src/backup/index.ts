@@ -1,0 +1,12 @@
+export { continueBackup, makeBackup, undoBackup } from './carry-out.ts';
+export { type CheckedPoint, checkPoints } from './check-points.ts';
+export { CopiesInterrupted, isCopyOf } from './copies.ts';
+export type { BackupOutcome, BackupStep } from './decide.ts';
+export { backupInto, findAllBackups, findBackup } from './find-backups.ts';
+export type { BackupPhase, BackupRecord, CopyingPart, Manifest, PointKind, StoredDisk } from './model.ts';
+export { chainOf, choosePoint, imagesOf, type Point, type PointChain, readPoints } from './points.ts';
+export { type BackupPreflight, type BackupRequest, preflightBackup } from './preflight-backup.ts';
+export { foreseePrune, prune } from './prune.ts';
+export type { BackupReport, Stage, WorkOptions } from './report.ts';
+export type { Kept, Retention, Sorted } from './retention.ts';
+export type { BackupEnded, BackupRunOptions } from './run-backup.ts';

@@ -1,0 +1,20 @@
+// What one process remembers of a backup between two looks. All of it may be lost without harm.
+import type { Millis } from '../model/units.ts';
+import type { BackupWorld } from './decide.ts';
+
+export interface BackupMemory {
+  prepared: boolean;
+  tidied: boolean;
+  retries: number;
+  /** When libvirt's job was last known to be ours and to run; on performance.now's clock. */
+  jobSeen?: Millis;
+  /** Since when it is not seen any more. */
+  vanishedSince?: Millis;
+  witnessed: BackupWorld['witnessed'];
+  /** Why the last step could not be done, where that means to go back. */
+  cause?: unknown;
+}
+
+export function newBackupMemory(): BackupMemory {
+  return { prepared: false, tidied: false, retries: 0, witnessed: 'nothing' };
+}

@@ -1,0 +1,64 @@
+// What a point has before anything is copied: its directory, the definition, the firmware's variables, and for an
+// increment an empty image over each of the point before.
+import { join } from 'node:path';
+import { DomainXml, DomainXmlFlags } from '@blockferry/libvirt';
+import { create, type Host } from '@blockferry/qemu';
+import type { Definitions } from '../observe/definitions.ts';
+import { copyFile } from './files.ts';
+import { DEFINITION, MANIFEST, NVRAM, pointPath } from './layout.ts';
+import type { BackupRecord } from './model.ts';
+import { withoutRecords } from './plain-definition.ts';
+import { type BackupScene, domainOf } from './scene.ts';
+
+/** The guest's QEMU goes through it to its image, as a user of its own. */
+export const DIRECTORY_MODE = 0o711;
+
+/** May be repeated: what is there is made anew. @throws FileError, HostError, LibvirtError, QemuImgError */
+export async function prepare(scene: BackupScene): Promise<void> {
+  const { host, record, memory } = scene;
+  const point = pointPath(record.directory, record.point);
+  await emptyPoint(host, record);
+  const definition = await definitionOf(domainOf(scene), record);
+  await host.writeFileAtomic(join(point, DEFINITION), definition, { mode: 0o600 });
+  if (record.nvram !== undefined) await copyFile(host, record.nvram, join(point, NVRAM), scene.signal);
+  if (record.kind === 'incremental') await makeTargets(scene);
+  memory.prepared = true;
+}
+
+/** The directory of the record's point, with nothing in it. */
+async function emptyPoint(host: Host, record: BackupRecord): Promise<void> {
+  await removePoint(host, record.directory, record.point);
+  await host.mkdir(pointPath(record.directory, record.point), { mode: DIRECTORY_MODE });
+}
+
+/** Removes a point that is none, manifest first: what is left by a crash is none either. */
+export async function removePoint(host: Host, directory: string, name: string): Promise<void> {
+  const point = pointPath(directory, name);
+  if ((await host.stat(point, { followSymlinks: false }))?.type !== 'directory') return;
+  await host.unlink(join(point, MANIFEST));
+  for (const each of await host.readdir(point)) await host.unlink(join(point, each));
+  await host.rmdir(point);
+}
+
+/** Empty images over those of the point before, which QEMU is then told to write what changed into. */
+export async function makeTargets({ host, record }: BackupScene): Promise<void> {
+  for (const { images, backing, capacity } of record.disks) {
+    const [{ path, format }] = images;
+    const location = { kind: 'file', path: join(pointPath(record.directory, record.point), path) } as const;
+    // A new inode, whoever may still write to the one that was there.
+    await host.unlink(location.path);
+    await create(host, { location, format }, capacity, { ...(backing && { backing }), mode: 0o600 });
+  }
+}
+
+/**
+ * The persistent definition, with its secrets, for that is what the next boot uses; of a domain that is transient, or whose
+ * running definition has disks that the persistent one lacks, the running one.
+ */
+async function definitionOf({ domain, config, live }: Definitions, { disks }: BackupRecord): Promise<string> {
+  const hasAll = (xml: DomainXml | undefined) => disks.every(({ target }) => xml?.disk(target) !== undefined);
+  const inactive = hasAll(config) || live === undefined ? DomainXmlFlags.INACTIVE : 0;
+  return withoutRecords(
+    DomainXml.parse(await domain.getXmlDesc(inactive | DomainXmlFlags.SECURE)),
+  ).toString();
+}

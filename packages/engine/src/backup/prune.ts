@@ -1,0 +1,34 @@
+// Removes points that nobody wants and nothing stands on.
+import type { Host } from '@blockferry/qemu';
+import { readPoints } from './points.ts';
+import { backupUnderWayRefusal } from './preflight-backup.ts';
+import { removePoint } from './prepare.ts';
+import { readBackupJournal } from './record.ts';
+import { type Retention, type Sorted, sortPoints } from './retention.ts';
+
+/**
+ * What a prune would do. @throws Refusal `backup-under-way`, `no-backup-directory`; FileError, HostError
+ */
+export async function foreseePrune(host: Host, directory: string, retention: Retention): Promise<Sorted> {
+  const points = await readPoints(host, directory);
+  const open = await readBackupJournal(host, directory);
+  if (open !== undefined) throw backupUnderWayRefusal(open);
+  return sortPoints(points, retention);
+}
+
+/**
+ * Each point's manifest goes first: a crash leaves one that is none, which the next prune removes. May be repeated.
+ *
+ * @param removed called with the name of each
+ */
+export async function prune(
+  host: Host,
+  directory: string,
+  { remove }: Sorted,
+  removed: (name: string) => void,
+): Promise<void> {
+  for (const name of remove) {
+    await removePoint(host, directory, name);
+    removed(name);
+  }
+}

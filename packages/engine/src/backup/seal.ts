@@ -1,0 +1,91 @@
+// Makes a good backup of a point whose images are complete: checked, summed, and at the very end the manifest.
+import { join } from 'node:path';
+import { check, readHeader } from '@blockferry/qemu';
+import type { Bytes } from '../model/units.ts';
+import { Pace } from '../verify/pace.ts';
+import { flush } from './files.ts';
+import { sha256Of } from './hash.ts';
+import { DEFINITION, manifestPath, NVRAM, pointPath } from './layout.ts';
+import { formatManifest } from './manifest.ts';
+import type { BackupDisk, Manifest, StoredFile } from './model.ts';
+import type { BackupScene } from './scene.ts';
+
+/**
+ * The manifest is written whole or not at all, when all that it speaks of is on stable storage (temporary file, fsync,
+ * rename, fsync of the directory). May be repeated.
+ *
+ * @throws Error when an image is not what it should be; FileError, HostError, QemuImgError. The record stands
+ */
+export async function seal(scene: BackupScene): Promise<void> {
+  const { host, record, signal } = scene;
+  const point = pointPath(record.directory, record.point);
+  const paths = namesOf(scene).map((name) => join(point, name));
+  await flush(host, [point, record.directory, ...paths], signal);
+  for (const disk of record.disks) await mustBeSound(scene, point, disk);
+  const files = await sumAll(scene, point);
+  await host.writeFileAtomic(
+    manifestPath(record.directory, record.point),
+    formatManifest(manifestOf(scene, files)),
+  );
+}
+
+function namesOf({ record }: BackupScene): readonly string[] {
+  const images = record.disks.flatMap((disk) => disk.images.map(({ path }) => path));
+  return [DEFINITION, ...(record.nvram === undefined ? [] : [NVRAM]), ...images];
+}
+
+async function mustBeSound({ host, signal }: BackupScene, point: string, disk: BackupDisk): Promise<void> {
+  for (const [at, { path, format }] of disk.images.entries()) {
+    const image = { location: { kind: 'file', path: join(point, path) }, format } as const;
+    const { virtualSize } = await readHeader(host, image, { signal });
+    if (at === 0 && virtualSize !== disk.capacity) {
+      throw new Error(`${image.location.path} shows ${virtualSize} bytes instead of ${disk.capacity}`);
+    }
+    const { verdict } = await check(host, image, { signal });
+    if (verdict === 'corrupt') throw new Error(`${image.location.path} is corrupt (qemu-img check)`);
+  }
+}
+
+async function sumAll(scene: BackupScene, point: string): Promise<readonly StoredFile[]> {
+  const { host, signal, report } = scene;
+  const names = namesOf(scene);
+  const sizes = await Promise.all(
+    names.map(async (name) => (await host.stat(join(point, name)))?.size ?? 0n),
+  );
+  const pace = new Pace(sizes.reduce((sum, size) => sum + size, 0n));
+  const files: StoredFile[] = [];
+  let done: Bytes = 0n;
+  for (const path of names) {
+    const before = done;
+    const onRead = (read: Bytes) => {
+      report({ type: 'progress', stage: 'summing', ...pace.at(before + read) });
+    };
+    const sum = await sha256Of(host, join(point, path), { signal, onRead });
+    files.push({ path, ...sum });
+    done += sum.size;
+  }
+  report({ type: 'progress', stage: 'summing', ...pace.at(done) });
+  return files;
+}
+
+function manifestOf({ record }: BackupScene, files: readonly StoredFile[]): Manifest {
+  const { id, set, point, kind, domain, time, running, parent, checkpoint, quiesced, disks } = record;
+  // What is off has no new checkpoint: the next increment is counted from the one before as well, and holds more.
+  const since = checkpoint ?? parent?.checkpoint;
+  return {
+    version: 1,
+    id,
+    set,
+    point,
+    kind,
+    ...(parent && { parent: parent.point }),
+    domain,
+    time,
+    running,
+    quiesced: quiesced === true,
+    ...(since !== undefined && { checkpoint: since }),
+    disks: disks.map(({ backing: _, ...disk }) => disk),
+    files,
+    ...(record.nvram !== undefined && { nvram: NVRAM }),
+  };
+}

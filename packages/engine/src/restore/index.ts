@@ -1,0 +1,18 @@
+export { preflightRestore } from './preflight-restore.ts';
+export {
+  findRestoreRemains,
+  finishedBefore,
+  type RestoreRemains,
+  removeRestoreRemains,
+} from './remains.ts';
+export type {
+  RestoreAs,
+  Restored,
+  RestoredDisk,
+  RestoreOptions,
+  RestorePlan,
+  RestorePreflight,
+  RestoreRequest,
+  RestoreStep,
+} from './request.ts';
+export { restore } from './restore.ts';

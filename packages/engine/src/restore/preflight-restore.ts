@@ -1,0 +1,253 @@
+// Everything that speaks against a restore is said here, before anything is touched.
+import { randomBytes } from 'node:crypto';
+import { dirname, extname, join } from 'node:path';
+import {
+  type Connection,
+  type DiskDefinition,
+  type Domain,
+  DomainXml,
+  describeSource,
+  ErrorCode,
+  isLibvirtError,
+} from '@blockferry/libvirt';
+import type { Host } from '@blockferry/qemu';
+import { DEFINITION, pointPath } from '../backup/layout.ts';
+import type { Manifest, StoredDisk } from '../backup/model.ts';
+import { choosePoint, type PointChain, readPoints } from '../backup/points.ts';
+import { Refusal } from '../model/errors.ts';
+import type { Bytes } from '../model/units.ts';
+import { type Definitions, readDefinitions } from '../observe/definitions.ts';
+import { ANSWER_WITHIN_MS, answered, lookAt, mustHaveDirectory, mustServe } from '../preflight/look.ts';
+import { underWay } from '../preflight/preflight.ts';
+import type { Warning } from '../preflight/warning.ts';
+import type { Context } from '../run/context.ts';
+import { findMoves } from '../run/find-moves.ts';
+import { floorOf } from '../space/floor.ts';
+import type { RestoreAs, RestoredDisk, RestorePlan, RestorePreflight, RestoreRequest } from './request.ts';
+
+/** @throws Refusal, with nothing touched; what the point holds is checked later, and before anything is made */
+export async function preflightRestore(context: Context, request: RestoreRequest): Promise<RestorePreflight> {
+  const { host, link } = context;
+  if (host === undefined) {
+    throw new Refusal('no-host', 'restoring runs tools on the host, and this connection gives no way to');
+  }
+  const points = await readPoints(host, request.directory);
+  const chain = choosePoint(points, request.directory, request.point);
+  const [manifest] = chain;
+  const definition = await definitionOf(host, request.directory, manifest);
+  const connection = await link.connection();
+  const present = await mayBeDefined(connection, manifest, request.as);
+  if (present !== undefined) await mustBeIdle(context, present);
+  const plan = await planOf(host, request, manifest, definition);
+  const bytes = bytesOf(chain);
+  await mustHaveRoom(host, plan, bytes);
+  return {
+    plan,
+    chain,
+    bytes,
+    kept: keptOf(present, plan),
+    warnings: warningsFor(manifest, definition, request),
+  };
+}
+
+/** @throws Refusal `point-broken` */
+export async function definitionOf(host: Host, directory: string, manifest: Manifest): Promise<DomainXml> {
+  const path = join(pointPath(directory, manifest.point), DEFINITION);
+  const text = await host.readFile(path);
+  const definition = text === null ? undefined : DomainXml.parse(text);
+  const lacking = manifest.disks.find(({ target }) => definition?.disk(target) === undefined);
+  if (definition !== undefined && lacking === undefined) return definition;
+  const why =
+    lacking === undefined || text === null ? `${path} is missing` : `it defines no disk ${lacking.target}`;
+  throw new Refusal('point-broken', `${manifest.point} cannot be used: ${why}`, { point: manifest.point });
+}
+
+/** The domain whose definition is replaced, if there is one. @throws Refusal */
+async function mayBeDefined(
+  connection: Connection,
+  { domain: { name, uuid } }: Manifest,
+  as: RestoreAs,
+): Promise<Definitions | undefined> {
+  const byUuid = await readDefinitions(connection, uuid);
+  const wanted = as.kind === 'new' ? as.name : name;
+  const byName = await named(connection, wanted);
+  if (byName !== undefined && (as.kind === 'new' || byName.uuid !== uuid)) {
+    const hint = 'choose another: --name NAME';
+    throw new Refusal('name-taken', `there is a domain ${wanted} (${byName.uuid})`, { name: wanted }, hint);
+  }
+  if (as.kind === 'new' || byUuid === undefined) return undefined;
+  if (as.kind === 'original') {
+    const hint = `restore over it: --over; or beside it, as another domain: --name ${name}-restored`;
+    throw new Refusal('domain-exists', `there is a domain ${byUuid.domain.name} (${uuid})`, { name }, hint);
+  }
+  return byUuid;
+}
+
+async function named(connection: Connection, name: string): Promise<Domain | undefined> {
+  try {
+    return await connection.lookupDomainByName(name);
+  } catch (error) {
+    if (isLibvirtError(error, ErrorCode.NO_DOMAIN)) return undefined;
+    throw error;
+  }
+}
+
+/** Nobody runs on what is replaced, and no work of ours is under way on it. @throws Refusal */
+export async function mustBeIdle(context: Context, { domain, running }: Definitions): Promise<void> {
+  if (running) {
+    throw new Refusal(
+      'domain-runs',
+      `${domain.name} runs: only a domain that is off is restored over`,
+      { domain: domain.name },
+      `shut it down: virsh shutdown ${domain.name}; or restore beside it: --name ${domain.name}-restored`,
+    );
+  }
+  const [move] = await findMoves(context, domain.uuid);
+  if (move !== undefined) throw underWay(move);
+}
+
+async function planOf(
+  host: Host,
+  request: RestoreRequest,
+  manifest: Manifest,
+  definition: DomainXml,
+): Promise<RestorePlan> {
+  const taken = new Set<string>();
+  const disks: RestoredDisk[] = [];
+  for (const stored of manifest.disks) {
+    const { target, format, capacity } = stored;
+    const path = await freePath(host, wishFor(request, manifest, stored, definition.disk(target)), taken);
+    disks.push({ target, path, format, capacity });
+  }
+  const [first, ...rest] = disks;
+  if (first === undefined) throw new Refusal('point-broken', `${manifest.point} holds no disk`);
+  const { as, directory } = request;
+  const name = as.kind === 'new' ? as.name : manifest.domain.name;
+  const place = nvramPlace(request, definition, name, dirname(first.path));
+  const nvram = manifest.nvram === undefined ? undefined : await freePath(host, place, taken);
+  return {
+    version: 1,
+    id: randomBytes(4).toString('hex'),
+    directory,
+    point: manifest.point,
+    as,
+    name,
+    ...(as.kind !== 'new' && { uuid: manifest.domain.uuid }),
+    disks: [first, ...rest],
+    ...(nvram !== undefined && { nvram }),
+  };
+}
+
+interface Wish {
+  readonly path: string;
+  /** What tells it from a file that is there. */
+  readonly suffix: string;
+}
+
+function wishFor(
+  { as, to }: RestoreRequest,
+  { point }: Manifest,
+  { target, format }: StoredDisk,
+  disk: DiskDefinition | undefined,
+): Wish {
+  const was = disk?.source?.kind === 'file' ? disk.source.path : undefined;
+  const directory = to ?? (was === undefined ? undefined : dirname(was));
+  if (directory === undefined) {
+    const why = `${target} was no file, so nobody knows where its image is to go`;
+    throw new Refusal('choose-directory', why, { disk: target }, 'name a directory: --to DIR');
+  }
+  const suffix = point.replace(/Z-.*$/, 'Z');
+  if (as.kind === 'new') return { path: join(directory, `${fileName(as.name)}-${target}.${format}`), suffix };
+  return {
+    path: join(directory, was === undefined ? `${target}.${format}` : (was.split('/').at(-1) ?? target)),
+    suffix,
+  };
+}
+
+function fileName(name: string): string {
+  return name.replaceAll('/', '_');
+}
+
+function nvramPlace({ as, to }: RestoreRequest, definition: DomainXml, name: string, beside: string): Wish {
+  const was = definition.osNvram;
+  const own = join(to ?? beside, `${fileName(name)}_VARS.fd`);
+  return { path: as.kind === 'new' || to !== undefined || was === undefined ? own : was, suffix: 'restored' };
+}
+
+/** What is there is never overwritten: it may be what the domain falls back to. */
+async function freePath(host: Host, { path, suffix }: Wish, taken: Set<string>): Promise<string> {
+  const extension = extname(path);
+  const stem = path.slice(0, path.length - extension.length);
+  await mustHaveDirectory(host, path);
+  for (let number = 0; ; number++) {
+    const more = number === 0 ? '' : number === 1 ? `.${suffix}` : `.${suffix}-${number}`;
+    const name = `${stem}${more}${extension}`;
+    if (taken.has(name) || (await lookAt(host, name)) !== null) continue;
+    taken.add(name);
+    return name;
+  }
+}
+
+/** No more than the guest saw of each disk, and no more than its images hold. */
+function bytesOf(chain: PointChain): Bytes {
+  return chain[0].disks.reduce((sum, { target, capacity }) => {
+    const held = chain.reduce((all, { disks, files }) => {
+      const images = disks.find((disk) => disk.target === target)?.images ?? [];
+      const sizes = files.filter(({ path }) => images.some((image) => image.path === path));
+      return all + sizes.reduce((each, { size }) => each + size, 0n);
+    }, 0n);
+    if (held < capacity) return sum + held;
+    return sum + capacity;
+  }, 0n);
+}
+
+async function mustHaveRoom(host: Host, { disks }: RestorePlan, need: Bytes): Promise<void> {
+  const directory = dirname(disks[0].path);
+  const { available, total } = await answered(
+    directory,
+    host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS }),
+  );
+  if (total !== 0n && need + floorOf(total) > available) {
+    throw new Refusal(
+      'destination-too-small',
+      `what is restored needs ${need} bytes, and ${directory} has ${available} free, of which ${floorOf(total)} are kept free`,
+      { need, have: available },
+      'make room there, or choose another directory: --to DIR',
+    );
+  }
+  for (const { path } of disks) await mustServe(host, path);
+}
+
+function keptOf(present: Definitions | undefined, { disks }: RestorePlan): readonly string[] {
+  return disks.flatMap(({ target }) => {
+    const source = present?.config?.disk(target)?.source;
+    return source === undefined ? [] : [describeSource(source)];
+  });
+}
+
+function warningsFor({ disks, nvram }: Manifest, definition: DomainXml, { as }: RestoreRequest): Warning[] {
+  const warnings: Warning[] = [];
+  const stored = disks.map(({ target }) => target);
+  for (const { target } of disksBesides(definition, stored)) {
+    const what = as.kind === 'new' ? 'the new domain gets none' : 'it stays what the definition names';
+    warnings.push({ code: 'disk-left-out', message: `the backup holds no ${target}: ${what}` });
+  }
+  if (definition.osNvram !== undefined && nvram === undefined) {
+    const message = "the backup holds no variables of the domain's firmware: libvirt makes new ones";
+    warnings.push({ code: 'nvram-left-out', message });
+  }
+  if (/<tpm\b/.test(definition.toString())) {
+    const message = "the state of the domain's TPM is not in the backup: a TPM that is new knows no keys";
+    warnings.push({ code: 'tpm-left-out', message });
+  }
+  return warnings;
+}
+
+/** Disks with contents that the backup does not hold. */
+export function disksBesides(definition: DomainXml, stored: readonly string[]): readonly DiskDefinition[] {
+  return definition
+    .disks()
+    .filter(
+      ({ device, target, source }) => device === 'disk' && source !== undefined && !stored.includes(target),
+    );
+}

@@ -1,0 +1,236 @@
+// Restores a point: checked, then one image a disk, compared with the point, and at the very end the definition.
+import { dirname, join } from 'node:path';
+import { DomainCheckpointDeleteFlags, type DomainXml } from '@blockferry/libvirt';
+import { compare, convert, create, type Host, type Image, QemuImgError } from '@blockferry/qemu';
+import { checkPoints } from '../backup/check-points.ts';
+import { checkpointsOf, deleted, isCheckpointOfOurs } from '../backup/checkpoints.ts';
+import { copyFile, flush } from '../backup/files.ts';
+import { NVRAM, pointPath } from '../backup/layout.ts';
+import { withoutRecords } from '../backup/plain-definition.ts';
+import { imagesOf, readPoints } from '../backup/points.ts';
+import { Refusal } from '../model/errors.ts';
+import { readDefinitions } from '../observe/definitions.ts';
+import type { FileIdentity } from '../record/journal.ts';
+import type { Context } from '../run/context.ts';
+import { Pace } from '../verify/pace.ts';
+import {
+  filesOf,
+  journalPathOf,
+  readRestoreJournal,
+  restoreJournalPath,
+  writeRestoreJournal,
+} from './journal.ts';
+import { definitionOf, disksBesides, mustBeIdle, preflightRestore } from './preflight-restore.ts';
+import { removeUnused } from './remains.ts';
+import type {
+  Restored,
+  RestoredDisk,
+  RestoreOptions,
+  RestorePlan,
+  RestorePreflight,
+  RestoreRequest,
+} from './request.ts';
+
+/**
+ * What a restore of the same name that died has left is removed first. A crash leaves a journal and files that no domain
+ * uses; the domain that is restored over can be started until the definition is replaced, in one call, by one whose images
+ * are complete. Asking again begins anew; whether
+ * it was complete, `finishedBefore` tells.
+ *
+ * @throws Refusal with nothing made; FileError, HostError, QemuImgError, LibvirtError, with what was made removed again
+ */
+export async function restore(
+  context: Context,
+  request: RestoreRequest,
+  options: RestoreOptions,
+): Promise<Restored> {
+  const began = performance.now();
+  const first = await preflightRestore(context, request);
+  const host = hostOf(context);
+  const afresh = await withoutRemains(context, first.plan, options);
+  // Their names are free now.
+  const preflight = afresh ? await preflightRestore(context, request) : first;
+  for (const { code, message } of preflight.warnings) options.report({ type: 'warning', code, message });
+  await mustBeGood(host, preflight, options);
+  try {
+    await makeFiles(host, preflight, options);
+    const uuid = await define(context, preflight, options);
+    await host.unlink(journalPathOf(preflight.plan));
+    options.afterStep?.('close');
+    const { plan, kept, bytes } = preflight;
+    return { plan, uuid, kept, bytes, durationMs: performance.now() - began };
+  } catch (error) {
+    await takeBack(context, preflight.plan).catch(() => {}); // the journal stays, and leads here again
+    throw error;
+  }
+}
+
+function hostOf({ host }: Context): Host {
+  if (host === undefined) throw new Error('refused before');
+  return host;
+}
+
+/** @returns whether there was something */
+async function withoutRemains(
+  context: Context,
+  plan: RestorePlan,
+  options: RestoreOptions,
+): Promise<boolean> {
+  const host = hostOf(context);
+  const directories = new Set(plan.disks.map(({ path }) => dirname(path)));
+  let found = false;
+  for (const directory of directories) {
+    const path = restoreJournalPath(directory, plan.name);
+    const journal = await readRestoreJournal(host, path);
+    if (journal === undefined) continue;
+    await removeUnused(context, path, journal);
+    const message = `a restore of ${plan.name} that died had left files in ${directory}: they are removed, and it begins anew`;
+    options.report({ type: 'warning', code: 'begun-anew', message });
+    found = true;
+  }
+  if (found) options.afterStep?.('remove-leftovers');
+  return found;
+}
+
+async function mustBeGood(
+  host: Host,
+  { plan: { directory, point } }: RestorePreflight,
+  options: RestoreOptions,
+): Promise<void> {
+  options.report({ type: 'phase', phase: 'checking' });
+  const points = await readPoints(host, directory);
+  const [checked] = await checkPoints(host, directory, points, [point], options);
+  options.afterStep?.('check');
+  const problems = checked?.problems ?? [];
+  if (problems.length === 0) return;
+  throw new Refusal(
+    'point-broken',
+    `${point} is no good backup: ${problems.join('; ')}`,
+    { point, problems },
+    `blockferry backup verify ${directory} tells which points are good; --point names one`,
+  );
+}
+
+async function makeFiles(
+  host: Host,
+  { plan, chain }: RestorePreflight,
+  options: RestoreOptions,
+): Promise<void> {
+  await writeRestoreJournal(host, { plan, files: {} });
+  options.afterStep?.('record');
+  const files: Record<string, FileIdentity> = {};
+  for (const path of filesOf(plan)) {
+    await host.createExclusive(path);
+    const stat = await host.stat(path);
+    if (stat === null) throw new Error(`${path} vanished as soon as it was made`);
+    files[path] = { device: stat.device, inode: stat.inode };
+  }
+  await writeRestoreJournal(host, { plan, files });
+  options.afterStep?.('claim');
+  options.report({ type: 'phase', phase: 'restoring' });
+  for (const disk of plan.disks)
+    await fill(host, imagesOf(plan.directory, chain, disk.target), disk, options);
+  if (plan.nvram !== undefined) {
+    const stored = join(pointPath(plan.directory, plan.point), NVRAM);
+    await copyFile(host, stored, plan.nvram, options.signal);
+  }
+  const [first, ...rest] = filesOf(plan);
+  if (first !== undefined) await flush(host, [first, dirname(first), ...rest], options.signal);
+  options.afterStep?.('fill');
+  options.report({ type: 'phase', phase: 'comparing' });
+  for (const disk of plan.disks)
+    await mustShowTheSame(host, imagesOf(plan.directory, chain, disk.target), disk, options);
+  options.afterStep?.('compare');
+}
+
+type Chain = readonly [Image, ...Image[]];
+
+async function fill(host: Host, chain: Chain, disk: RestoredDisk, options: RestoreOptions): Promise<void> {
+  const image = imageOf(disk);
+  await create(host, image, disk.capacity, { overwrite: true });
+  const pace = new Pace(disk.capacity);
+  const onProgress = (fraction: number) => {
+    options.report({ type: 'progress', stage: 'restoring', ...pace.part(fraction) });
+  };
+  await directlyIfPossible((direct) =>
+    convert(host, chain, image, { signal: options.signal, onProgress, direct, targetIsZero: true }),
+  );
+}
+
+async function mustShowTheSame(
+  host: Host,
+  chain: Chain,
+  disk: RestoredDisk,
+  { signal, report }: RestoreOptions,
+): Promise<void> {
+  const pace = new Pace(disk.capacity);
+  const onProgress = (fraction: number) => {
+    report({ type: 'progress', stage: 'comparing', ...pace.part(fraction) });
+  };
+  const result = await directlyIfPossible((direct) =>
+    compare(host, chain, [imageOf(disk)], { signal, onProgress, direct }),
+  );
+  if (!result.same) throw new Error(`${disk.path} is not what the point holds: ${result.detail}`);
+}
+
+function imageOf({ path, format }: RestoredDisk): Image {
+  return { location: { kind: 'file', path }, format };
+}
+
+/** Past the page cache, unless the storage knows no direct I/O. */
+async function directlyIfPossible<T>(work: (direct: boolean) => Promise<T>): Promise<T> {
+  try {
+    return await work(true);
+  } catch (error) {
+    if (!(error instanceof QemuImgError) || !/O_DIRECT|Invalid argument/.test(error.stderr)) throw error;
+    return work(false);
+  }
+}
+
+/** One call of libvirt: before it the old definition counts, after it the new one, whose images are complete. */
+async function define(
+  context: Context,
+  preflight: RestorePreflight,
+  options: RestoreOptions,
+): Promise<string> {
+  const { plan, chain } = preflight;
+  const connection = await context.link.connection();
+  const present = plan.uuid === undefined ? undefined : await readDefinitions(connection, plan.uuid);
+  // Somebody may have started it meanwhile.
+  if (present !== undefined) await mustBeIdle(context, present);
+  options.signal.throwIfAborted();
+  const stored = await definitionOf(hostOf(context), plan.directory, chain[0]);
+  const domain = await connection.defineDomainXml(definitionFor(plan, stored).toString());
+  options.afterStep?.('define');
+  // What they recorded is of the images that were left.
+  for (const checkpoint of await checkpointsOf(domain)) {
+    if (!isCheckpointOfOurs(checkpoint.name)) continue;
+    const why = await deleted(checkpoint, DomainCheckpointDeleteFlags.METADATA_ONLY);
+    if (why !== undefined) {
+      options.report({ type: 'warning', code: 'checkpoint-stays', message: `${checkpoint.name}: ${why}` });
+    }
+  }
+  return domain.uuid;
+}
+
+function definitionFor(plan: RestorePlan, stored: DomainXml): DomainXml {
+  const definition = withoutRecords(stored);
+  const targets = plan.disks.map(({ target }) => target);
+  if (plan.as.kind === 'new') {
+    // They are another domain's, which writes to them.
+    for (const { target } of disksBesides(definition, targets)) definition.removeDisk(target);
+    definition.becomeAnother(plan.name);
+  }
+  for (const { target, path, format } of plan.disks) {
+    definition.setDiskSource(target, { kind: 'file', path }, format);
+  }
+  if (plan.nvram !== undefined) definition.setNvram(plan.nvram);
+  return definition;
+}
+
+/** Removes what was made, unless the domain is defined on it. */
+async function takeBack(context: Context, plan: RestorePlan): Promise<void> {
+  const path = journalPathOf(plan);
+  const journal = await readRestoreJournal(hostOf(context), path);
+  if (journal?.plan.id === plan.id) await removeUnused(context, path, journal);
+}

@@ -1,0 +1,60 @@
+// Edits of a definition as a whole, for a domain that is made from another's: its name, what must be its own, its firmware.
+import type { Element } from '@xmldom/xmldom';
+import { attribute, child, childElements, type XmlDocument } from './document.ts';
+import { applyEdits, type Edit, removal, replacement, setAttribute } from './edits.ts';
+import { element, escapeXml } from './escape.ts';
+
+/** The text without the children of <metadata> whose namespace is one of those. */
+export function withoutMetadata(document: XmlDocument, isOne: (namespaceUri: string) => boolean): string {
+  const metadata = child(document.root, 'metadata');
+  const ours = metadata && childElements(metadata).filter((one) => isOne(one.namespaceURI ?? ''));
+  return applyEdits(
+    document.text,
+    (ours ?? []).map((one) => removal(document, one)),
+  );
+}
+
+/**
+ * The text with another name, and without what no two domains may share: UUID, the MACs of interfaces, the generation id.
+ * libvirt makes new ones.
+ */
+export function asAnotherDomain(document: XmlDocument, name: string): string {
+  const { root } = document;
+  const interfaces = childElements(child(root, 'devices') ?? root, 'interface');
+  const own = [
+    ...childElements(root, 'uuid'),
+    ...interfaces.flatMap((one) => childElements(one, 'mac')),
+    ...childElements(root, 'genid').filter((one) => (one.textContent ?? '') !== ''),
+  ];
+  const edits = own.map((one) => removal(document, one));
+  const names = childElements(root, 'name').map((one) =>
+    replacement(document, one, element('name', {}, escapeXml(name))),
+  );
+  return applyEdits(document.text, [...names, ...edits]);
+}
+
+/** The text without these disks. */
+export function withoutDisks(document: XmlDocument, isOne: (target: string) => boolean): string {
+  const disks = childElements(child(document.root, 'devices') ?? document.root, 'disk');
+  const gone = disks.filter((disk) => isOne(attribute(child(disk, 'target'), 'dev') ?? ''));
+  return applyEdits(
+    document.text,
+    gone.map((disk) => removal(document, disk)),
+  );
+}
+
+/** The text with the firmware's variables at this path, whichever way they are named; unchanged if there are none. */
+export function withNvram(document: XmlDocument, path: string): string {
+  const nvram = child(document.root, 'os', 'nvram');
+  if (nvram === undefined) return document.text;
+  return applyEdits(document.text, [nvramEdit(document, nvram, path)]);
+}
+
+function nvramEdit(document: XmlDocument, nvram: Element, path: string): Edit {
+  const source = child(nvram, 'source');
+  if (source !== undefined) return setAttribute(document, source, 'file', path);
+  const { content, startTag, end, start } = document.span(nvram);
+  if (content !== undefined) return { ...content, text: escapeXml(path) };
+  const open = document.text.slice(startTag.start, startTag.end).replace(/\s*\/>$/, '>');
+  return { start, end, text: `${open}${escapeXml(path)}</nvram>` };
+}
