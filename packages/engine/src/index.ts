@@ -3,6 +3,7 @@ export * from './guard/index.ts';
 export * from './inside/index.ts';
 export * from './inspect/index.ts';
 export type { LayersSummary } from './layered/summary.ts';
+export * from './migrate/index.ts';
 export { fileBeside } from './model/beside.ts';
 export type { Interruption, LayeredStep, Outcome, Question, Step, StepName, Wait } from './model/decision.ts';
 export { type Facts, messageOf, Refusal, StepFailed } from './model/errors.ts';

@@ -57,11 +57,9 @@ export async function removeMetadata(
 export function readMetadata(definition: DomainXml, disk: string): StoredRecord | undefined {
   const text = definition.metadataElement(namespaceOf(disk));
   if (text === undefined) return undefined;
-  const open = text.indexOf('>');
-  const body = text.slice(open + 1, text.lastIndexOf('</'));
   return {
-    record: parseRecord(unescapeXml(body).trim()),
-    mark: /\smark="instance"/.test(text.slice(0, open)),
+    record: parseRecord(textOfElement(text)),
+    mark: /\smark="instance"/.test(text.slice(0, text.indexOf('>'))),
   };
 }
 
@@ -69,19 +67,49 @@ function element(record: MoveRecord, mark: boolean): string {
   return `<move${mark ? ' mark="instance"' : ''}>${escapeXml(formatRecord(record))}</move>`;
 }
 
-async function set(domain: Domain, disk: string, content: string, flags: number): Promise<void> {
-  await domain.setMetadata(METADATA_ELEMENT, content, PREFIX, namespaceOf(disk), flags);
+function set(domain: Domain, disk: string, content: string, flags: number): Promise<void> {
+  return setElement(domain, { prefix: PREFIX, namespace: namespaceOf(disk) }, content, flags);
 }
 
-async function remove(domain: Domain, disk: string, flags: number): Promise<void> {
+function remove(domain: Domain, disk: string, flags: number): Promise<void> {
+  return removeElement(domain, { prefix: PREFIX, namespace: namespaceOf(disk) }, flags);
+}
+
+/** An element of <metadata>, by its namespace. */
+export interface ElementName {
+  readonly prefix: string;
+  readonly namespace: string;
+}
+
+/** @param flags DomainAffectFlags: the definition that it is written to */
+export async function setElement(
+  domain: Domain,
+  { prefix, namespace }: ElementName,
+  content: string,
+  flags: number,
+): Promise<void> {
+  await domain.setMetadata(METADATA_ELEMENT, content, prefix, namespace, flags);
+}
+
+/** None there is fine. */
+export async function removeElement(
+  domain: Domain,
+  { prefix, namespace }: ElementName,
+  flags: number,
+): Promise<void> {
   try {
-    await domain.setMetadata(METADATA_ELEMENT, null, PREFIX, namespaceOf(disk), flags);
+    await domain.setMetadata(METADATA_ELEMENT, null, prefix, namespace, flags);
   } catch (error) {
     if (!isLibvirtError(error, ErrorCode.NO_DOMAIN_METADATA)) throw error;
   }
 }
 
-function escapeXml(text: string): string {
+/** What an element holds that `setElement` wrote text into, escaped. */
+export function textOfElement(element: string): string {
+  return unescapeXml(element.slice(element.indexOf('>') + 1, element.lastIndexOf('</'))).trim();
+}
+
+export function escapeXml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 

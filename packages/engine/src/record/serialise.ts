@@ -4,9 +4,19 @@ import type { MoveRecord } from '../model/record.ts';
 const VERSION = 1;
 
 export function formatRecord(record: MoveRecord): string {
-  return JSON.stringify(record, (_, value: unknown) =>
-    typeof value === 'bigint' ? { bigint: `${value}` } : value,
+  return formatExact(record);
+}
+
+/** JSON that keeps bigints. */
+export function formatExact(value: unknown): string {
+  return JSON.stringify(value, (_, each: unknown) =>
+    typeof each === 'bigint' ? { bigint: `${each}` } : each,
   );
+}
+
+/** What formatExact wrote. @throws SyntaxError */
+export function parseExact(text: string): unknown {
+  return JSON.parse(text, (_, value: unknown) => (isBigint(value) ? BigInt(value.bigint) : value));
 }
 
 /**
@@ -15,7 +25,7 @@ export function formatRecord(record: MoveRecord): string {
 export function parseRecord(text: string): MoveRecord {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text, (_, value: unknown) => (isBigint(value) ? BigInt(value.bigint) : value));
+    parsed = parseExact(text);
   } catch (error) {
     throw new RecordUnreadable('it is not JSON', { cause: error });
   }

@@ -1,0 +1,25 @@
+// Migration of a domain to a host that shares no storage with this one.
+export { CommitHeld, StepImpossible } from './errors.ts';
+export type { OneSide, Pair } from './pair.ts';
+export {
+  type MigrationPreflight,
+  migrationUnderWay,
+  preflightMigration,
+} from './preflight/preflight.ts';
+export {
+  copiesOf,
+  type MigratedDisk,
+  type MigrationGoal,
+  type MigrationOptions,
+  type MigrationPhase,
+  type MigrationRecord,
+  mayHaveRunAway,
+} from './record.ts';
+export type { MigrationReport } from './report.ts';
+export type { MigrationRequest } from './request.ts';
+export { type MigrationEnded, type MigrationRunOptions, runMigration } from './run-migration.ts';
+export type {
+  MigrationInterruption,
+  MigrationOutcome,
+  MigrationQuestion,
+} from './world.ts';

@@ -1,0 +1,187 @@
+// Everything that can be refused is refused here, before anything is touched; the rest becomes the migration's record.
+import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
+import { Refusal } from '../../model/errors.ts';
+import type { Bytes } from '../../model/units.ts';
+import type { Definitions } from '../../observe/definitions.ts';
+import { readDefinitions } from '../../observe/definitions.ts';
+import { underWay } from '../../preflight/preflight.ts';
+import { findDomain } from '../../preflight/situation.ts';
+import type { Warning } from '../../preflight/warning.ts';
+import { floorOf } from '../../space/floor.ts';
+import type { Pair } from '../pair.ts';
+import { type MigrationRecord, pathOf } from '../record.ts';
+import type { MigrationRequest } from '../request.ts';
+import { recordIn } from '../store.ts';
+import { mustBeElsewhere, mustHave, mustRun } from './destination.ts';
+import { needsOf } from './devices.ts';
+import { type ExaminedDisk, examineDisk, isCopied, mustBeDistinct } from './disks.ts';
+
+export interface MigrationPreflight {
+  readonly record: MigrationRecord;
+  readonly warnings: readonly Warning[];
+  readonly bytes: Bytes;
+}
+
+/** @throws Refusal, with nothing touched on either host */
+export async function preflightMigration(pair: Pair, request: MigrationRequest): Promise<MigrationPreflight> {
+  const [home, away] = await Promise.all([pair.home.link.connection(), pair.away.link.connection()]);
+  const { name, uuid } = await findDomain(home, request.domain);
+  const definitions = await readDefinitions(home, uuid);
+  const definition = definitions?.live ?? definitions?.config;
+  if (definitions === undefined || definition === undefined) throw new Error(`${name} is gone`);
+  mustNotMigrate(definitions, name);
+  await mustBeReady(definitions, name, request);
+  await mustBeElsewhere(home, away, { name, uuid });
+  const needs = needsOf(definition);
+  await mustRun(away, definition, needs);
+  const warnings = await mustHave(away, pair.away.host, needs);
+  const id = randomBytes(4).toString('hex');
+  const targets = definition
+    .disks()
+    .filter(isCopied)
+    .map(({ target }) => target);
+  const examined: ExaminedDisk[] = [];
+  for (const target of targets) examined.push(await examineDisk(pair, request, target, id));
+  const [first, ...rest] = examined;
+  if (first === undefined) throw nothingToCopy(name);
+  mustNotMove(first);
+  mustBeDistinct(examined.map(({ disk }) => disk));
+  await mustFit(pair, examined, definitions.running);
+  const { verify, guard, bandwidth, migrateUri, autoConverge } = request;
+  const record: MigrationRecord = {
+    version: 1,
+    id,
+    domain: { name, uuid },
+    mode: request.offline ? 'offline' : 'live',
+    home: pair.home.link.uri ?? '',
+    away: pair.away.link.uri ?? '',
+    disks: [first.disk, ...rest.map(({ disk }) => disk)],
+    autostart: await definitions.domain.getAutostart(),
+    options: {
+      verify,
+      autoConverge,
+      ...(guard !== undefined && { guard }),
+      ...(bandwidth !== undefined && { bandwidth }),
+      ...(migrateUri !== undefined && { migrateUri }),
+    },
+    phase: request.offline ? 'copying' : 'freezing',
+    goal: 'away',
+    revision: 0,
+  };
+  return { record, warnings, bytes: examined.reduce((sum, { bytes }) => sum + bytes, 0n) };
+}
+
+function mustNotMigrate({ live, config }: Definitions, name: string): void {
+  const open = recordIn(live) ?? recordIn(config);
+  if (open !== undefined) throw migrationUnderWay(open, name);
+}
+
+export function migrationUnderWay(open: MigrationRecord, name: string): Refusal {
+  return new Refusal(
+    'migration-under-way',
+    `${name} is being migrated to ${open.away} already`,
+    { id: open.id },
+    `continue it: blockferry resume ${name}; or undo it: blockferry abort ${name}`,
+  );
+}
+
+function mustNotMove({ situation }: ExaminedDisk): void {
+  const [open] = situation.open;
+  if (open !== undefined) throw underWay(open);
+}
+
+/** @throws Refusal */
+async function mustBeReady(
+  { domain, running, paused, persistent, live, config }: Definitions,
+  name: string,
+  { offline }: MigrationRequest,
+): Promise<void> {
+  const no = (code: string, why: string, hint?: string) => new Refusal(code, `${name} ${why}`, {}, hint);
+  if (!persistent)
+    throw no(
+      'domain-transient',
+      'is transient: nothing would be left of it at home to go back to',
+      `virsh dumpxml ${name} > ${name}.xml; virsh define ${name}.xml`,
+    );
+  if (running && offline) throw no('domain-running', 'runs', 'leave --offline out; or shut it off');
+  if (!running && !offline)
+    throw no('domain-off', 'is not running', '--offline migrates it as it is; or start it');
+  if (paused) throw no('domain-paused', 'is paused', `virsh resume ${name}`);
+  if (await domain.hasManagedSave())
+    throw no(
+      'managed-save',
+      'has a saved memory image, which stays at home',
+      `start it, or: virsh managedsave-remove ${name}`,
+    );
+  const [snapshots, checkpoints] = await Promise.all([
+    domain.listAllSnapshots(),
+    domain.listAllCheckpoints().catch(() => []), // a libvirt that knows none
+  ]);
+  if (snapshots.length > 0)
+    throw no(
+      'has-snapshots',
+      `has ${snapshots.length} snapshot(s), with which libvirt migrates no domain`,
+      `virsh snapshot-delete ${name} --metadata`,
+    );
+  if (checkpoints.length > 0)
+    throw no(
+      'has-checkpoints',
+      `has ${checkpoints.length} checkpoint(s), which libvirt forgets at home and does not know there`,
+      `virsh checkpoint-delete ${name} --metadata`,
+    );
+  if (!offline) return;
+  const xml = config?.toString() ?? live?.toString() ?? '';
+  if (config?.osNvram !== undefined)
+    throw no(
+      'has-nvram',
+      'keeps variables of its firmware in a file (NVRAM), which --offline does not copy',
+      'start it: a live migration takes them along',
+    );
+  if (/<tpm\b[\s\S]*type=['"]emulator/.test(xml))
+    throw no(
+      'has-tpm',
+      'has a TPM, whose state --offline does not copy',
+      'start it: a live migration takes it along',
+    );
+}
+
+function nothingToCopy(name: string): Refusal {
+  return new Refusal(
+    'not-a-disk',
+    `${name} has no disk to copy`,
+    {},
+    `virsh migrate --live ${name} does all there is to do`,
+  );
+}
+
+/** @throws Refusal `destination-too-small`, `no-room-for-overlay` */
+async function mustFit(pair: Pair, examined: readonly ExaminedDisk[], running: boolean): Promise<void> {
+  const needs = new Map<string, Bytes>();
+  for (const { disk, bytes } of examined) {
+    const directory = dirname(pathOf(disk.layers[0].to));
+    needs.set(directory, (needs.get(directory) ?? 0n) + bytes);
+  }
+  for (const [directory, need] of needs) {
+    const { available, total } = await pair.away.host.statfs(directory);
+    if (total === 0n || need + floorOf(total) <= available) continue;
+    throw new Refusal(
+      'destination-too-small',
+      `the copies need ${need} bytes, and ${directory} at the destination has ${available} free, of which ${floorOf(total)} are kept free for whoever else writes there`,
+      { need, have: available },
+      'make room there, or choose another directory with --dest-dir',
+    );
+  }
+  if (!running) return;
+  for (const { disk } of examined) {
+    const directory = dirname(pathOf(disk.overlay.home));
+    const { available, total } = await pair.home.host.statfs(directory);
+    if (total === 0n || available >= floorOf(total)) continue;
+    throw new Refusal(
+      'no-room-for-overlay',
+      `what the guest writes meanwhile goes to ${directory}, which has ${available} bytes free`,
+      { directory, have: available },
+      'make room there',
+    );
+  }
+}
