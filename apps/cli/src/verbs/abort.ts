@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { ExitCode } from '../exit-code.ts';
 import { moveCommand } from './commands.ts';
+import { unlessMigrating } from './migration/open.ts';
 import { changeGoals, openMovesOf } from './open-move.ts';
 import { runOpen } from './run-open.ts';
 import type { Invocation, Verb } from './verb.ts';
@@ -10,10 +11,12 @@ const EXAMPLES = `
 Examples:
   blockferry abort web vda            undo: the guest stays on the source, the copy is removed
   blockferry abort web vda --keep     only when ready: the copy stays, as the disk was at this moment
+  blockferry abort web                undo a migration: the domain stays at home, the copies are removed
 `;
 
 interface AbortOptions {
   readonly keep?: boolean;
+  readonly peer?: string;
   readonly json?: boolean;
 }
 
@@ -24,6 +27,7 @@ export const abort: Verb = {
       .argument('[disk]', 'target (vda); needed if several disks are being moved, but not as one')
       .usage('DOMAIN [DISK] [options]')
       .option('--keep', 'keep the copy (needs a move that is ready, see move --hold)')
+      .option('--peer <uri>', 'the other host of a migration, if it is reached otherwise from here')
       .option('--json', 'one JSON object a line on stdout')
       .addHelpText('after', EXAMPLES)
       .action((domain: string, disk: string | undefined, options: AbortOptions) =>
@@ -36,7 +40,30 @@ function runAbort(
   invocation: Invocation,
   domain: string,
   disk: string | undefined,
-  { keep = false, json = false }: AbortOptions,
+  { keep = false, json = false, peer }: AbortOptions,
+): Promise<ExitCode> {
+  if (disk === undefined && !keep) return abortAll(invocation, domain, json, peer);
+  return abortMoves(invocation, domain, disk, keep, json);
+}
+
+/** A migration first: what moves belong to it go back with it. */
+function abortAll(
+  invocation: Invocation,
+  domain: string,
+  json: boolean,
+  peer: string | undefined,
+): Promise<ExitCode> {
+  return unlessMigrating(invocation, { domain, json, asked: 'home', peer }, () =>
+    abortMoves(invocation, domain, undefined, false, json),
+  );
+}
+
+function abortMoves(
+  invocation: Invocation,
+  domain: string,
+  disk: string | undefined,
+  keep: boolean,
+  json: boolean,
 ): Promise<ExitCode> {
   const { afterStep } = invocation;
   const names = { json, domain, ...(disk !== undefined && { disk }) };

@@ -5,13 +5,14 @@ import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult } from '../outcome/result.ts';
 import { type MoveTools, moveCommand } from './commands.ts';
+import { resumeMigrations, unlessMigrating } from './migration/open.ts';
 import { answer } from './open-move.ts';
 import { runOpen } from './run-open.ts';
 import type { Invocation, Verb } from './verb.ts';
 
 const EXAMPLES = `
 Examples:
-  blockferry resume web                        go on with every open move of web
+  blockferry resume web                        go on with every open move of web, or with its migration
   blockferry resume --all                      of every domain, say after the host came back
   blockferry resume web --use destination      answer which image is the truth (exit code 5)
 `;
@@ -19,6 +20,7 @@ Examples:
 interface ResumeOptions {
   readonly all?: boolean;
   readonly use?: string;
+  readonly peer?: string;
   readonly json?: boolean;
 }
 
@@ -29,6 +31,7 @@ export const resume: Verb = {
       .usage('DOMAIN|--all [options]')
       .option('--all', 'every open move of the connection')
       .option('--use <side>', 'source or destination: which image is the truth, when only a person can tell')
+      .option('--peer <uri>', 'the other host of a migration, if it is reached otherwise from here')
       .option('--json', 'one JSON object a line on stdout')
       .addHelpText('after', EXAMPLES)
       .action((domain: string | undefined, options: ResumeOptions) =>
@@ -38,6 +41,32 @@ export const resume: Verb = {
 };
 
 function runResume(
+  invocation: Invocation,
+  domain: string | undefined,
+  options: ResumeOptions,
+): Promise<ExitCode> {
+  const { json = false, peer } = options;
+  const moves = () => resumeMoves(invocation, domain, options);
+  // The answer to a question about one disk of a migration is for the commit that asks it.
+  if (options.use !== undefined) return moves();
+  if (domain === undefined) return options.all ? resumeAll(invocation, json, moves) : moves();
+  return unlessMigrating(invocation, { domain, json, asked: 'away', peer }, moves);
+}
+
+/** Migrations first: a move that is part of one ends with it. The highest exit code counts. */
+async function resumeAll(
+  invocation: Invocation,
+  json: boolean,
+  moves: () => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const migrated = await resumeMigrations(invocation, json);
+  if (migrated.stopped) return migrated.worst;
+  const moved = await moves();
+  if (moved > migrated.worst) return moved;
+  return migrated.worst;
+}
+
+function resumeMoves(
   invocation: Invocation,
   domain: string | undefined,
   options: ResumeOptions,

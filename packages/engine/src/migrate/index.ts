@@ -1,6 +1,10 @@
 // Migration of a domain to a host that shares no storage with this one.
+export { wantHome } from './change-goal.ts';
 export { CommitHeld, StepImpossible } from './errors.ts';
+export { type FoundMigration, findMigrations } from './find.ts';
+export { mustBeTheHosts, sideOf as sideOfMigration } from './hosts.ts';
 export type { OneSide, Pair } from './pair.ts';
+export { migrationSteps, type PlannedMigrationStep } from './plan.ts';
 export {
   type MigrationPreflight,
   migrationUnderWay,
@@ -18,6 +22,8 @@ export {
 export type { MigrationReport } from './report.ts';
 export type { MigrationRequest } from './request.ts';
 export { type MigrationEnded, type MigrationRunOptions, runMigration } from './run-migration.ts';
+export { journalPath as migrationJournalPath, readJournal as readMigrationJournal } from './store.ts';
+export { type Whereabouts, whereIs } from './where.ts';
 export type {
   MigrationInterruption,
   MigrationOutcome,

@@ -29,7 +29,11 @@ beforeAll(async () => {
   [a, b] = await Promise.all([startLibvirtHost({ name: 'bf-a' }), startLibvirtHost({ name: 'bf-b' })]);
   state = await mkdtemp(join(tmpdir(), 'bf-state-'));
   const here = localHost();
-  const side = ({ uri }: LibvirtHost) => ({ link: new Link(uri), host: here, openMoves: new OpenMoves(here, state) });
+  const side = ({ uri }: LibvirtHost) => ({
+    link: new Link(uri),
+    host: here,
+    openMoves: new OpenMoves(here, state),
+  });
   pair = { home: side(a), away: side(b) };
   const { top, region } = await makeChain(a.imagesDir, ['base', 'snap1', 'top'], { fill: 4n << 20n });
   guest = await startGuest(a, {
@@ -57,7 +61,11 @@ test('a running guest', async () => {
   const t0 = performance.now();
   const ended = await runMigration(pair, record, {
     signal: new AbortController().signal,
-    report: (report) => console.log(Math.round(performance.now() - t0), JSON.stringify(report, (_, v) => (typeof v === 'bigint' ? String(v) : v))),
+    report: (report) =>
+      console.log(
+        Math.round(performance.now() - t0),
+        JSON.stringify(report, (_, v) => (typeof v === 'bigint' ? String(v) : v)),
+      ),
     afterStep: (step) => console.log(Math.round(performance.now() - t0), 'after', step),
   }).catch(async (e) => {
     console.log((await a.logs()).slice(-3000), (await b.logs()).slice(-3000));
@@ -65,7 +73,13 @@ test('a running guest', async () => {
   });
   console.log(ended.ending, ended.downtimeMs, ended.freezeMs, ended.durationMs, ended.copied, ended.verified);
   expect(ended.ending).toEqual({ kind: 'migrated' });
-  console.log(await a.virsh('list', '--all'), await b.virsh('list', '--all'), await readdir(a.imagesDir), await readdir(b.imagesDir), await readdir(state));
+  console.log(
+    await a.virsh('list', '--all'),
+    await b.virsh('list', '--all'),
+    await readdir(a.imagesDir),
+    await readdir(b.imagesDir),
+    await readdir(state),
+  );
   await guest.waitForWrites(200);
   await b.virsh('destroy', 'vm');
   const { lost, checked } = await verifyAcknowledged(

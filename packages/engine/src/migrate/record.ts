@@ -58,9 +58,11 @@ export interface MigrationRecord {
   readonly domain: { readonly name: string; readonly uuid: string };
   /** `offline`: the domain is off, and stays off. */
   readonly mode: 'live' | 'offline';
-  /** Connection URIs, as the one who began it had them. */
+  /** Connection URIs, as the one who began it had them: from another machine they may lead elsewhere. */
   readonly home: string;
   readonly away: string;
+  /** The hosts' UUIDs, by which libvirt tells them apart. */
+  readonly hosts: { readonly home: string; readonly away: string };
   readonly disks: readonly [MigratedDisk, ...MigratedDisk[]];
   readonly autostart: boolean;
   readonly options: MigrationOptions;

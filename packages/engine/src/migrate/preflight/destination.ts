@@ -3,39 +3,35 @@ import { type Connection, type DomainXml, ErrorCode, isLibvirtError } from '@blo
 import type { Host } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../../model/errors.ts';
 import type { Warning } from '../../preflight/warning.ts';
+import { hostUuidOf } from '../hosts.ts';
+import type { MigrationRecord } from '../record.ts';
 import type { Needs } from './devices.ts';
 
-/** @throws Refusal `same-host`, `name-taken` */
+/** Returns the UUIDs of both hosts. @throws Refusal `same-host`, `name-taken` */
 export async function mustBeElsewhere(
   home: Connection,
   away: Connection,
   { name, uuid }: { readonly name: string; readonly uuid: string },
-): Promise<void> {
-  const [here, there] = await Promise.all(
-    [home, away].map(async (one) => hostUuid(await one.capabilities())),
-  );
-  if (here !== undefined && here === there) {
+): Promise<MigrationRecord['hosts']> {
+  const hosts = { home: await hostUuidOf(home), away: await hostUuidOf(away) };
+  if (hosts.home === hosts.away) {
     throw new Refusal(
       'same-host',
-      `both connections lead to hosts with the same UUID (${here}): to libvirt they are one host`,
-      { uuid: here },
+      `both connections lead to hosts with the same UUID (${hosts.home}): to libvirt they are one host`,
+      { uuid: hosts.home },
       'if they are two, give one of them another host_uuid in libvirtd.conf',
     );
   }
   const domains = await away.listAllDomains();
   const taken = domains.find((domain) => domain.name === name || domain.uuid === uuid);
-  if (taken === undefined) return;
+  if (taken === undefined) return hosts;
   const what = taken.uuid === uuid ? `with the UUID of ${name} (${taken.name})` : `called ${name}`;
   throw new Refusal(
     'name-taken',
     `the destination has a domain ${what}`,
     { domain: taken.name, uuid: taken.uuid },
-    `rename or undefine it there: virsh domrename, virsh undefine`,
+    'rename or undefine it there: virsh domrename, virsh undefine',
   );
-}
-
-function hostUuid(capabilities: string): string | undefined {
-  return /<host>\s*<uuid>([^<]+)</.exec(capabilities)?.[1];
 }
 
 /** @throws Refusal `no-machine-type`, `no-cpu-model` */

@@ -32,7 +32,7 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
   if (definitions === undefined || definition === undefined) throw new Error(`${name} is gone`);
   mustNotMigrate(definitions, name);
   await mustBeReady(definitions, name, request);
-  await mustBeElsewhere(home, away, { name, uuid });
+  const hosts = await mustBeElsewhere(home, away, { name, uuid });
   const needs = needsOf(definition);
   await mustRun(away, definition, needs);
   const warnings = await mustHave(away, pair.away.host, needs);
@@ -56,6 +56,7 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
     mode: request.offline ? 'offline' : 'live',
     home: pair.home.link.uri ?? '',
     away: pair.away.link.uri ?? '',
+    hosts,
     disks: [first.disk, ...rest.map(({ disk }) => disk)],
     autostart: await definitions.domain.getAutostart(),
     options: {

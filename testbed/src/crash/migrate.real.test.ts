@@ -1,0 +1,72 @@
+// blockferry is killed after every step of a migration: the guest ends at home or away, never on both, never on neither.
+import assert from 'node:assert/strict';
+import { afterAll, beforeAll, test } from 'vitest';
+import { type FerryPair, startFerryPair } from './ferry-pair.ts';
+
+let pair: FerryPair;
+
+beforeAll(async () => {
+  pair = await startFerryPair();
+});
+
+afterAll(async () => {
+  await pair.stop();
+});
+
+async function crossed(what: string): Promise<void> {
+  await pair.expectWhole(what, 'away');
+  await pair.turn();
+}
+
+/** Steps after which the domain is not at the destination for good. */
+const BEFORE = [
+  'record',
+  'claim',
+  'freeze:overlays',
+  'freeze',
+  'copy',
+  'relink',
+  'prepare',
+  'cross:begun',
+  'cross:prepared',
+  'cross:performed',
+  'cross:finished',
+];
+/** It runs there, or the record says that it is to. */
+const AFTER = [
+  'cross:recorded',
+  'cross:running',
+  'cross:confirmed',
+  'undefine-home',
+  'collapse:start-leg',
+  'collapse:finish-leg',
+  'collapse:close',
+  'clear-away',
+  'clear-home',
+];
+
+test('undisturbed', async () => {
+  const { outcome, runsOn } = await pair.migrate().result();
+  assert.deepEqual([outcome, runsOn], ['migrated', 'away']);
+  await crossed('undisturbed');
+});
+
+for (const [at, name] of [...BEFORE, ...AFTER].entries()) {
+  test(`killed after ${name}, then resumed`, async () => {
+    await pair.migrate([], { at: 'step-done', name }).diedAfter(name);
+    // What is known to both sides is found from either.
+    const from = name === 'record' || at % 3 > 0 || AFTER.indexOf(name) > 2 ? 'home' : 'away';
+    const result = await pair.resume(from).result();
+    assert.equal(result.outcome, 'migrated', JSON.stringify(result.error));
+    await crossed(name);
+  });
+}
+
+for (const name of ['claim', 'freeze', 'copy', 'cross:prepared', 'cross:performed', 'cross:finished']) {
+  test(`killed after ${name}, then aborted`, async () => {
+    await pair.migrate([], { at: 'step-done', name }).diedAfter(name);
+    const result = await pair.abort().result();
+    assert.equal(result.outcome, 'back', JSON.stringify(result.error));
+    await pair.expectWhole(name, 'home');
+  });
+}
