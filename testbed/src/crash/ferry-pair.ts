@@ -29,7 +29,6 @@ export async function startFerryPair(options: FerryPairOptions = {}): Promise<Fe
   const chain = await makeChain(one.imagesDir, ['base', 'top'], { fill: options.fill ?? 4n * mebibyte });
   const guest = await startGuest(one, {
     name: 'vm',
-    memoryMiB: 64,
     disks: [{ ...chain.top, target: 'vda' }],
     writers: [guestWriter('vda', chain.region, { rate: options.rate ?? 'max' })],
   });

@@ -38,6 +38,8 @@ interface MigrateOptions {
   readonly verify?: string;
   readonly migrateuri?: string;
   readonly autoConverge?: boolean;
+  readonly tls?: boolean;
+  readonly tlsDestination?: string;
   readonly plan?: boolean;
   readonly json?: boolean;
 }
@@ -58,6 +60,11 @@ export const migrate: Verb = {
       .option('--guard <ratio>', "how many times slower the guest's writes may become, or off; 2 by default")
       .option('--verify <how>', 'full or none: read the copies back and compare')
       .option('--migrateuri <uri>', 'where QEMU sends memory and overlays to, such as tcp://10.0.0.2')
+      .option(
+        '--tls',
+        'encrypt copies, memory and overlays with the certificates that libvirt has for migrations',
+      )
+      .option('--tls-destination <name>', "the name in the destination's certificate")
       .option('--auto-converge', 'slow the guest down if it writes to its memory faster than that is sent')
       .option('--plan', 'say what would be done, and touch nothing')
       .option('--json', 'one JSON object a line on stdout')
@@ -76,7 +83,7 @@ function runMigrate(
   options: MigrateOptions,
 ): Promise<ExitCode> {
   return migrationCommand(invocation, { json: options.json ?? false, domain }, async (tools) => {
-    const request = requestOf(domain, options);
+    const request = requestOf(domain, uri, options);
     await using there = openSession(uri);
     const pair: Pair = { home: sideOf(tools.session.context), away: sideOf(there.context) };
     const preflight = preflightMigration(pair, request);
@@ -109,7 +116,7 @@ async function continued(
   return carryOn(session, same, view, { asked: 'away', peer: uri, signal, afterStep });
 }
 
-function requestOf(domain: string, options: MigrateOptions): MigrationRequest {
+function requestOf(domain: string, uri: string, options: MigrateOptions): MigrationRequest {
   const guard = parseGuard(options.guard);
   const { bandwidth, bytes = false, verify = 'full', destDir, migrateuri } = options;
   const rate = bandwidth === undefined ? 0n : parseRate(bandwidth, '--bandwidth', { bytes });
@@ -128,5 +135,24 @@ function requestOf(domain: string, options: MigrateOptions): MigrationRequest {
     ...(rate > 0n && { bandwidth: rate }),
     ...(migrateuri !== undefined && { migrateUri: migrateuri }),
     autoConverge: options.autoConverge ?? false,
+    ...tlsOf(uri, options),
   };
+}
+
+/** The copies go to where the memory goes, else to where libvirt is. */
+function tlsOf(uri: string, options: MigrateOptions): Pick<MigrationRequest, 'tls'> {
+  const { tls = false, tlsDestination: name, migrateuri } = options;
+  if (!tls && name !== undefined) throw new UsageError('--tls-destination is for --tls');
+  if (!tls) return {};
+  const host = hostIn(migrateuri) ?? hostIn(uri);
+  if (host === undefined) {
+    const hint = 'for example --migrateuri tcp://10.0.0.2';
+    throw new UsageError('--tls: no host is named that the copies could go to', hint);
+  }
+  return { tls: { host, ...(name !== undefined && { name }) } };
+}
+
+function hostIn(uri: string | undefined): string | undefined {
+  const found = /^[a-z0-9+]+:(?:\/\/)?(?:[^@/]*@)?(\[[^\]]+\]|[^:/?#]+)/i.exec(uri ?? '')?.[1];
+  return found?.replace(/^\[|\]$/g, '');
 }

@@ -14,7 +14,7 @@ import { addressed, addressedIo } from './addressed.ts';
 import { percentOf } from './format.ts';
 import { continuingMigration, migrationPlanText, migrationResultText } from './human/migration.ts';
 import { StatusLine } from './human/status-line.ts';
-import { formatLine } from './json/lines.ts';
+import { formatLine, type JsonLine } from './json/lines.ts';
 import { errorObject } from './json/move.ts';
 
 export interface MigrationView {
@@ -28,6 +28,17 @@ export interface MigrationView {
 /** @param uri as given with -c, so that advised commands carry it */
 export function createMigrationView(io: Io, json: boolean, uri: string | undefined): MigrationView {
   return json ? new JsonMigrationView(io.out, uri) : new HumanMigrationView(addressedIo(io, uri));
+}
+
+/** An open migration. */
+export function migrationLine(record: MigrationRecord): JsonLine {
+  const { domain, id, home, away, mode, phase, goal } = record;
+  const disks = record.disks.map(({ target, origin, layers }) => ({
+    disk: target,
+    source: describeSource(origin.source),
+    destination: describeSource(layers[0].to.source),
+  }));
+  return { type: 'migration', domain: domain.name, id, home, away, mode, phase, goal, disks };
 }
 
 class HumanMigrationView implements MigrationView {

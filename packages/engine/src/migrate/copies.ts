@@ -9,7 +9,7 @@ import type { MigrationScene } from './act/scene.ts';
 import type { MigrationMemory } from './memory.ts';
 import type { Pair } from './pair.ts';
 import { copiesOf, type MigrationRecord, pathOf } from './record.ts';
-import { Way } from './way.ts';
+import { openWay } from './way.ts';
 import type { MigrationWorld } from './world.ts';
 
 /** Of each image and its copy; the base first, disk by disk. */
@@ -50,10 +50,10 @@ export async function copiesState(
 export async function copyAway(scene: MigrationScene): Promise<void> {
   const { pair, record, memory } = scene;
   const { home, away } = pair;
-  const way = await Way.open(home.host, away.host);
+  const way = await openWay(home.host, away.host, record.options.tls);
   const plans = plansOf(pair, record).map((plan, at) => ({
     ...plan,
-    to: { location: way.nameOf(at), format: 'raw' },
+    to: { location: way.locationOf(at), format: 'raw' },
   }));
   const copy = new LayerCopy(home.host, plans, {
     verify: record.options.verify,

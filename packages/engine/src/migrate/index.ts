@@ -7,7 +7,6 @@ export type { OneSide, Pair } from './pair.ts';
 export { migrationSteps, type PlannedMigrationStep } from './plan.ts';
 export {
   type MigrationPreflight,
-  migrationUnderWay,
   preflightMigration,
 } from './preflight/preflight.ts';
 export {

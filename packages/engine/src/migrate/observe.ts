@@ -104,7 +104,7 @@ function ours(journal: MigrationJournal | undefined, { id }: MigrationRecord): M
   return journal?.record.id === id ? journal : undefined;
 }
 
-async function homeOf(definitions: Definitions | undefined): Promise<AtHome> {
+export async function homeOf(definitions: Definitions | undefined): Promise<AtHome> {
   if (definitions === undefined) return 'gone';
   const { domain } = definitions;
   const { state, reason } = await domain.getState();

@@ -41,6 +41,13 @@ export interface MigratedDisk {
   readonly overlay: { readonly home: ImageRef; readonly away: ImageRef };
 }
 
+export interface TlsOption {
+  /** How home reaches the destination: its copies go there. */
+  readonly host: string;
+  /** The name in the destination's certificate, if it is another. */
+  readonly name?: string;
+}
+
 export interface MigrationOptions {
   readonly verify: boolean;
   /** The guest's mean write latency is held below this many times its own while images are copied. */
@@ -49,6 +56,8 @@ export interface MigrationOptions {
   /** Where QEMU sends the memory, as for virsh. */
   readonly migrateUri?: string;
   readonly autoConverge: boolean;
+  /** Copies, memory and overlays go by TLS, with the certificates that libvirt gives to QEMU for migrations. */
+  readonly tls?: TlsOption;
 }
 
 export interface MigrationRecord {

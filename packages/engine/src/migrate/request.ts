@@ -1,5 +1,6 @@
 // What an operator asks for, before anything of it has been looked at.
 import type { BytesPerSecond } from '../model/units.ts';
+import type { TlsOption } from './record.ts';
 
 export interface MigrationRequest {
   /** Name or UUID. */
@@ -13,4 +14,5 @@ export interface MigrationRequest {
   readonly bandwidth?: BytesPerSecond;
   readonly migrateUri?: string;
   readonly autoConverge: boolean;
+  readonly tls?: TlsOption;
 }

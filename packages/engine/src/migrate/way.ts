@@ -1,112 +1,145 @@
-// The way from one host to files on the other: a storage daemon there exports them through a unix socket, and ssh brings
-// that socket over where the two are not the same machine.
-import { dirname } from 'node:path';
+// The way from one host to files on the other: a storage daemon there exports them, by ssh or by TLS.
 import {
   type Forward,
   formatLocation,
   type Host,
+  type ListenAddress,
+  type NbdLocation,
   type NodeOptions,
   startStorageDaemon,
 } from '@blockferry/qemu';
 import type { LayerPlan } from '../layers/index.ts';
+import { tlsDirectory } from '../storage/tls-credentials.ts';
+import type { TlsOption } from './record.ts';
 
-/** What a directory of ours needs for its name, so that a socket's path stays within 108 bytes. */
+/** So short that a socket's path in it stays within 108 bytes. */
 const DIRECTORY = '/tmp/blockferry-XXXXXXXX';
+/** The ports that libvirt migrates on by default (migration_port_min in qemu.conf): a firewall has them open already. */
+const PORTS = { first: 49_152, count: 64 };
 
-/** A socket at home that leads to the daemon there, once `export` has been through. */
-export class Way implements AsyncDisposable {
-  /** At home. */
-  readonly socket: string;
-  readonly #away: Host;
-  readonly #directories: readonly (readonly [Host, string])[];
-  readonly #there: string;
-  readonly #home: Host;
-
-  private constructor(home: Host, away: Host, [here, there]: readonly [string, string]) {
-    this.#home = home;
-    this.#away = away;
-    this.#there = `${there}/nbd`;
-    // On one machine nothing has to be brought anywhere.
-    this.socket = home.isLocal && away.isLocal ? this.#there : `${here}/nbd`;
-    this.#directories = [
-      [home, here],
-      [away, there],
-    ];
-  }
-
-  /** Makes directories that nobody else may enter. @throws HostError */
-  static async open(home: Host, away: Host): Promise<Way> {
-    const [here, there] = [await makeDirectory(home), await makeDirectory(away)];
-    return new Way(home, away, [here, there]);
-  }
-
-  /** Where an image that is exported there is found from home. */
-  nameOf(at: number): {
-    readonly kind: 'nbd';
-    readonly server: { readonly socket: string };
-    readonly export: string;
-  } {
-    return { kind: 'nbd', server: { socket: this.socket }, export: `copy-${at}` };
-  }
-
+export interface Way extends AsyncDisposable {
+  /** Where the export of this number is found from home. */
+  locationOf(at: number): NbdLocation;
   /**
    * Exports the copies, and leads there. What is written goes past the page cache of the other host, and what is read
    * comes from its storage.
    *
    * @throws StorageDaemonError, QmpCommandError, HostError
    */
-  async export(plans: readonly LayerPlan[], signal: AbortSignal): Promise<AsyncDisposable> {
-    const daemon = await startStorageDaemon(this.#away, { signal });
-    const forwards: Forward[] = [];
-    const close = async (): Promise<void> => {
-      for (const forward of forwards.toReversed()) await forward[Symbol.asyncDispose]();
-      await daemon.stop(signal.aborted ? 300 : 3_000);
-    };
-    try {
-      const addr = { type: 'unix', data: { path: this.#there } } as const;
-      await this.#away.unlink(this.#there);
-      await daemon.qmp.execute('nbd-server-start', { addr });
-      for (const plan of plans) {
-        const { to, away } = plan;
-        if (to.location.kind !== 'nbd' || away === undefined) continue;
-        const name = to.location.export;
-        await addNode(daemon.qmp, fileNode(name, formatLocation(away.file.location)));
-        await daemon.qmp.execute('block-export-add', {
-          type: 'nbd',
-          id: name,
-          name,
-          'node-name': name,
-          writable: true,
-        });
-      }
-      await this.#lead(forwards);
-    } catch (error) {
-      await close();
-      throw error;
-    }
-    return { [Symbol.asyncDispose]: close };
-  }
-
-  async #lead(forwards: Forward[]): Promise<void> {
-    const brought = await this.#away.bring(this.#there);
-    forwards.push(brought);
-    if (this.socket === this.#there) return;
-    await this.#home.unlink(this.socket);
-    if (!this.#home.isLocal) forwards.push(await this.#home.expose(brought.socket, this.socket));
-    else await link(this.#home, brought.socket, this.socket);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const [host, directory] of this.#directories) {
-      await host.run(['rm', '-rf', '--', directory]).catch(() => {}); // a host that is gone has its own cleaning of /tmp
-    }
-  }
+  export(plans: readonly LayerPlan[], signal: AbortSignal): Promise<AsyncDisposable>;
 }
 
-type Qmp = Awaited<ReturnType<typeof startStorageDaemon>>['qmp'];
+/** @throws HostError */
+export function openWay(home: Host, away: Host, tls: TlsOption | undefined): Promise<Way> {
+  return tls === undefined ? bySocket(home, away) : byTls(home, away, tls);
+}
 
-/** Native AIO where the storage knows direct I/O. */
-async function addNode(qmp: Qmp, node: NodeOptions): Promise<void> {
+const exportOf = (at: number) => `copy-${at}`;
+
+/** Through a unix socket that only we may use; where the hosts are two machines, ssh brings it over. */
+async function bySocket(home: Host, away: Host): Promise<Way> {
+  const [here, directory] = [await makeDirectory(home), await makeDirectory(away)];
+  const there = `${directory}/nbd`;
+  // On one machine nothing has to be brought anywhere.
+  const socket = home.isLocal && away.isLocal ? there : `${here}/nbd`;
+  return {
+    locationOf: (at) => ({ kind: 'nbd', server: { socket }, export: exportOf(at) }),
+    export: async (plans, signal) => {
+      await away.unlink(there);
+      const serve = { addr: { type: 'unix', data: { path: there } } } as const;
+      const daemon = await startExports(away, plans, signal, serve);
+      const forwards: Forward[] = [];
+      const close = async (): Promise<void> => {
+        for (const forward of forwards.toReversed()) await forward[Symbol.asyncDispose]();
+        await daemon[Symbol.asyncDispose]();
+      };
+      try {
+        if (socket !== there) await lead(home, away, there, socket, forwards);
+      } catch (error) {
+        await close();
+        throw error;
+      }
+      return { [Symbol.asyncDispose]: close };
+    },
+    [Symbol.asyncDispose]: async () => {
+      await removeDirectory(home, here);
+      await removeDirectory(away, directory);
+    },
+  };
+}
+
+async function lead(
+  home: Host,
+  away: Host,
+  there: string,
+  socket: string,
+  forwards: Forward[],
+): Promise<void> {
+  const brought = await away.bring(there);
+  forwards.push(brought);
+  await home.unlink(socket);
+  if (!home.isLocal) forwards.push(await home.expose(brought.socket, socket));
+  else await mustRun(home, ['ln', '-s', '--', brought.socket, socket]);
+}
+
+/** From home straight to the other host; each shows the certificate that libvirt gives to its QEMU for migrations. */
+async function byTls(home: Host, away: Host, { host, name }: TlsOption): Promise<Way> {
+  const [directory, theirs] = [await tlsDirectory(home, 'migrate'), await tlsDirectory(away, 'migrate')];
+  const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+  const tls = { directory, ...(name !== undefined && { hostname: name }) };
+  return {
+    locationOf: (at) => ({ kind: 'nbd', server: { host, port }, export: exportOf(at), tls }),
+    export: (plans, signal) => {
+      const addr = { type: 'inet', data: { host: '::', port: String(port) } } as const;
+      return startExports(away, plans, signal, { addr, tlsDirectory: theirs });
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+interface Serve {
+  readonly addr: ListenAddress;
+  readonly tlsDirectory?: string;
+}
+
+async function startExports(
+  away: Host,
+  plans: readonly LayerPlan[],
+  signal: AbortSignal,
+  { addr, tlsDirectory: directory }: Serve,
+): Promise<AsyncDisposable> {
+  const daemon = await startStorageDaemon(away, { signal });
+  const { qmp } = daemon;
+  const close = () => daemon.stop(signal.aborted ? 300 : 3_000);
+  try {
+    if (directory !== undefined) {
+      const end = { endpoint: 'server', dir: directory, 'verify-peer': true };
+      await qmp.execute('object-add', { 'qom-type': 'tls-creds-x509', id: 'tls', ...end });
+    }
+    await qmp.execute('nbd-server-start', { addr, ...(directory !== undefined && { 'tls-creds': 'tls' }) });
+    for (const { to, away: copy } of plans) {
+      if (to.location.kind !== 'nbd' || copy === undefined) continue;
+      const name = to.location.export;
+      await addNode(qmp, name, formatLocation(copy.file.location));
+      await qmp.execute('block-export-add', {
+        type: 'nbd',
+        id: name,
+        name,
+        'node-name': name,
+        writable: true,
+      });
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { [Symbol.asyncDispose]: close };
+}
+
+/** Past the page cache where the storage knows direct I/O. */
+async function addNode(qmp: Qmp, name: string, filename: string): Promise<void> {
+  const sparse = { discard: 'unmap', 'detect-zeroes': 'unmap' };
+  const node: NodeOptions = { driver: 'file', 'node-name': name, filename, ...sparse };
   try {
     await qmp.execute('blockdev-add', { ...node, aio: 'native', cache: { direct: true } });
   } catch {
@@ -114,18 +147,19 @@ async function addNode(qmp: Qmp, node: NodeOptions): Promise<void> {
   }
 }
 
-function fileNode(name: string, filename: string): NodeOptions {
-  const sparse = { discard: 'unmap', 'detect-zeroes': 'unmap' };
-  return { driver: 'file', 'node-name': name, filename, ...sparse };
-}
-
-async function link(host: Host, target: string, path: string): Promise<void> {
-  const { code, stderr } = await host.run(['ln', '-s', '--', target, path]);
-  if (code !== 0) throw new Error(`${dirname(path)}: ${stderr.trim()}`);
-}
-
 async function makeDirectory(host: Host): Promise<string> {
-  const { code, stdout, stderr } = await host.run(['mktemp', '-d', DIRECTORY]);
-  if (code !== 0) throw new Error(`${host.name}: no directory in /tmp: ${stderr.trim()}`);
-  return stdout.trim();
+  return (await mustRun(host, ['mktemp', '-d', DIRECTORY])).trim();
 }
+
+/** A host that is gone has its own cleaning of /tmp. */
+async function removeDirectory(host: Host, directory: string): Promise<void> {
+  await host.run(['rm', '-rf', '--', directory]).catch(() => {});
+}
+
+async function mustRun(host: Host, argv: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await host.run(argv);
+  if (code !== 0) throw new Error(`${host.name}: ${argv[0]}: ${stderr.trim()}`);
+  return stdout;
+}
+
+type Qmp = Awaited<ReturnType<typeof startStorageDaemon>>['qmp'];

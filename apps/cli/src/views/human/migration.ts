@@ -2,11 +2,12 @@
 import {
   type MigrationPreflight,
   type MigrationRecord,
+  mayHaveRunAway,
   migrationSteps,
   unreachable,
 } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
-import type { MigrationResult } from '../../outcome/migration.ts';
+import { commandsOf, type MigrationResult } from '../../outcome/migration.ts';
 import { formatBytes, formatDuration, shellWord } from '../format.ts';
 import { errorLines } from './result.ts';
 
@@ -31,6 +32,21 @@ export function migrationPlanText({ record, bytes }: MigrationPreflight, withSte
 
 export function continuingMigration({ domain, away, goal }: MigrationRecord): string {
   return `${goal === 'home' ? 'undoing' : 'continuing'} the migration of ${domain.name} to ${away}`;
+}
+
+/** An open migration, and what to do about it. */
+export function migrationText(record: MigrationRecord): string {
+  const { domain, home, away, phase, goal, mode, disks } = record;
+  const { resume, undo } = commandsOf(record);
+  const lines = [
+    `${domain.name}: ${mode === 'live' ? 'migration' : 'migration while off'}, ${goal === 'home' ? 'to be undone' : phase}`,
+    `  from  ${home}`,
+    `  to    ${away}`,
+    ...disks.map(({ target, layers }) => `  ${target}   ${describeSource(layers[0].to.source)}`),
+    `  → go on, if no blockferry does: ${resume}`,
+    ...(mayHaveRunAway(record) ? [] : [`  → undo: ${undo}`]),
+  ];
+  return `${lines.join('\n')}\n`;
 }
 
 export function migrationResultText(result: MigrationResult): string {

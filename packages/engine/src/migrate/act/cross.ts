@@ -106,13 +106,26 @@ async function arrive(scene: MigrationScene, calls: Calls, cookie: MigrationCook
     throw error;
   }
   scene.passed('cross:finished');
-  await recordArrival(scene, finished.domain);
-  scene.passed('cross:recorded');
-  await finished.domain.resume();
-  scene.memory.downtimeMs = (scene.memory.downtimeMs ?? 0) + performance.now();
-  scene.passed('cross:running');
-  await domain.migrateConfirm3(params, finished.cookie, flags, false);
-  scene.passed('cross:confirmed');
+  try {
+    await recordArrival(scene, finished.domain);
+    scene.passed('cross:recorded');
+    await finished.domain.resume();
+    scene.memory.downtimeMs = (scene.memory.downtimeMs ?? 0) + performance.now();
+    scene.passed('cross:running');
+    await domain.migrateConfirm3(params, finished.cookie, flags, false);
+    scene.passed('cross:confirmed');
+  } catch (error) {
+    await letGo(calls);
+    throw error;
+  }
+}
+
+/**
+ * Without this connection libvirt at home ends the migration as undecided (qemuMigrationSrcCleanup): the domain stands still
+ * there, and the next look and the record say what becomes of it.
+ */
+async function letGo({ home }: Calls): Promise<void> {
+  await home.close().catch(() => {}); // it may be closed already
 }
 
 /** The journal, and what came along in the definitions. At home nothing can be written while libvirt has it migrate. */
@@ -138,13 +151,14 @@ async function mustStillBeWanted({ pair, record }: MigrationScene, signal: Abort
  * As libvirt's own client does. It never ran at the destination, for it was to be left standing still there, so it may go on
  * at home also where the answer of the other side was lost.
  */
-async function callOff({ away, domain, flags, params }: Calls, from: 'prepared' | 'finished'): Promise<void> {
+async function callOff(calls: Calls, from: 'prepared' | 'finished'): Promise<void> {
+  const { away, domain, flags, params } = calls;
   const none = new Uint8Array(0);
   if (from === 'prepared') {
     const arrival = { ...params, destination_name: domain.name };
     await away.migrateFinish3(arrival, none, flags, true).catch(() => {});
   }
-  await domain.migrateConfirm3(params, none, flags, true).catch(() => {});
+  await domain.migrateConfirm3(params, none, flags, true).catch(() => letGo(calls));
 }
 
 async function prepareCalls({ pair, record }: MigrationScene): Promise<Calls> {
@@ -157,12 +171,13 @@ async function prepareCalls({ pair, record }: MigrationScene): Promise<Calls> {
   ]);
   const versions = await Promise.all([home.libVersion(), away.libVersion()]);
   const synchronous = versions.every((version) => version >= SYNCHRONOUS_WRITES_SINCE);
-  const { bandwidth, migrateUri } = record.options;
+  const { bandwidth, migrateUri, tls } = record.options;
   const params: MigrateParams = {
     destination_xml: overThere(live, record),
     persistent_xml: overThere(persistent, record),
     migrate_disks: record.disks.map(({ target }) => target),
     ...(migrateUri !== undefined && { migrate_uri: migrateUri }),
+    ...(tls?.name !== undefined && { 'tls.destination': tls.name }),
     ...(bandwidth !== undefined && bandwidth > 0n && { bandwidth: (bandwidth + MiB - 1n) / MiB }),
   };
   return { home, away, domain, params, flags: flagsFor(record, synchronous) };
@@ -173,9 +188,12 @@ function flagsFor({ options }: MigrationRecord, synchronous: boolean): number {
   const { LIVE, PERSIST_DEST, NON_SHARED_INC, CHANGE_PROTECTION, PAUSED, ABORT_ON_ERROR } =
     DomainMigrateFlags;
   const always = LIVE | PERSIST_DEST | NON_SHARED_INC | CHANGE_PROTECTION | PAUSED | ABORT_ON_ERROR;
-  const { NON_SHARED_SYNCHRONOUS_WRITES, AUTO_CONVERGE } = DomainMigrateFlags;
+  const { NON_SHARED_SYNCHRONOUS_WRITES, AUTO_CONVERGE, TLS } = DomainMigrateFlags;
   return (
-    always | (synchronous ? NON_SHARED_SYNCHRONOUS_WRITES : 0) | (options.autoConverge ? AUTO_CONVERGE : 0)
+    always |
+    (synchronous ? NON_SHARED_SYNCHRONOUS_WRITES : 0) |
+    (options.autoConverge ? AUTO_CONVERGE : 0) |
+    (options.tls === undefined ? 0 : TLS)
   );
 }
 

@@ -12,7 +12,7 @@ import { floorOf } from '../../space/floor.ts';
 import type { Pair } from '../pair.ts';
 import { type MigrationRecord, pathOf } from '../record.ts';
 import type { MigrationRequest } from '../request.ts';
-import { recordIn } from '../store.ts';
+import { mustNotMigrate } from '../under-way.ts';
 import { mustBeElsewhere, mustHave, mustRun } from './destination.ts';
 import { needsOf } from './devices.ts';
 import { type ExaminedDisk, examineDisk, isCopied, mustBeDistinct } from './disks.ts';
@@ -30,7 +30,7 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
   const definitions = await readDefinitions(home, uuid);
   const definition = definitions?.live ?? definitions?.config;
   if (definitions === undefined || definition === undefined) throw new Error(`${name} is gone`);
-  mustNotMigrate(definitions, name);
+  mustNotMigrate(definitions);
   await mustBeReady(definitions, name, request);
   const hosts = await mustBeElsewhere(home, away, { name, uuid });
   const needs = needsOf(definition);
@@ -48,7 +48,7 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
   mustNotMove(first);
   mustBeDistinct(examined.map(({ disk }) => disk));
   await mustFit(pair, examined, definitions.running);
-  const { verify, guard, bandwidth, migrateUri, autoConverge } = request;
+  const { verify, guard, bandwidth, migrateUri, autoConverge, tls } = request;
   const record: MigrationRecord = {
     version: 1,
     id,
@@ -65,26 +65,13 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
       ...(guard !== undefined && { guard }),
       ...(bandwidth !== undefined && { bandwidth }),
       ...(migrateUri !== undefined && { migrateUri }),
+      ...(tls !== undefined && { tls }),
     },
     phase: request.offline ? 'copying' : 'freezing',
     goal: 'away',
     revision: 0,
   };
   return { record, warnings, bytes: examined.reduce((sum, { bytes }) => sum + bytes, 0n) };
-}
-
-function mustNotMigrate({ live, config }: Definitions, name: string): void {
-  const open = recordIn(live) ?? recordIn(config);
-  if (open !== undefined) throw migrationUnderWay(open, name);
-}
-
-export function migrationUnderWay(open: MigrationRecord, name: string): Refusal {
-  return new Refusal(
-    'migration-under-way',
-    `${name} is being migrated to ${open.away} already`,
-    { id: open.id },
-    `continue it: blockferry resume ${name}; or undo it: blockferry abort ${name}`,
-  );
 }
 
 function mustNotMove({ situation }: ExaminedDisk): void {
