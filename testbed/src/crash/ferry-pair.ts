@@ -49,8 +49,12 @@ export class FerryPair {
   }
 
   migrate(options: readonly string[] = [], halt?: Halt): Ferry {
+    return this.migrateTo(this.away.imagesDir, options, halt);
+  }
+
+  migrateTo(directory: string, options: readonly string[] = [], halt?: Halt): Ferry {
     const { home, away } = this;
-    const to = ['--dest-dir', away.imagesDir, '--migrateuri', 'tcp://127.0.0.1'];
+    const to = ['--dest-dir', directory, '--migrateuri', 'tcp://127.0.0.1'];
     return this.#ferry(home, ['migrate', 'vm', away.uri, '--guard', 'off', ...to, ...options], halt);
   }
 
@@ -74,6 +78,11 @@ export class FerryPair {
    * was flushed; that both definitions agree; and that nothing of ours is left.
    */
   async expectWhole(what: string, on: 'home' | 'away'): Promise<void> {
+    await this.expectWholeBut(what, on, []);
+  }
+
+  /** The same, where the destination has these files of somebody else. */
+  async expectWholeBut(what: string, on: 'home' | 'away', others: readonly string[]): Promise<void> {
     const { home, away } = await this.states();
     const wanted = on === 'home' ? { home: 'running', away: 'none' } : { home: 'none', away: 'running' };
     assert.deepEqual({ home, away }, wanted, `${what}: where it runs`);
@@ -90,13 +99,13 @@ export class FerryPair {
     const { lost } = await verifyAcknowledged(image, await this.guest.acknowledged());
     await host.virsh('resume', 'vm');
     assert.deepEqual(lost, [], `${what}: lost writes`);
-    await this.#expectNothingLeft(what, on);
+    await this.#expectNothingLeft(what, on, others);
   }
 
-  async #expectNothingLeft(what: string, on: 'home' | 'away'): Promise<void> {
+  async #expectNothingLeft(what: string, on: 'home' | 'away', others: readonly string[]): Promise<void> {
     const both = ['base.qcow2', 'top.qcow2'];
     assert.deepEqual((await readdir(this[on].imagesDir)).sort(), both, `${what}: files where it is`);
-    const other = on === 'home' ? [] : both;
+    const other = on === 'home' ? others : both;
     const there = on === 'home' ? this.away : this.home;
     assert.deepEqual((await readdir(there.imagesDir)).sort(), other, `${what}: files on the other side`);
     assert.deepEqual(await readdir(this.stateDirectory).catch(() => []), [], `${what}: notes`);

@@ -30,7 +30,13 @@ export type Result = {
 export type Line =
   | Result
   | { readonly type: 'step'; readonly step: string }
-  | { readonly type: 'progress'; readonly copied: number; readonly total: number; readonly verified?: number }
+  | {
+      readonly type: 'progress';
+      readonly copied: number;
+      readonly total: number;
+      readonly verified?: number;
+      readonly space?: string | null;
+    }
   | { readonly type: 'warning'; readonly code: string; readonly message: string }
   | { readonly type: Halt['at']; readonly name: string }
   | { readonly type: 'plan' | 'phase' };
@@ -152,6 +158,11 @@ export class Ferry {
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.#closed;
+  }
+
+  /** As Ctrl-C does. */
+  interrupt(): void {
+    this.#child.kill('SIGINT');
   }
 
   /** Lets one that stopped itself go on. */

@@ -42,19 +42,27 @@ function runAbort(
   disk: string | undefined,
   { keep = false, json = false, peer }: AbortOptions,
 ): Promise<ExitCode> {
-  if (disk === undefined && !keep) return abortAll(invocation, domain, json, peer);
+  if (!keep) return abortAll(invocation, { domain, disk, json, peer });
   return abortMoves(invocation, domain, disk, keep, json);
 }
 
-/** A migration first: what moves belong to it go back with it. */
+/** A migration is undone as a whole, whichever of its disks is named; what moves belong to it go back with it. */
 function abortAll(
   invocation: Invocation,
-  domain: string,
-  json: boolean,
-  peer: string | undefined,
+  {
+    domain,
+    disk,
+    json,
+    peer,
+  }: {
+    readonly domain: string;
+    readonly disk: string | undefined;
+    readonly json: boolean;
+    readonly peer: string | undefined;
+  },
 ): Promise<ExitCode> {
   return unlessMigrating(invocation, { domain, json, asked: 'home', peer }, () =>
-    abortMoves(invocation, domain, undefined, false, json),
+    abortMoves(invocation, domain, disk, false, json),
   );
 }
 

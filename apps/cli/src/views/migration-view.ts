@@ -112,7 +112,7 @@ class JsonMigrationView implements MigrationView {
       source: describeSource(origin.source),
       destination: describeSource(layers[0].to.source),
       images: layers.length,
-      shared: shared.map(({ source }) => describeSource(source)),
+      shared: shared.map(({ to }) => describeSource(to.source)),
     }));
     this.#say('migration-plan', { id, home, away, mode, bytes, disks, steps: migrationSteps(record) });
     for (const { code, message } of warnings) this.#say('warning', { code, message });

@@ -50,7 +50,7 @@ export async function copiesState(
 export async function copyAway(scene: MigrationScene): Promise<void> {
   const { pair, record, memory } = scene;
   const { home, away } = pair;
-  const way = await openWay(home.host, away.host, record.options.tls);
+  const way = await openWay(home.host, away.host, record.id, record.options.tls);
   const plans = plansOf(pair, record).map((plan, at) => ({
     ...plan,
     to: { location: way.locationOf(at), format: 'raw' },

@@ -17,12 +17,12 @@ export function beforeCrossing(world: MigrationWorld, record: MigrationRecord): 
   if (home === 'stranded') return act(world, record, record.phase, { name: 'take-back' });
   if (home === 'gone') return interrupted('domain-gone');
   if (record.goal === 'home') return goBack(world, record);
-  if (typeof world.crossing === 'object') return interrupted('crossing-failed', world.crossing.failed);
   return record.mode === 'live' ? goLive(world, record) : goOffline(world, record);
 }
 
 function goLive(world: MigrationWorld, record: MigrationRecord): MigrationDecision {
   if (world.home === 'off') return interrupted('domain-off');
+  if (typeof world.crossing === 'object') return interrupted('crossing-failed', world.crossing.failed);
   switch (world.homeOn) {
     case 'origin':
       return freeze(world, record);

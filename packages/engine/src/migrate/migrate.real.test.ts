@@ -1,91 +1,150 @@
-// A guest that writes all the time, from one real host to another and back.
-import { mkdtemp, readdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+// Domains from one real host to another: several disks, bases that are shared, domains that are off, and what is refused.
+import { copyFile, mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { localHost } from '@blockferry/qemu';
 import {
-  type Guest,
   guestWriter,
-  type LibvirtHost,
+  type IdleSpec,
   makeChain,
+  run,
   startGuest,
-  startLibvirtHost,
+  startIdle,
   verifyAcknowledged,
 } from '@blockferry/testbed';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { OpenMoves } from '../record/open-moves.ts';
-import { Link } from '../run/link.ts';
+import { ask, migrateNow, proveKept, TwoHosts } from '../../test/migrating.ts';
 import type { Pair } from './pair.ts';
 import { preflightMigration } from './preflight/preflight.ts';
-import { runMigration } from './run-migration.ts';
+import type { MigrationRequest } from './request.ts';
 
-let a: LibvirtHost;
-let b: LibvirtHost;
-let guest: Guest;
+let hosts: TwoHosts;
 let pair: Pair;
-let state: string;
+let there: string;
 
 beforeAll(async () => {
-  [a, b] = await Promise.all([startLibvirtHost({ name: 'bf-a' }), startLibvirtHost({ name: 'bf-b' })]);
-  state = await mkdtemp(join(tmpdir(), 'bf-state-'));
-  const here = localHost();
-  const side = ({ uri }: LibvirtHost) => ({
-    link: new Link(uri),
-    host: here,
-    openMoves: new OpenMoves(here, state),
-  });
-  pair = { home: side(a), away: side(b) };
-  const { top, region } = await makeChain(a.imagesDir, ['base', 'snap1', 'top'], { fill: 4n << 20n });
-  guest = await startGuest(a, {
-    name: 'vm',
-    disks: [{ target: 'vda', ...top }],
-    writers: [guestWriter('vda', region, { rate: 'max' })],
-  });
+  hosts = await TwoHosts.start();
+  pair = { home: hosts.side(hosts.one), away: hosts.side(hosts.two) };
+  there = hosts.two.imagesDir;
 });
 
 afterAll(async () => {
-  await Promise.all([pair.home.link.close(), pair.away.link.close()]);
-  await Promise.all([a.stop(), b.stop()]);
+  await hosts.stop();
 });
 
-test('a running guest', async () => {
-  const { record, warnings } = await preflightMigration(pair, {
-    domain: 'vm',
-    offline: false,
-    destinationDirectory: b.imagesDir,
-    verify: true,
-    migrateUri: 'tcp://127.0.0.1',
-    autoConverge: false,
+test('a running guest with two disks, one of them raw: both at one instant, and nothing is lost', async () => {
+  const { one, two } = hosts;
+  const [here, to] = [join(one.imagesDir, 'two'), join(there, 'two')];
+  await Promise.all([mkdir(here), mkdir(to)]);
+  const system = await makeChain(here, ['base', 'top'], { relativeBacking: true });
+  const data = await makeChain(here, ['data'], { baseFormat: 'raw' });
+  const guest = await startGuest(one, {
+    name: 'two',
+    disks: [
+      { target: 'vda', ...system.top },
+      { target: 'vdb', ...data.top },
+    ],
+    writers: [guestWriter('vda', system.region), guestWriter('vdb', data.region)],
   });
-  console.log(JSON.stringify(record.disks, null, 1), warnings);
-  const t0 = performance.now();
-  const ended = await runMigration(pair, record, {
-    signal: new AbortController().signal,
-    report: (report) =>
-      console.log(
-        Math.round(performance.now() - t0),
-        JSON.stringify(report, (_, v) => (typeof v === 'bigint' ? String(v) : v)),
-      ),
-    afterStep: (step) => console.log(Math.round(performance.now() - t0), 'after', step),
-  }).catch(async (e) => {
-    console.log((await a.logs()).slice(-3000), (await b.logs()).slice(-3000));
-    throw e;
+  await one.virsh('autostart', 'two');
+  const { record, ended } = await migrateNow(pair, ask('two', { destinationDirectory: to }));
+  expect(record.disks.map(({ target, layers }) => [target, layers.length])).toEqual([
+    ['vda', 2],
+    ['vdb', 1],
+  ]);
+  expect(ended.verified).toBe(ended.copied);
+  expect((await readdir(to)).sort()).toEqual(['base.qcow2', 'data.raw', 'top.qcow2']);
+  // The link is as relative as it was.
+  expect((await run(['qemu-img', 'info', '-U', join(to, 'top.qcow2')])).stdout).toMatch(
+    /backing file: base.qcow2/,
+  );
+  expect(await two.virsh('dominfo', 'two')).toMatch(/Autostart:\s+enable/);
+  await proveKept(guest, two, { vda: join(to, 'top.qcow2') });
+  await two.virsh('destroy', 'two');
+  const raw = { path: join(to, 'data.raw'), format: 'raw' } as const;
+  expect((await verifyAcknowledged(raw, await guest.acknowledged('vdb'))).lost).toEqual([]);
+  expect((await one.virsh('list', '--all', '--name')).trim()).toBe('');
+  expect(await hosts.notes()).toEqual([]);
+});
+
+test('a base that two domains share is sent once; a domain that is off is defined there and undefined here', async () => {
+  const { one, two } = hosts;
+  const [here, to] = [join(one.imagesDir, 'shared'), join(there, 'shared')];
+  await Promise.all([mkdir(here), mkdir(to)]);
+  const chain = await makeChain(here, ['base', 'first'], { fill: 4n << 20n });
+  const second = join(here, 'second.qcow2');
+  await copyFile(chain.top.path, second);
+  for (const name of ['first', 'second']) {
+    const disks = [{ path: join(here, `${name}.qcow2`), format: 'qcow2', target: 'vda' }] as const;
+    await startIdle(one, { name, disks, as: 'off' });
+  }
+  const request = (domain: string) => ask(domain, { offline: true, destinationDirectory: to });
+  const first = await migrateNow(pair, request('first'));
+  const base = (await stat(join(to, 'base.qcow2'))).mtimeMs;
+  const next = await migrateNow(pair, request('second'));
+  expect(first.record.disks[0].layers).toHaveLength(2);
+  expect(next.record.disks[0]).toMatchObject({
+    layers: [{ to: { source: { path: join(to, 'second.qcow2') } } }],
+    shared: [{ to: { source: { path: join(to, 'base.qcow2') } } }],
   });
-  console.log(ended.ending, ended.downtimeMs, ended.freezeMs, ended.durationMs, ended.copied, ended.verified);
-  expect(ended.ending).toEqual({ kind: 'migrated' });
-  console.log(
-    await a.virsh('list', '--all'),
-    await b.virsh('list', '--all'),
-    await readdir(a.imagesDir),
-    await readdir(b.imagesDir),
-    await readdir(state),
+  expect((await stat(join(to, 'base.qcow2'))).mtimeMs).toBe(base);
+  expect(next.ended.copied).toBeLessThan(first.ended.copied);
+  expect((await two.virsh('list', '--inactive', '--name')).trim().split('\n')).toEqual(
+    expect.arrayContaining(['first', 'second']),
   );
-  await guest.waitForWrites(200);
-  await b.virsh('destroy', 'vm');
-  const { lost, checked } = await verifyAcknowledged(
-    { path: join(b.imagesDir, 'top.qcow2'), format: 'qcow2' },
-    await guest.acknowledged(),
-  );
-  console.log(checked, lost.length);
-  expect(lost).toEqual([]);
+  const compared = [second, join(to, 'second.qcow2')];
+  await run(['qemu-img', 'compare', '-f', 'qcow2', '-F', 'qcow2', ...compared]);
+  // Nobody at home shares the base any more, so nobody needs to find its copy.
+  expect((await readdir(to)).sort()).toEqual(['base.qcow2', 'first.qcow2', 'second.qcow2']);
+});
+
+test('what cannot be done is refused, and nothing is touched on either host', async () => {
+  const { one, two } = hosts;
+  const [here, to] = [join(one.imagesDir, 'refused'), join(there, 'refused')];
+  await Promise.all([mkdir(here), mkdir(to)]);
+  const path = join(here, 'disk.qcow2');
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', path, '16M']);
+  const disks = [{ path, format: 'qcow2', target: 'vda' }] as const;
+  const define = (more: Partial<IdleSpec> = {}): Promise<void> =>
+    startIdle(one, { name: 'refused', disks, as: 'off', ...more });
+  const refusal = async (more: Partial<MigrationRequest> = {}, on = pair): Promise<unknown> => {
+    const request = ask('refused', { offline: true, destinationDirectory: to, ...more });
+    return preflightMigration(on, request).then(
+      () => 'nothing',
+      (error: unknown) => error,
+    );
+  };
+  await define();
+  expect(await refusal()).toBe('nothing');
+  expect(await refusal({ offline: false })).toMatchObject({ code: 'domain-off' });
+  expect(await refusal({ destinationDirectory: join(to, 'none') })).toMatchObject({
+    code: 'no-such-directory',
+  });
+  expect(await refusal({}, { home: pair.home, away: pair.home })).toMatchObject({ code: 'same-host' });
+  await run(['touch', join(to, 'disk.qcow2')]);
+  expect(await refusal()).toMatchObject({ code: 'destination-exists' });
+  await run(['rm', join(to, 'disk.qcow2')]);
+  await one.virsh('undefine', 'refused');
+  const cases: Readonly<Record<string, Partial<IdleSpec>>> = {
+    'no-network': { extraDevices: "<interface type='network'><source network='nowhere'/></interface>" },
+    'missing-file': {
+      extraDevices:
+        "<disk type='file' device='cdrom'><source file='/nowhere/cd.iso'/><target dev='sdc' bus='sata'/></disk>",
+    },
+    'no-cpu-model': { extraXml: "<cpu mode='custom' match='exact'><model>POWER9</model></cpu>" },
+    'shared-directories': {
+      extraDevices: "<filesystem type='mount'><source dir='/srv'/><target dir='srv'/></filesystem>",
+    },
+  };
+  for (const [code, change] of Object.entries(cases)) {
+    await define(change);
+    expect(await refusal()).toMatchObject({ code });
+    await one.virsh('undefine', 'refused');
+  }
+  await define();
+  await startIdle(two, { name: 'refused', disks: [], as: 'off' });
+  expect(await refusal()).toMatchObject({ code: 'name-taken' });
+  await two.virsh('undefine', 'refused');
+  expect(await readdir(to)).toEqual([]);
+  expect(await readdir(here)).toEqual(['disk.qcow2']);
+  expect(await one.virsh('dumpxml', 'refused')).not.toContain('urn:blockferry');
+  expect(await hosts.notes()).toEqual([]);
 });

@@ -8,6 +8,11 @@ export class MigrationProgress {
   readonly #copies = new Progress();
   readonly #crossing = new Progress();
 
+  /** What was told last of the copies. */
+  get ofCopies(): Progress['latest'] {
+    return this.#copies.latest;
+  }
+
   /** Undefined while nothing is under way that can be counted. */
   async look(
     memory: MigrationMemory,

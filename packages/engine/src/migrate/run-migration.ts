@@ -5,7 +5,9 @@ import type { Bytes, Millis } from '../model/units.ts';
 import { unreachable } from '../model/units.ts';
 import { Bell } from '../run/bell.ts';
 import { isHostLost, isLinkLost, meansLookAgain } from '../run/link.ts';
+import { SpaceWatch } from '../space/watch.ts';
 import { actMigration } from './act/act.ts';
+import { commitBack } from './commit-back.ts';
 import { decideMigration } from './decide.ts';
 import { CommitHeld } from './errors.ts';
 import { type MigrationMemory, newMigrationMemory } from './memory.ts';
@@ -81,11 +83,15 @@ class MigrationRun {
   #onRecord = false;
   #shown = '';
   #awaySince: number | undefined;
+  readonly #space: SpaceWatch;
 
   constructor(pair: Pair, record: MigrationRecord, options: MigrationRunOptions) {
     this.#pair = pair;
     this.#record = record;
     this.#options = options;
+    const warn = (code: string, message: string) => options.report({ type: 'warning', code, message });
+    // A guest that is stopped for want of room suffers more than one whose writes are slow.
+    this.#space = new SpaceWatch(pair.home.host, warn, (on) => this.#memory.copy?.hurry(on));
   }
 
   /** Nothing of ours may go on beside us once we have said how it stands. */
@@ -115,6 +121,7 @@ class MigrationRun {
       this.#record = seen.stored;
       this.#onRecord = true;
     } else if (this.#onRecord) return endedElsewhere(seen);
+    await this.#watchSpace(seen);
     const decision = decideMigration(seen.world, this.#record);
     switch (decision.kind) {
       case 'act':
@@ -157,6 +164,17 @@ class MigrationRun {
     this.#record = record;
     afterStep?.(step.name);
     return step.name === 'close' ? step.outcome : undefined;
+  }
+
+  /** The room that the guest's writes have on its overlays at home, and a guest that was stopped for want of it. */
+  async #watchSpace({ world, home }: MigrationObservation): Promise<void> {
+    if (world.homeOn !== 'overlay' || home === undefined) return;
+    if (world.home !== 'running' && world.home !== 'paused') return;
+    const isCopying = this.#memory.copy?.state() === 'running';
+    const { etaMs } = isCopying ? this.#progress.ofCopies : {};
+    const [disk] = this.#record.disks;
+    const move = commitBack(this.#record, disk, 'home');
+    await this.#space.look({ move, place: 'overlay', domain: home.domain, copied: undefined, etaMs });
   }
 
   async #tellProgress({ home }: MigrationObservation): Promise<void> {

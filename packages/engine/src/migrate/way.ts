@@ -12,8 +12,10 @@ import type { LayerPlan } from '../layers/index.ts';
 import { tlsDirectory } from '../storage/tls-credentials.ts';
 import type { TlsOption } from './record.ts';
 
-/** So short that a socket's path in it stays within 108 bytes. */
-const DIRECTORY = '/tmp/blockferry-XXXXXXXX';
+/** So short that a socket's path in it stays within 108 bytes; by its name, what a crash left of it is found again. */
+const directoryOf = (id: string, side: 'home' | 'away') => `/tmp/blockferry-${id}-${side}`;
+/** Nobody else's, and entered by nobody else: /tmp is everybody's. */
+const MAKE_DIRECTORY = 'mkdir -m 700 -- "$1" 2>/dev/null || { [ -d "$1" ] && [ -O "$1" ] && [ ! -L "$1" ]; }';
 /** The ports that libvirt migrates on by default (migration_port_min in qemu.conf): a firewall has them open already. */
 const PORTS = { first: 49_152, count: 64 };
 
@@ -29,16 +31,24 @@ export interface Way extends AsyncDisposable {
   export(plans: readonly LayerPlan[], signal: AbortSignal): Promise<AsyncDisposable>;
 }
 
-/** @throws HostError */
-export function openWay(home: Host, away: Host, tls: TlsOption | undefined): Promise<Way> {
-  return tls === undefined ? bySocket(home, away) : byTls(home, away, tls);
+/** @param id of the migration. @throws HostError */
+export function openWay(home: Host, away: Host, id: string, tls: TlsOption | undefined): Promise<Way> {
+  return tls === undefined ? bySocket(home, away, id) : byTls(home, away, tls);
+}
+
+/** What a crash has left of a way. */
+export async function removeWay(home: Host, away: Host, id: string): Promise<void> {
+  await removeDirectory(home, directoryOf(id, 'home'));
+  await removeDirectory(away, directoryOf(id, 'away'));
 }
 
 const exportOf = (at: number) => `copy-${at}`;
 
 /** Through a unix socket that only we may use; where the hosts are two machines, ssh brings it over. */
-async function bySocket(home: Host, away: Host): Promise<Way> {
-  const [here, directory] = [await makeDirectory(home), await makeDirectory(away)];
+async function bySocket(home: Host, away: Host, id: string): Promise<Way> {
+  const [here, directory] = [directoryOf(id, 'home'), directoryOf(id, 'away')];
+  await mustRun(home, ['sh', '-c', MAKE_DIRECTORY, 'sh', here]);
+  await mustRun(away, ['sh', '-c', MAKE_DIRECTORY, 'sh', directory]);
   const there = `${directory}/nbd`;
   // On one machine nothing has to be brought anywhere.
   const socket = home.isLocal && away.isLocal ? there : `${here}/nbd`;
@@ -61,10 +71,7 @@ async function bySocket(home: Host, away: Host): Promise<Way> {
       }
       return { [Symbol.asyncDispose]: close };
     },
-    [Symbol.asyncDispose]: async () => {
-      await removeDirectory(home, here);
-      await removeDirectory(away, directory);
-    },
+    [Symbol.asyncDispose]: () => removeWay(home, away, id),
   };
 }
 
@@ -145,10 +152,6 @@ async function addNode(qmp: Qmp, name: string, filename: string): Promise<void> 
   } catch {
     await qmp.execute('blockdev-add', { ...node, aio: 'threads' });
   }
-}
-
-async function makeDirectory(host: Host): Promise<string> {
-  return (await mustRun(host, ['mktemp', '-d', DIRECTORY])).trim();
 }
 
 /** A host that is gone has its own cleaning of /tmp. */

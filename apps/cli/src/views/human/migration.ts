@@ -18,7 +18,7 @@ export function migrationPlanText({ record, bytes }: MigrationPreflight, withSte
     `  from   ${record.home}`,
     `  to     ${record.away}`,
     ...record.disks.map(({ target, layers, shared }) => {
-      const chain = [...layers.map(({ to }) => to), ...shared].map(({ source }) => describeSource(source));
+      const chain = [...layers, ...shared].map(({ to }) => describeSource(to.source));
       const there = shared.length === 0 ? '' : ` (${shared.length} there already)`;
       return `  ${target}    ${chain.reverse().join(' <- ')}${there}`;
     }),

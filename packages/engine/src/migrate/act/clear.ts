@@ -6,6 +6,7 @@ import { copyJournalPath } from '../../layers/index.ts';
 import { readUsage, usesOf } from '../../observe/usage.ts';
 import { copiesOf, type MigrationRecord, pathOf } from '../record.ts';
 import { journalPath, removeMetadata } from '../store.ts';
+import { removeWay } from '../way.ts';
 import type { MigrationScene } from './scene.ts';
 
 /** The overlays at home. @throws StepFailed when any definition there refers to one of them */
@@ -48,6 +49,7 @@ export async function close({ pair, record, observation }: MigrationScene, migra
   if (home !== undefined) await removeMetadata(home.domain, home);
   if (away !== undefined && observation.world.away !== 'foreign') await removeMetadata(away.domain, away);
   if (migrated) for (const path of await uselessJournals(pair, record)) await pair.away.host.unlink(path);
+  await removeWay(pair.home.host, pair.away.host, record.id);
   await pair.away.host.unlink(journalPath(record));
   await pair.home.openMoves.forgetMigration(record.domain.uuid);
 }
@@ -56,7 +58,7 @@ async function uselessJournals(
   { home }: MigrationScene['pair'],
   record: MigrationRecord,
 ): Promise<readonly string[]> {
-  const layers = record.disks.flatMap((disk) => disk.layers);
+  const layers = record.disks.flatMap((disk) => [...disk.layers, ...disk.shared]);
   const sources = layers.map(({ from }) => from.source);
   const usage = await readUsage(await home.link.connection(), home.host, sources);
   const isShared = (at: number) => {

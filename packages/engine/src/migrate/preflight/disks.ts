@@ -103,11 +103,11 @@ async function withoutShared(
   verify: boolean,
 ): Promise<Pick<MigratedDisk, 'layers' | 'shared'>> {
   const [top, ...lower] = all;
-  const shared: ImageRef[] = [];
+  const shared: Layer[] = [];
   for (let base = lower.at(-1); base !== undefined; base = lower.at(-1)) {
     const state = await copyState(pair.home.host, planOf(pair.away, base));
     if (state.kind !== 'complete' || (verify && !state.verified)) break;
-    shared.unshift(base.to);
+    shared.unshift(base);
     lower.pop();
   }
   return { layers: [top ?? fail(), ...lower], shared };
