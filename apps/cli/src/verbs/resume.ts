@@ -48,8 +48,9 @@ function runResume(
   const { json = false, peer } = options;
   const moves = () => resumeMoves(invocation, domain, options);
   // The answer to a question about one disk of a migration is for the commit that asks it.
-  if (options.use !== undefined) return moves();
-  if (domain === undefined) return options.all ? resumeAll(invocation, json, moves) : moves();
+  const isUnclear = (domain === undefined) === !options.all;
+  if (options.use !== undefined || isUnclear) return moves();
+  if (domain === undefined) return resumeAll(invocation, json, moves);
   return unlessMigrating(invocation, { domain, json, asked: 'away', peer }, moves);
 }
 

@@ -1,10 +1,11 @@
 // The loop of a migration: look at both hosts, decide, act, until it has ended. There is no other path for recovery.
-import { isLibvirtError } from '@blockferry/libvirt';
+import { ErrorCode, isLibvirtError } from '@blockferry/libvirt';
 import { messageOf } from '../model/errors.ts';
 import type { Bytes, Millis } from '../model/units.ts';
 import { unreachable } from '../model/units.ts';
 import { Bell } from '../run/bell.ts';
 import { isHostLost, isLinkLost, meansLookAgain } from '../run/link.ts';
+import { roomWords } from '../run/warnings.ts';
 import { SpaceWatch } from '../space/watch.ts';
 import { actMigration } from './act/act.ts';
 import { commitBack } from './commit-back.ts';
@@ -84,6 +85,7 @@ class MigrationRun {
   #shown = '';
   #awaySince: number | undefined;
   readonly #space: SpaceWatch;
+  #waitsForRoom = false;
 
   constructor(pair: Pair, record: MigrationRecord, options: MigrationRunOptions) {
     this.#pair = pair;
@@ -179,7 +181,12 @@ class MigrationRun {
 
   async #tellProgress({ home }: MigrationObservation): Promise<void> {
     const report = await this.#progress.look(this.#memory, home?.domain, this.#record.disks[0].target);
-    if (report !== undefined) this.#options.report(report);
+    if (report === undefined) return;
+    this.#options.report(report);
+    // Each time that it begins to wait.
+    const words = roomWords({ destination: this.#record.disks[0].layers[0].to }, report.space ?? 'enough');
+    if (words !== undefined && !this.#waitsForRoom) this.#options.report({ type: 'warning', ...words });
+    this.#waitsForRoom = report.space !== undefined;
   }
 
   /** What only means "look again" is overcome here; everything else ends the run with the record standing. */
@@ -212,8 +219,9 @@ class MigrationRun {
   }
 }
 
-/** libvirt says in many words that a domain ended, or lost its monitor, between a look at it and a call. */
+/** libvirt says in many words that a domain ended, is gone, or lost its monitor, between a look at it and a call. */
 function isMomentary(error: unknown): boolean {
+  if (isLibvirtError(error, ErrorCode.NO_DOMAIN)) return true;
   return isLibvirtError(error) && /\bmonitor\b|not running|domain is not running/i.test(error.message);
 }
 

@@ -6,6 +6,7 @@ import { Refusal } from '../../model/errors.ts';
 import type { ImageRef, Layer } from '../../model/record.ts';
 import type { Bytes } from '../../model/units.ts';
 import { lookAt, mustHaveDirectory, mustServe } from '../../preflight/look.ts';
+import { mustBeReachable } from '../../preflight/reach.ts';
 import { gather, type Situation } from '../../preflight/situation.ts';
 import { checkSource } from '../../preflight/source-checks.ts';
 import { refAt } from '../../storage/chain-refs.ts';
@@ -40,7 +41,10 @@ export async function examineDisk(
   const { chain = [] } = situation;
   const all = chain.map((each, at): Layer => layerOf(situation, request, each, at));
   const { layers, shared } = await withoutShared(pair, all, request.verify);
-  for (const { to } of layers) await mustBeFree(pair, to);
+  for (const { to } of layers) {
+    await mustBeFree(pair, to);
+    await mustBeReachable(pair.away.host, situation.live, to.source);
+  }
   const top = refAt(situation, chain[0] ?? fail(), 0);
   const overlayOn = ({ source }: ImageRef): ImageRef => ({
     source: { kind: 'file', path: `${pathOf({ source, format: '' })}.${id}.overlay` },
