@@ -63,7 +63,11 @@ export class FerryPair {
   }
 
   abort(): Ferry {
-    return this.#ferry(this.home, ['abort', 'vm']);
+    return this.command('home', ['abort', 'vm']);
+  }
+
+  command(on: 'home' | 'away', argv: readonly string[]): Ferry {
+    return this.#ferry(this[on], argv);
   }
 
   /** The state of the domain on both hosts, as virsh says it; `none` where it is not known. */

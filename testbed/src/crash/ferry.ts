@@ -39,7 +39,7 @@ export type Line =
     }
   | { readonly type: 'warning'; readonly code: string; readonly message: string }
   | { readonly type: Halt['at']; readonly name: string }
-  | { readonly type: 'plan' | 'phase' };
+  | { readonly type: 'plan' | 'phase' | 'migration' };
 
 export type FerryOptions = {
   readonly uri: string;

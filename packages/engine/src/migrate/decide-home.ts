@@ -15,9 +15,20 @@ export function beforeCrossing(world: MigrationWorld, record: MigrationRecord): 
   if (home === 'migrating') return { kind: 'wait', wait: { for: 'somebody-else' } };
   // Given away, and never run there: it goes on from where it stands.
   if (home === 'stranded') return act(world, record, record.phase, { name: 'take-back' });
-  if (home === 'gone') return interrupted('domain-gone');
+  if (home === 'gone') return onNeither(world, record);
   if (record.goal === 'home') return goBack(world, record);
   return record.mode === 'live' ? goLive(world, record) : goOffline(world, record);
+}
+
+/** Somebody has undefined it. Its images at home, the overlays too, are left as they are: they may be all there is of it. */
+function onNeither(world: MigrationWorld, record: MigrationRecord): MigrationDecision {
+  if (record.goal === 'away') return interrupted('domain-gone');
+  if (world.copying === 'running') return act(world, record, 'undoing', { name: 'stop-copying' });
+  if (world.copiesAway || world.overlayAway) {
+    return act(world, record, 'undoing', { name: 'clear-away', what: 'everything' });
+  }
+  const why = 'the domain is gone; its images at home, overlays included, are left as they are';
+  return act(world, record, 'undoing', { name: 'close', outcome: { kind: 'back', why } });
 }
 
 function goLive(world: MigrationWorld, record: MigrationRecord): MigrationDecision {

@@ -43,8 +43,8 @@ function whenArrived(world: MigrationWorld, record: MigrationRecord): MigrationD
     return act(world, record, 'arriving', { name: 'run-away' });
   }
   // Home went on after it was given away: what has come is behind it.
-  if (isAlive(world) || record.goal === 'home')
-    return act(world, record, record.phase, { name: 'drop-away' });
+  const isNeeded = !isAlive(world) && (record.goal === 'away' || home === 'gone');
+  if (!isNeeded) return act(world, record, record.phase, { name: 'drop-away' });
   return act(world, record, 'arriving', { name: 'run-away' });
 }
 
@@ -61,7 +61,8 @@ function whileIncoming(world: MigrationWorld, record: MigrationRecord): Migratio
 
 /** It is defined there, and does not run. */
 function whenOffThere(world: MigrationWorld, record: MigrationRecord): MigrationDecision {
-  if (mayHaveRunAway(record)) return onceAway(world, record);
+  // Where it is not at home any more, this is all that there is of it.
+  if (mayHaveRunAway(record) || world.home === 'gone') return onceAway(world, record);
   if (world.crossing === 'running') return { kind: 'wait', wait: { for: 'crossing' } };
   return act(world, record, record.phase, { name: 'drop-away' });
 }

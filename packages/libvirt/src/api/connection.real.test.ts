@@ -45,6 +45,13 @@ describe('the host', () => {
     );
   });
 
+  it('tells whether it has a network, and whether that is active', async () => {
+    await expect(connection.isNetworkActive('nowhere')).rejects.toEqual(code(ErrorCode.NO_NETWORK));
+    const xml = '<network><name>idle</name><bridge name="bf-idle"/></network>';
+    await host.inNamespace(['virsh', 'net-define', '/dev/stdin'], { input: xml });
+    expect(await connection.isNetworkActive('idle')).toBe(false);
+  });
+
   it('tells which features it has, and knows no others', async () => {
     expect(await connection.supportsFeature(DriverFeature.REMOTE_EVENT_CALLBACK)).toBe(true);
     expect(await connection.supportsFeature(DriverFeature.MIGRATION_V3)).toBe(true);

@@ -1,6 +1,7 @@
 // Everything that can be refused is refused here, before anything is touched; the rest becomes the migration's record.
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
+import type { DomainXml } from '@blockferry/libvirt';
 import { Refusal } from '../../model/errors.ts';
 import type { Bytes } from '../../model/units.ts';
 import type { Definitions } from '../../observe/definitions.ts';
@@ -10,7 +11,7 @@ import { findDomain } from '../../preflight/situation.ts';
 import type { Warning } from '../../preflight/warning.ts';
 import { floorOf } from '../../space/floor.ts';
 import type { Pair } from '../pair.ts';
-import { type MigrationRecord, pathOf } from '../record.ts';
+import { type MigrationOptions, type MigrationRecord, pathOf } from '../record.ts';
 import type { MigrationRequest } from '../request.ts';
 import { mustNotMigrate } from '../under-way.ts';
 import { mustBeElsewhere, mustHave, mustRun } from './destination.ts';
@@ -37,18 +38,10 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
   await mustRun(away, definition, needs);
   const warnings = await mustHave(away, pair.away.host, needs);
   const id = randomBytes(4).toString('hex');
-  const targets = definition
-    .disks()
-    .filter(isCopied)
-    .map(({ target }) => target);
-  const examined: ExaminedDisk[] = [];
-  for (const target of targets) examined.push(await examineDisk(pair, request, target, id));
-  const [first, ...rest] = examined;
-  if (first === undefined) throw nothingToCopy(name);
+  const [first, ...rest] = await examineDisks(pair, request, definition, id);
   mustNotMove(first);
-  mustBeDistinct(examined.map(({ disk }) => disk));
-  await mustFit(pair, examined, definitions.running);
-  const { verify, guard, bandwidth, migrateUri, autoConverge, tls } = request;
+  mustBeDistinct([first, ...rest].map(({ disk }) => disk));
+  await mustFit(pair, [first, ...rest], definitions.running);
   const record: MigrationRecord = {
     version: 1,
     id,
@@ -59,19 +52,39 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
     hosts,
     disks: [first.disk, ...rest.map(({ disk }) => disk)],
     autostart: await definitions.domain.getAutostart(),
-    options: {
-      verify,
-      autoConverge,
-      ...(guard !== undefined && { guard }),
-      ...(bandwidth !== undefined && { bandwidth }),
-      ...(migrateUri !== undefined && { migrateUri }),
-      ...(tls !== undefined && { tls }),
-    },
+    options: optionsOf(request),
     phase: request.offline ? 'copying' : 'freezing',
     goal: 'away',
     revision: 0,
   };
-  return { record, warnings, bytes: examined.reduce((sum, { bytes }) => sum + bytes, 0n) };
+  return { record, warnings, bytes: [first, ...rest].reduce((sum, { bytes }) => sum + bytes, 0n) };
+}
+
+async function examineDisks(
+  pair: Pair,
+  request: MigrationRequest,
+  definition: DomainXml,
+  id: string,
+): Promise<[ExaminedDisk, ...ExaminedDisk[]]> {
+  const examined: ExaminedDisk[] = [];
+  for (const { target } of definition.disks().filter(isCopied)) {
+    examined.push(await examineDisk(pair, request, target, id));
+  }
+  const [first, ...rest] = examined;
+  if (first === undefined) throw nothingToCopy(definition.name);
+  return [first, ...rest];
+}
+
+function optionsOf(request: MigrationRequest): MigrationOptions {
+  const { verify, guard, bandwidth, migrateUri, autoConverge, tls } = request;
+  return {
+    verify,
+    autoConverge,
+    ...(guard !== undefined && { guard }),
+    ...(bandwidth !== undefined && { bandwidth }),
+    ...(migrateUri !== undefined && { migrateUri }),
+    ...(tls !== undefined && { tls }),
+  };
 }
 
 function mustNotMove({ situation }: ExaminedDisk): void {
