@@ -38,7 +38,13 @@ export {
 } from './guest/guest.ts';
 export type { Latencies } from './guest/latencies.ts';
 export type { Acknowledged, BadReadback, DiskError, Life } from './guest/report.ts';
-export { type Lost, type Verification, type VerifiedImage, verifyAcknowledged } from './guest/verify.ts';
+export {
+  type Lost,
+  lostOnDisk,
+  type Verification,
+  type VerifiedImage,
+  verifyAcknowledged,
+} from './guest/verify.ts';
 export { type Chain, type ChainOptions, makeChain, writerRegion } from './images/chain.ts';
 export { makeEncrypted } from './images/encrypted.ts';
 export { listFiles, makeFileSystem, putFile, putFileFrom, readTextFile } from './images/files.ts';
