@@ -42,6 +42,7 @@ export type { Latencies } from './guest/latencies.ts';
 export type { Acknowledged, BadReadback, DiskError, Life } from './guest/report.ts';
 export {
   type Lost,
+  lostOnDisk,
   newestBlock,
   type Verification,
   type VerifiedImage,

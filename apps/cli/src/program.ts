@@ -1,6 +1,5 @@
 // The program as commander sees it: global options, the verbs, and usage errors with exit code 2.
 import { readFileSync } from 'node:fs';
-import type { RunOptions } from '@blockferry/engine';
 import { Command, CommanderError } from 'commander';
 import { ExitCode } from './exit-code.ts';
 import { type Io, processIo } from './terminal/io.ts';
@@ -10,7 +9,7 @@ import { formatLine } from './views/json/lines.ts';
 
 export interface MainOptions {
   /** Called after each step of a move has been carried out, with its name: tests stop the process there. */
-  readonly afterStep?: RunOptions['afterStep'];
+  readonly afterStep?: (step: string) => void;
   /** Default: this process's streams. */
   readonly io?: Io;
 }

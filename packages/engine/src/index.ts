@@ -4,6 +4,7 @@ export * from './guard/index.ts';
 export * from './inside/index.ts';
 export * from './inspect/index.ts';
 export type { LayersSummary } from './layered/summary.ts';
+export * from './migrate/index.ts';
 export { fileBeside } from './model/beside.ts';
 export type {
   Interruption,

@@ -6,6 +6,7 @@ import * as connect from '../src/procedures/connect.ts';
 import * as domain from '../src/procedures/domain.ts';
 import * as events from '../src/procedures/events.ts';
 import * as migration from '../src/procedures/migration.ts';
+import * as network from '../src/procedures/network.ts';
 import * as qemu from '../src/procedures/qemu.ts';
 import * as secret from '../src/procedures/secret.ts';
 import * as snapshot from '../src/procedures/snapshot.ts';
@@ -26,6 +27,7 @@ const modules: readonly object[] = [
   domain,
   events,
   migration,
+  network,
   qemu,
   secret,
   snapshot,

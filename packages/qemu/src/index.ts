@@ -13,6 +13,7 @@ export type {
   FileStat,
   FileSystemStat,
   FileType,
+  Forward,
   Host,
   HostProcess,
   RunOptions,

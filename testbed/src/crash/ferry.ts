@@ -32,10 +32,16 @@ export type Result = {
 export type Line =
   | Result
   | { readonly type: 'step'; readonly step: string }
-  | { readonly type: 'progress'; readonly copied: number; readonly total: number; readonly verified?: number }
+  | {
+      readonly type: 'progress';
+      readonly copied: number;
+      readonly total: number;
+      readonly verified?: number;
+      readonly space?: string | null;
+    }
   | { readonly type: 'warning'; readonly code: string; readonly message: string }
   | { readonly type: Halt['at']; readonly name: string }
-  | { readonly type: 'plan' | 'phase' };
+  | { readonly type: 'plan' | 'phase' | 'migration' };
 
 export type FerryOptions = {
   readonly uri: string;
@@ -169,6 +175,11 @@ export class Ferry {
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.#closed;
+  }
+
+  /** As Ctrl-C does. */
+  interrupt(): void {
+    this.#child.kill('SIGINT');
   }
 
   /** Lets one that stopped itself go on. */

@@ -23,6 +23,15 @@ export type Lost =
   /** The running guest read a slot and found another block than its own last one. */
   | { readonly where: 'readback'; readonly bad: BadReadback };
 
+/**
+ * Of a guest that was migrated live, what its disk lacks. That it reads a later block than it remembers to have written is
+ * left out: the disk is ahead of its memory. Seen once in some sixty migrations, on a machine at load 13: one store of the
+ * emulated processor (TCG) into memory that was just being sent did not come along.
+ */
+export function lostOnDisk(lost: readonly Lost[]): Lost[] {
+  return lost.filter((each) => each.where !== 'readback' || !(Number(each.bad.got) > Number(each.bad.want)));
+}
+
 export type Verification = { readonly checked: number; readonly lost: readonly Lost[] };
 
 /**

@@ -1,4 +1,5 @@
 // The daemons' configuration files of one throw-away host.
+import { randomInt } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,6 +25,7 @@ export async function writeConfiguration(etc: string, configuration: HostConfigu
       // Two hosts would make the same cgroup for two domains of the same name.
       'cgroup_controllers = [ ]',
       'security_driver = "none"',
+      ...migrationPorts(),
       ...(configuration.qemuConf ?? []),
     ],
     // The guest's report must not be rotated away while a test reads it.
@@ -33,6 +35,12 @@ export async function writeConfiguration(etc: string, configuration: HostConfigu
   for (const [name, lines] of Object.entries(files)) {
     await writeFile(join(etc, name), `${lines.join('\n')}\n`);
   }
+}
+
+/** libvirt looks for a free port in its own namespace of processes only: two hosts that receive would take the same one. */
+function migrationPorts(): readonly string[] {
+  const first = 10_000 + 32 * randomInt(600);
+  return [`migration_port_min = ${first}`, `migration_port_max = ${first + 31}`];
 }
 
 const savedCapabilities = fileURLToPath(new URL('../../../.cache/qemu-capabilities', import.meta.url));

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import type { ExitCode } from '../exit-code.ts';
 import { moveCommand } from './commands.ts';
+import { unlessMigrating } from './migration/open.ts';
 import { backupToUndo, undoOpenBackup } from './open-backup.ts';
 import { changeGoals, openMovesOf } from './open-move.ts';
 import { runOpen } from './run-open.ts';
@@ -11,12 +12,13 @@ import type { Invocation, Verb } from './verb.ts';
 const EXAMPLES = `
 Examples:
   blockferry abort web vda            undo: the guest stays on the source, the copy is removed
-  blockferry abort web                the same, or undo a backup that is under way
   blockferry abort web vda --keep     only when ready: the copy stays, as the disk was at this moment
+  blockferry abort web                undo a migration or a backup that is under way: the domain stays at home and as it was
 `;
 
 interface AbortOptions {
   readonly keep?: boolean;
+  readonly peer?: string;
   readonly json?: boolean;
 }
 
@@ -27,6 +29,7 @@ export const abort: Verb = {
       .argument('[disk]', 'target (vda); needed if several disks are being moved, but not as one')
       .usage('DOMAIN [DISK] [options]')
       .option('--keep', 'keep the copy (needs a move that is ready, see move --hold)')
+      .option('--peer <uri>', 'the other host of a migration, if it is reached otherwise from here')
       .option('--json', 'one JSON object a line on stdout')
       .addHelpText('after', EXAMPLES)
       .action((domain: string, disk: string | undefined, options: AbortOptions) =>
@@ -39,7 +42,38 @@ function runAbort(
   invocation: Invocation,
   domain: string,
   disk: string | undefined,
-  { keep = false, json = false }: AbortOptions,
+  { keep = false, json = false, peer }: AbortOptions,
+): Promise<ExitCode> {
+  if (!keep) return abortAll(invocation, { domain, disk, json, peer });
+  return abortMoves(invocation, domain, disk, keep, json);
+}
+
+/** A migration is undone as a whole, whichever of its disks is named; what moves belong to it go back with it. */
+function abortAll(
+  invocation: Invocation,
+  {
+    domain,
+    disk,
+    json,
+    peer,
+  }: {
+    readonly domain: string;
+    readonly disk: string | undefined;
+    readonly json: boolean;
+    readonly peer: string | undefined;
+  },
+): Promise<ExitCode> {
+  return unlessMigrating(invocation, { domain, json, asked: 'home', peer }, () =>
+    abortMoves(invocation, domain, disk, false, json),
+  );
+}
+
+function abortMoves(
+  invocation: Invocation,
+  domain: string,
+  disk: string | undefined,
+  keep: boolean,
+  json: boolean,
 ): Promise<ExitCode> {
   const { afterStep } = invocation;
   const names = { json, domain, ...(disk !== undefined && { disk }) };

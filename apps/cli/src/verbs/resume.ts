@@ -1,10 +1,11 @@
-// blockferry resume: goes on with moves and backups that were interrupted, whoever began them and from wherever.
+// blockferry resume: goes on with moves, backups and migrations that were interrupted, whoever began them and from wherever.
 import { type MoveRecord, togetherWith } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult } from '../outcome/result.ts';
 import { type MoveTools, moveCommand } from './commands.ts';
+import { resumeMigrations, unlessMigrating } from './migration/open.ts';
 import { findOpen, resumeBackups, worse } from './open-backup.ts';
 import { answer } from './open-move.ts';
 import { runOpen } from './run-open.ts';
@@ -12,7 +13,7 @@ import type { Invocation, Verb } from './verb.ts';
 
 const EXAMPLES = `
 Examples:
-  blockferry resume web                        go on with every open move of web, and with its backup
+  blockferry resume web                        go on with every open move of web, with its backup or its migration
   blockferry resume --all                      of every domain, say after the host came back
   blockferry resume web --use destination      answer which image is the truth (exit code 5)
 `;
@@ -20,6 +21,7 @@ Examples:
 interface ResumeOptions {
   readonly all?: boolean;
   readonly use?: string;
+  readonly peer?: string;
   readonly json?: boolean;
 }
 
@@ -28,8 +30,9 @@ export const resume: Verb = {
     command
       .argument('[domain]', 'name or UUID')
       .usage('DOMAIN|--all [options]')
-      .option('--all', 'every open move and backup of the connection')
+      .option('--all', 'every open move, backup and migration of the connection')
       .option('--use <side>', 'source or destination: which image is the truth, when only a person can tell')
+      .option('--peer <uri>', 'the other host of a migration, if it is reached otherwise from here')
       .option('--json', 'one JSON object a line on stdout')
       .addHelpText('after', EXAMPLES)
       .action((domain: string | undefined, options: ResumeOptions) =>
@@ -39,6 +42,31 @@ export const resume: Verb = {
 };
 
 function runResume(
+  invocation: Invocation,
+  domain: string | undefined,
+  options: ResumeOptions,
+): Promise<ExitCode> {
+  const { json = false, peer } = options;
+  const moves = () => resumeMoves(invocation, domain, options);
+  // The answer to a question about one disk of a migration is for the commit that asks it.
+  const isUnclear = (domain === undefined) === !options.all;
+  if (options.use !== undefined || isUnclear) return moves();
+  if (domain === undefined) return resumeAll(invocation, json, moves);
+  return unlessMigrating(invocation, { domain, json, asked: 'away', peer }, moves);
+}
+
+/** Migrations first: a move that is part of one ends with it. The highest exit code counts. */
+async function resumeAll(
+  invocation: Invocation,
+  json: boolean,
+  moves: () => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const migrated = await resumeMigrations(invocation, json);
+  if (migrated.stopped) return migrated.worst;
+  return worse(migrated.worst, await moves());
+}
+
+function resumeMoves(
   invocation: Invocation,
   domain: string | undefined,
   options: ResumeOptions,

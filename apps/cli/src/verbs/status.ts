@@ -1,17 +1,20 @@
-// blockferry status: the open moves and backups, how far they are, and what to do about each.
+// blockferry status: the open moves, backups and migrations, how far they are, and what to do about each.
 import { statusOf } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { ExitCode } from '../exit-code.ts';
+import { migrationText } from '../views/human/migration.ts';
 import { statusText } from '../views/human/status.ts';
 import { moveLine } from '../views/json/inventory.ts';
+import { migrationLine } from '../views/migration-view.ts';
 import { backupLine, backupStatusText } from '../views/open-backup.ts';
 import { lookCommand } from './commands.ts';
+import { isPartOf, openMigrations } from './migration/open.ts';
 import { findOpen } from './open-backup.ts';
 import type { Verb } from './verb.ts';
 
 const EXAMPLES = `
 Examples:
-  blockferry status               every open move of the connection
+  blockferry status               every open move, backup and migration of the connection
   blockferry status web --json
 `;
 
@@ -25,13 +28,19 @@ export const status: Verb = {
       .action((domain: string | undefined, { json = false }: { json?: boolean }) =>
         run((invocation) =>
           lookCommand(invocation, json, async ({ context, io, show }) => {
-            const { moves, backups } = await findOpen(context, domain);
+            const migrations = await openMigrations(context, domain);
+            for (const record of migrations) show(migrationLine(record), () => migrationText(record));
+            const isKnown = domain === undefined || migrations.length === 0;
+            // The domain of a migration may be on the other host by now.
+            const found = isKnown ? await findOpen(context, domain) : { moves: [], backups: [] };
+            const moves = found.moves.filter((move) => !isPartOf(move, migrations));
             for (const move of moves) {
-              const found = await statusOf(context, move);
-              show(moveLine(found), () => statusText(found));
+              const state = await statusOf(context, move);
+              show(moveLine(state), () => statusText(state));
             }
-            for (const record of backups) show(backupLine(record), () => backupStatusText(record));
-            if (moves.length === 0 && backups.length === 0 && !json) io.out('no move is open\n');
+            for (const record of found.backups) show(backupLine(record), () => backupStatusText(record));
+            const open = moves.length + found.backups.length + migrations.length;
+            if (open === 0 && !json) io.out('no move is open\n');
             return ExitCode.DONE;
           }),
         ),

@@ -1,5 +1,4 @@
 // What a verb is: its place in the help, and what runs when it is named.
-import type { RunOptions } from '@blockferry/engine';
 import type { Command } from 'commander';
 import type { ExitCode } from '../exit-code.ts';
 import type { Io } from '../terminal/io.ts';
@@ -10,7 +9,7 @@ export interface Invocation {
   /** The connection URI given with -c. */
   readonly uri: string | undefined;
   /** Tests stop the process there. */
-  readonly afterStep: RunOptions['afterStep'];
+  readonly afterStep: ((step: string) => void) | undefined;
 }
 
 /** Hands the exit code of what it runs to the program. */

@@ -34,6 +34,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./image.ts')).image,
   },
   {
+    name: 'migrate',
+    summary: 'bring a domain to another host that shares no storage with this one',
+    load: async () => (await import('./migrate.ts')).migrate,
+  },
+  {
     name: 'status',
     summary: 'show open moves',
     load: async () => (await import('./status.ts')).status,

@@ -3,7 +3,7 @@
 import { DomainAffectFlags, type DomainXml } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
 import type { Definitions } from '../observe/definitions.ts';
-import { escapeText, removeElement, setElement, unescapeText } from '../record/element.ts';
+import { escapeText, removeElement, setElement, textOfElement } from '../record/element.ts';
 import { formatWithBigints, parseWithBigints, RecordUnreadable } from '../record/serialise.ts';
 import { backupJournalPath } from './layout.ts';
 import type { BackupRecord } from './model.ts';
@@ -67,8 +67,7 @@ export function newer(
 
 function recordIn(definition: DomainXml): BackupRecord | undefined {
   const text = definition.metadataElement(NAMESPACE);
-  if (text === undefined) return undefined;
-  return parse(unescapeText(text.slice(text.indexOf('>') + 1, text.lastIndexOf('</'))).trim());
+  return text === undefined ? undefined : parse(textOfElement(text));
 }
 
 const FIELDS = ['id', 'domain', 'directory', 'point', 'kind', 'disks', 'phase', 'goal', 'revision'];

@@ -10,9 +10,9 @@ const ANSWER_WITHIN_MS = 3_000;
 
 /** By device and inode, as the journal has them; an empty file without a claim is harmless to take. */
 export async function claimOf(
-  { host }: Context,
+  { host }: Pick<Context, 'host'>,
   { source }: ImageRef,
-  journal: Journal | undefined,
+  journal: Pick<Journal, 'files'> | undefined,
 ): Promise<Claim> {
   if (source.kind !== 'file' || host === undefined) return 'unknown';
   const stat = await host.stat(source.path, { timeoutMs: ANSWER_WITHIN_MS }).catch((error: unknown) => {
@@ -23,7 +23,7 @@ export async function claimOf(
   return judge(stat, journal, source.path);
 }
 
-function judge(stat: FileStat | null, journal: Journal | undefined, path: string): Claim {
+function judge(stat: FileStat | null, journal: Pick<Journal, 'files'> | undefined, path: string): Claim {
   if (stat === null) return 'absent';
   const claimed = journal?.files?.[path];
   if (claimed === undefined) return stat.size === 0n ? 'claimed' : 'foreign';

@@ -10,19 +10,18 @@ import {
   relink,
 } from '../layers/index.ts';
 import { fileBeside } from '../model/beside.ts';
-import { messageOf } from '../model/errors.ts';
 import type { LayeredWorld } from '../model/layered-world.ts';
 import type { Layer, MoveRecord } from '../model/record.ts';
 import { allLayers } from '../model/rounds.ts';
-import type { Bytes, BytesPerSecond } from '../model/units.ts';
+import type { Bytes } from '../model/units.ts';
 import type { Memory } from '../observe/memory.ts';
 import type { Context } from '../run/context.ts';
 import { toOpenableImage } from '../storage/tls-credentials.ts';
 import { toImage } from '../storage/to-image.ts';
 import { filePath, hostOf } from './act/files.ts';
 import type { LayeredScene } from './act/layered-scene.ts';
+import { type Felt, inBackground } from './background.ts';
 import { carryBitmaps } from './bitmaps.ts';
-import { guarded } from './guarded.ts';
 import { layeredPart } from './image-at.ts';
 import { keyedImage } from './keys.ts';
 import { hasRoomFor } from './room.ts';
@@ -128,50 +127,21 @@ export async function copyLayers(scene: LayeredScene): Promise<void> {
   const copy = new LayerCopy(host, plans, { verify, moveId: move.id, hasRoom });
   if (memory.layered.copy !== undefined)
     memory.layered.earlier = [...memory.layered.earlier, memory.layered.copy];
-  memory.layered.copy = inBackground(scene, copy);
+  memory.layered.copy = inBackground(copy, feltBy(scene), (rate) => {
+    memory.layered.rate = rate;
+  });
 }
 
-type Background = NonNullable<Memory['layered']['copy']>;
-
-function inBackground(scene: LayeredScene, copy: LayerCopy): Background {
-  const ending = new AbortController();
-  let state: ReturnType<Background['state']> = 'running';
-  const guard = guarded(scene, copy, ending.signal);
-  const began = performance.now();
-  const work = guard.run().then(
-    () => {
-      state = 'done';
-      scene.memory.layered.rate = rateOf(copy.progress().copiedNow, performance.now() - began);
-    },
-    (error: unknown) => {
-      state = { failed: messageOf(error) };
-    },
-  );
+/** Disks that move together are copied one after the other, and each copy is felt on all of them (no name: their sum). */
+function feltBy({ context, move }: LayeredScene): Felt {
+  const { guard } = layeredPart(move);
   return {
-    state: () => state,
-    progress: () => {
-      const { copiedBefore, copiedNow, verified, total, state: doing } = copy.progress();
-      return {
-        copied: copiedBefore + copiedNow,
-        copiedBefore,
-        verified,
-        total,
-        space: doing === 'waiting-for-space' ? 'full' : doing === 'short-of-space' ? 'low' : 'enough',
-        guard: guard.verdict(),
-      };
-    },
-    guard: () => guard.summary(),
-    setBandwidth: (limit) => guard.setBandwidth(limit),
-    hurry: (on) => guard.hurry(on),
-    stop: async () => {
-      ending.abort(new Error('stopped'));
-      await work;
-    },
+    link: context.link,
+    uuid: move.domain.uuid,
+    disk: move.group === undefined ? move.disk : '',
+    ...(guard !== undefined && { guard }),
+    ...(move.options.bandwidth !== undefined && { bandwidth: move.options.bandwidth }),
   };
-}
-
-function rateOf(copied: Bytes, ms: number): BytesPerSecond {
-  return (copied * 1000n) / BigInt(Math.max(1, Math.round(ms)));
 }
 
 /** The copies are others from now on. */

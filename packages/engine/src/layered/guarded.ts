@@ -9,8 +9,18 @@ import {
 } from '../guard/index.ts';
 import type { LayerCopy } from '../layers/index.ts';
 import type { BytesPerSecond } from '../model/units.ts';
-import type { LayeredScene } from './act/layered-scene.ts';
-import { layeredPart } from './image-at.ts';
+import type { Link } from '../run/link.ts';
+
+/** Who feels the copying, and how much of it is allowed. */
+export interface Felt {
+  readonly link: Link;
+  readonly uuid: string;
+  /** Target dev; '' for all disks together. */
+  readonly disk: string;
+  /** How many times its own the guest's mean write latency may become; undefined: the copy is not guarded. */
+  readonly guard?: number;
+  readonly bandwidth?: BytesPerSecond;
+}
 
 export interface GuardedCopy {
   /** @throws what LayerCopy.run throws */
@@ -23,13 +33,11 @@ export interface GuardedCopy {
   hurry(on: boolean): void;
 }
 
-export function guarded(scene: LayeredScene, copy: LayerCopy, signal: AbortSignal): GuardedCopy {
-  const { move } = scene;
-  const guard = new Guard({ ratio: layeredPart(move).guard ?? 'off' });
-  // Disks that move together are copied one after the other, and each copy is felt on all of them (no name: their sum).
-  const sampler = new LatencySampler(domainOf(scene), move.group === undefined ? move.disk : '');
+export function guarded(felt: Felt, copy: LayerCopy, signal: AbortSignal): GuardedCopy {
+  const guard = new Guard({ ratio: felt.guard ?? 'off' });
+  const sampler = new LatencySampler(domainOf(felt), felt.disk);
   const sample = () => sampler.sample();
-  let bandwidth = move.options.bandwidth;
+  let { bandwidth } = felt;
   let wanted: BytesPerSecond = 0n;
   let hurries = false;
   let verdict: GuardVerdict | undefined;
@@ -81,8 +89,8 @@ function least(one: BytesPerSecond, other: BytesPerSecond): BytesPerSecond {
 }
 
 /** Found anew for each sample: the connection may be another one by then, and the domain off. */
-function domainOf({ context, move }: LayeredScene): ConstructorParameters<typeof LatencySampler>[0] {
-  const find = async () => (await context.link.connection()).lookupDomainByUuid(move.domain.uuid);
+function domainOf({ link, uuid }: Felt): ConstructorParameters<typeof LatencySampler>[0] {
+  const find = async () => (await link.connection()).lookupDomainByUuid(uuid);
   return {
     blockStats: async (disk) => (await find()).blockStats(disk),
     monitorCommand: async (command) => (await find()).monitorCommand(command),

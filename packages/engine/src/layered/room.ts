@@ -21,7 +21,8 @@ export async function hasRoomFor(host: Host, move: MoveRecord, bytes: Bytes): Pr
   return path === undefined || hasRoomAt(host, path, bytes);
 }
 
-async function hasRoomAt(host: Host, path: string, bytes: Bytes): Promise<boolean> {
+/** @throws FileError, HostError when it cannot be asked */
+export async function hasRoomAt(host: Host, path: string, bytes: Bytes): Promise<boolean> {
   const { available, total } = await host.statfs(dirname(path), { timeoutMs: ANSWER_WITHIN_MS });
   return total === 0n || available >= floorOf(total) + bytes;
 }

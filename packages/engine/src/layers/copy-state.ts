@@ -1,7 +1,7 @@
 // What the journals say, without copying anything: for observing after a crash.
 import { FileError, type Host } from '@blockferry/qemu';
 import { readCopyJournal } from './journal.ts';
-import type { LayerPlan } from './layer-plan.ts';
+import { type LayerPlan, placeOf } from './layer-plan.ts';
 import { journalDifferences } from './open-layer.ts';
 
 export type CopyState =
@@ -20,7 +20,7 @@ export type CopyState =
  * @throws FileError (never ENOENT), HostError
  */
 export async function copyState(host: Host, plan: LayerPlan, signal?: AbortSignal): Promise<CopyState> {
-  const journal = await readCopyJournal(host, plan.journal, signal);
+  const journal = await readCopyJournal(placeOf(host, plan).host, plan.journal, signal);
   if (!journal) return { kind: 'none' };
   const { cut, copied, verified, finished, moveId } = journal;
   const differences = await differencesOrGone(host, plan, journal, signal);

@@ -5,8 +5,12 @@ import type { LayerPlan } from './layer-plan.ts';
 /** Which side of a copy. */
 export type Side = 'source' | 'destination';
 
-const nameOf = (plan: LayerPlan): string =>
-  `${formatLocation(plan.from.location)} -> ${formatLocation(plan.to.location)}`;
+const nameOf = (plan: LayerPlan): string => `${formatLocation(plan.from.location)} -> ${copyNameOf(plan)}`;
+
+const copyNameOf = ({ to, away }: LayerPlan): string =>
+  away === undefined
+    ? formatLocation(to.location)
+    : `${formatLocation(away.file.location)} on ${away.host.name}`;
 
 /** There is a copy journal, but of another source or destination. Nothing was touched. */
 export class JournalForeign extends Error {

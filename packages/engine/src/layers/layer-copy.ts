@@ -22,6 +22,8 @@ export interface LayerCopyOptions {
   readonly moveId: string;
   /** Is there room at the destination for more? While there is none, nothing is copied. Default: not asked. */
   readonly hasRoom?: () => Promise<boolean>;
+  /** Makes the way to copies on another machine, once their files are there; it is closed at the end. */
+  readonly lead?: (plans: readonly LayerPlan[], signal: AbortSignal) => Promise<AsyncDisposable>;
 }
 
 /** An aborted run ends within a second, also when storage hangs; any other one gives the daemons time to close. */
@@ -66,8 +68,11 @@ export class LayerCopy {
     const { promise: aborted, reject: abort } = Promise.withResolvers<never>();
     const onAbort = () => abort(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
+    let way: AsyncDisposable | undefined;
     try {
       signal.throwIfAborted();
+      const unfinished = layers.filter(({ journal }) => !journal.finished).map(({ plan }) => plan);
+      way = await this.#options.lead?.(unfinished, both);
       await Promise.race([aborted, this.#copyAll(layers, both)]);
     } catch (error) {
       throw error instanceof QmpConnectionError ? this.#died(error) : error;
@@ -78,6 +83,7 @@ export class LayerCopy {
         this.#stop(signal.aborted ? ABORT_MS : STOP_MS),
         ...layers.map((layer) => layer.close(2 * ABORT_MS)),
       ]);
+      await way?.[Symbol.asyncDispose]();
       this.#progress.end();
     }
   }

@@ -1,6 +1,6 @@
 // What is to be copied, in the words of the caller.
 import { basename, dirname, join } from 'node:path';
-import type { Image } from '@blockferry/qemu';
+import type { Host, Image } from '@blockferry/qemu';
 
 /** One frozen layer and its copy. */
 export interface LayerPlan {
@@ -18,12 +18,22 @@ export interface LayerPlan {
   readonly how: 'bytes' | 'contents';
   /** The chain of `from`, itself first, with declared formats. Read for `contents` only. */
   readonly chain: readonly Image[];
-  /** Path of its copy journal on the host; see copyJournalPath. */
+  /**
+   * The copy stands on another machine, as this file; `to` is the way to it. Its journal is on that machine too.
+   * `bytes` only.
+   */
+  readonly away?: { readonly host: Host; readonly file: Image };
+  /** Path of its copy journal on the copy's machine; see copyJournalPath. */
   readonly journal: string;
   /** For `contents` in qcow2: every cluster that is written is compressed. */
   readonly compressed?: boolean;
   /** For `contents`: options that `qemu-img create` gets (cluster_size…). The copier creates the image. */
   readonly formatOptions?: Readonly<Record<string, string | number | bigint | boolean>>;
+}
+
+/** The copy as its own machine has it. */
+export function placeOf(host: Host, { to, away }: LayerPlan): { readonly host: Host; readonly file: Image } {
+  return away ?? { host, file: to };
 }
 
 const SUFFIX = '.blockferry-copy';

@@ -5,7 +5,7 @@ import { FileError, type Host, type Image } from '@blockferry/qemu';
 import { SourceChanged } from './errors.ts';
 import { differences, glance, type Identity, sourceIdentity } from './identity.ts';
 import { type CopyJournal, writeCopyJournal } from './journal.ts';
-import type { LayerPlan } from './layer-plan.ts';
+import { type LayerPlan, placeOf } from './layer-plan.ts';
 import type { Access } from './window-trees.ts';
 import { windowCount } from './windows.ts';
 
@@ -109,7 +109,12 @@ export class Layer {
     for (let waits = false; ; waits = true) {
       this.#signal.throwIfAborted();
       try {
-        await writeCopyJournal(this.#host, this.plan.journal, this.#journal, this.#cut.signal);
+        await writeCopyJournal(
+          placeOf(this.#host, this.plan).host,
+          this.plan.journal,
+          this.#journal,
+          this.#cut.signal,
+        );
         if (waits) this.onSpace(false);
         return;
       } catch (error) {

@@ -4,7 +4,7 @@ import { JournalForeign, LayerFailed } from './errors.ts';
 import { destinationIdentity, differences } from './identity.ts';
 import { type CopyJournal, readCopyJournal, writeCopyJournal } from './journal.ts';
 import { Layer, readSources, sourceDifferences } from './layer.ts';
-import type { LayerPlan } from './layer-plan.ts';
+import { type LayerPlan, placeOf } from './layer-plan.ts';
 import { roundUp, WindowSet } from './windows.ts';
 
 /** With O_DIRECT the tail of a file is written in blocks of the storage: its exact length comes at the end. */
@@ -26,7 +26,7 @@ export async function openLayer(
   options: OpenOptions,
   signal: AbortSignal,
 ): Promise<Layer> {
-  const journal = await readCopyJournal(host, plan.journal, signal);
+  const journal = await readCopyJournal(placeOf(host, plan).host, plan.journal, signal);
   if (!journal) return beginLayer(host, plan, options, signal);
   const found = await journalDifferences(host, plan, journal, signal);
   if (found.length > 0) throw new JournalForeign(plan, found);
@@ -42,7 +42,8 @@ export async function journalDifferences(
 ): Promise<string[]> {
   if (journal.how !== plan.how) return [`copied by ${journal.how}, to be copied by ${plan.how}`];
   const sources = await readSources(host, plan, signal);
-  const destination = await destinationIdentity(host, plan.to, signal);
+  const there = placeOf(host, plan);
+  const destination = await destinationIdentity(there.host, there.file, signal);
   return [
     ...sourceDifferences(journal.sources, sources),
     ...differences('destination', journal.destination, destination),
@@ -57,18 +58,19 @@ async function beginLayer(
 ): Promise<Layer> {
   const sources = await readSources(host, plan, signal);
   const total = await lengthOf(host, plan, signal);
-  await prepareDestination(host, plan, total, signal);
+  const there = placeOf(host, plan);
+  await prepareDestination(there.host, { ...plan, to: there.file }, total, signal);
   const journal: CopyJournal = {
     moveId,
     how: plan.how,
     cut: { total, windowBytes },
     sources,
-    destination: await destinationIdentity(host, plan.to, signal),
+    destination: await destinationIdentity(there.host, there.file, signal),
     copied: new WindowSet(),
     verified: new WindowSet(),
     finished: false,
   };
-  await writeCopyJournal(host, plan.journal, journal, signal);
+  await writeCopyJournal(there.host, plan.journal, journal, signal);
   return new Layer(host, plan, journal, false, signal);
 }
 
@@ -108,12 +110,14 @@ async function prepareDestination(
  * @throws LayerFailed, HostError
  */
 export async function finishDestination(host: Host, layer: Layer, signal: AbortSignal): Promise<void> {
-  const { plan, journal } = layer;
+  const { journal } = layer;
+  const there = placeOf(host, layer.plan);
+  const plan = { ...layer.plan, to: there.file };
   const { location, format, offset } = plan.to;
   if (location.kind !== 'file' || offset !== undefined || (plan.how === 'contents' && format !== 'raw'))
     return;
-  await truncate(host, plan, journal.cut.total, signal);
-  await mustRun(host, plan, ['sync', '--', location.path], signal);
+  await truncate(there.host, plan, journal.cut.total, signal);
+  await mustRun(there.host, plan, ['sync', '--', location.path], signal);
 }
 
 async function truncate(host: Host, plan: LayerPlan, size: bigint, signal: AbortSignal): Promise<void> {

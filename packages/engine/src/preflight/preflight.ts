@@ -1,6 +1,7 @@
 // Everything that can be refused is refused here, before anything is touched; the rest becomes the move's record.
 import { randomBytes } from 'node:crypto';
 import { DomainXmlError, describeSource, diskElement } from '@blockferry/libvirt';
+import { mustNotMigrate } from '../migrate/under-way.ts';
 import { Refusal } from '../model/errors.ts';
 import type { CopyOptions, ImageRef, JobMode, MoveRecord } from '../model/record.ts';
 import { type Bytes, unreachable } from '../model/units.ts';
@@ -111,6 +112,7 @@ async function suited(situation: Situation, asked: MoveRequest, first: Choice): 
  * bring back a definition in which the other disk is where it was.
  */
 function checkOpenMoves(situation: Situation, request: MoveRequest): void {
+  mustNotMigrate(situation.definitions);
   const same = situation.open.find(({ disk }) => disk === situation.disk.target);
   if (same !== undefined) throw underWay(same);
   const undefining = jobModeOf(situation, request) === 'undefine';

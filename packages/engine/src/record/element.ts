@@ -28,7 +28,12 @@ export function escapeText(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
-export function unescapeText(text: string): string {
+/** What an element holds that was written with `escapeText`. */
+export function textOfElement(element: string): string {
+  return unescapeText(element.slice(element.indexOf('>') + 1, element.lastIndexOf('</'))).trim();
+}
+
+function unescapeText(text: string): string {
   return text
     .replaceAll('&lt;', '<')
     .replaceAll('&gt;', '>')

@@ -75,20 +75,23 @@ function formatJournal({ record, claimed, definition, files }: Journal): string 
   return `${JSON.stringify({ blockferry: 1, ...text }, null, 1)}\n`;
 }
 
-interface IdentityText {
+export interface IdentityText {
   readonly device: string;
   readonly inode: string;
 }
 
-function toText({ device, inode }: FileIdentity): IdentityText {
+export function toText({ device, inode }: FileIdentity): IdentityText {
   return { device: `${device}`, inode: `${inode}` };
 }
 
-function fromText({ device, inode }: IdentityText): FileIdentity {
+export function fromText({ device, inode }: IdentityText): FileIdentity {
   return { device: BigInt(device), inode: BigInt(inode) };
 }
 
-function mapValues<T, U>(values: Readonly<Record<string, T>>, change: (value: T) => U): Record<string, U> {
+export function mapValues<T, U>(
+  values: Readonly<Record<string, T>>,
+  change: (value: T) => U,
+): Record<string, U> {
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, change(value)]));
 }
 

@@ -1,7 +1,7 @@
 // The record in the domain's own <metadata>: any blockferry that can open the connection finds it there.
 import { type Domain, DomainAffectFlags, type DomainXml } from '@blockferry/libvirt';
 import type { MoveRecord } from '../model/record.ts';
-import { escapeText, removeElement, setElement, unescapeText } from './element.ts';
+import { escapeText, removeElement, setElement, textOfElement } from './element.ts';
 import { formatRecord, parseRecord } from './serialise.ts';
 
 /** One namespace a disk, so that moves of two disks of one domain never write over each other. */
@@ -53,11 +53,9 @@ export async function removeMetadata(
 export function readMetadata(definition: DomainXml, disk: string): StoredRecord | undefined {
   const text = definition.metadataElement(namespaceOf(disk));
   if (text === undefined) return undefined;
-  const open = text.indexOf('>');
-  const body = text.slice(open + 1, text.lastIndexOf('</'));
   return {
-    record: parseRecord(unescapeText(body).trim()),
-    mark: /\smark="instance"/.test(text.slice(0, open)),
+    record: parseRecord(textOfElement(text)),
+    mark: /\smark="instance"/.test(text.slice(0, text.indexOf('>'))),
   };
 }
 

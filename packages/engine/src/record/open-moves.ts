@@ -32,6 +32,15 @@ export interface NotedJournal extends JournalPlace {
   readonly definition: SavedDefinition | undefined;
 }
 
+/** Where the journal of an open migration is. */
+export interface MigrationNote {
+  readonly domain: { readonly name: string; readonly uuid: string };
+  readonly home: string;
+  readonly away: string;
+  /** On the destination's host. */
+  readonly journal: string;
+}
+
 export class OpenMoves {
   readonly #host: Host;
   readonly #directory: string;
@@ -106,17 +115,52 @@ export class OpenMoves {
     return places;
   }
 
+  /** Notes that a migration is open: it may be found from either host while the domain is on the other. May be repeated. */
+  async noteMigration(uuid: string, note: MigrationNote): Promise<void> {
+    await this.#host.mkdir(this.#directory, { parents: true, mode: 0o700 });
+    await this.#host.writeFileAtomic(this.#migration(uuid), `${JSON.stringify(note)}\n`, { mode: 0o600 });
+  }
+
+  async forgetMigration(uuid: string): Promise<void> {
+    await this.#host.unlink(this.#migration(uuid));
+  }
+
+  /** Of one domain (by name or UUID), or of all. */
+  async migrations(domain: string | undefined): Promise<MigrationNote[]> {
+    if ((await this.#host.stat(this.#directory)) === null) return [];
+    const names = (await this.#host.readdir(this.#directory)).filter((name) => name.endsWith('.migration'));
+    const notes: MigrationNote[] = [];
+    for (const name of names) {
+      const text = await this.#host.readFile(join(this.#directory, name));
+      const note = text === null ? undefined : parseNote(text);
+      if (note === undefined) continue;
+      if (domain === undefined || note.domain.name === domain || note.domain.uuid === domain)
+        notes.push(note);
+    }
+    return notes;
+  }
+
+  #migration(uuid: string): string {
+    return join(this.#directory, `${uuid}.migration`);
+  }
+
   #base(record: MoveRecord): string {
     return join(this.#directory, `${record.domain.uuid}-${record.disk}`);
   }
 }
 
 function parseEntry(text: string): Entry | undefined {
+  return withDomain(text) as Entry | undefined;
+}
+
+function parseNote(text: string): MigrationNote | undefined {
+  return withDomain(text) as MigrationNote | undefined;
+}
+
+function withDomain(text: string): object | undefined {
   try {
     const parsed: unknown = JSON.parse(text);
-    return typeof parsed === 'object' && parsed !== null && 'domain' in parsed
-      ? (parsed as Entry)
-      : undefined;
+    return typeof parsed === 'object' && parsed !== null && 'domain' in parsed ? parsed : undefined;
   } catch {
     // A half-written entry cannot be: they are renamed into place. Somebody else's file is none of ours.
     return undefined;

@@ -33,7 +33,7 @@ function surelyEnds({ scope }: MoveRecord): string {
 
 /** What a copy that waits for room says; undefined: it does not. */
 export function roomWords(
-  { destination }: MoveRecord,
+  { destination }: Pick<MoveRecord, 'destination'>,
   space: LayersProgress['space'],
 ): { readonly code: string; readonly message: string } | undefined {
   const { source } = destination;

@@ -5,7 +5,6 @@ import { toImage } from './to-image.ts';
 
 /** libvirt's default_tls_x509_cert_dir as it is compiled in. */
 export const DEFAULT_TLS_DIRECTORY = '/etc/pki/qemu';
-const NBD_TLS_DIRECTORY = '/etc/pki/libvirt-nbd';
 const QEMU_CONF = '/etc/libvirt/qemu.conf';
 
 /**
@@ -19,16 +18,18 @@ export async function toOpenableImage(host: Host, ref: ImageRef): Promise<Image>
   const image = toImage(ref);
   const { location } = image;
   if (location.kind !== 'nbd' || location.tls === undefined) return image;
-  const directory = await nbdDirectory(host);
+  const directory = await tlsDirectory(host, 'nbd');
   return { ...image, location: { ...location, tls: { ...location.tls, directory } } };
 }
 
-async function nbdDirectory(host: Host): Promise<string> {
+/** Where the certificates of this host are that libvirt gives to QEMU for this use. @throws HostError */
+export async function tlsDirectory(host: Host, use: 'nbd' | 'migrate'): Promise<string> {
   // Only root may read the file; libvirt's defaults are the best guess for anyone else.
   const text = (await host.readFile(QEMU_CONF).catch(() => null)) ?? '';
-  const configured = settingOf(text, 'nbd_tls_x509_cert_dir');
+  const configured = settingOf(text, `${use}_tls_x509_cert_dir`);
   if (configured !== undefined) return configured;
-  if ((await host.stat(NBD_TLS_DIRECTORY)) !== null) return NBD_TLS_DIRECTORY;
+  const own = `/etc/pki/libvirt-${use}`;
+  if ((await host.stat(own)) !== null) return own;
   return settingOf(text, 'default_tls_x509_cert_dir') ?? DEFAULT_TLS_DIRECTORY;
 }
 

@@ -1,4 +1,6 @@
 // The connection itself against a real libvirtd: what the host says, look-ups, limits, refusals, and its death.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LibvirtHost, startLibvirtHost } from '@blockferry/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -43,6 +45,14 @@ describe('the host', () => {
     expect(await connection.domainCapabilities({ virtType: 'qemu', machine: 'q35' })).toContain(
       '<domainCapabilities>',
     );
+  });
+
+  it('tells whether it has a network, and whether that is active', async () => {
+    await expect(connection.isNetworkActive('nowhere')).rejects.toEqual(code(ErrorCode.NO_NETWORK));
+    const file = join(host.directory, 'guest', 'network.xml');
+    await writeFile(file, '<network><name>idle</name><bridge name="bf-idle"/></network>');
+    await host.virsh('net-define', file);
+    expect(await connection.isNetworkActive('idle')).toBe(false);
   });
 
   it('tells which features it has, and knows no others', async () => {

@@ -3,6 +3,7 @@
 import { connection as connectionProcedures, host } from '../procedures/connect.ts';
 import { definition, lookup, run, stats as statsProcedures } from '../procedures/domain.ts';
 import { migration } from '../procedures/migration.ts';
+import { networks } from '../procedures/network.ts';
 import { type ParamRecord, paramsToRecord } from '../procedures/params.ts';
 import { secrets } from '../procedures/secret.ts';
 import { pools, volumes } from '../procedures/storage.ts';
@@ -119,6 +120,12 @@ export class Inventory implements Caller {
   async listAllStoragePools(flags = 0, options?: CallOptions): Promise<readonly StoragePool[]> {
     const reply = await this.lanes.call(pools.listAll, { needResults: 1, flags }, options);
     return reply.pools.map((ref) => new StoragePool(this.lanes, ref));
+  }
+
+  /** Whether a virtual network of this name is there and active. @throws LibvirtError NO_NETWORK if it is not there */
+  async isNetworkActive(name: string, options?: CallOptions): Promise<boolean> {
+    const { network } = await this.lanes.call(networks.byName, { name }, options);
+    return (await this.lanes.call(networks.isActive, { network }, options)).active;
   }
 
   /**

@@ -45,7 +45,7 @@ const script = (text: string, ...args: string[]): string[] => ['/bin/sh', '-c', 
 
 const modeText = (mode: number): string => mode.toString(8);
 
-type FileOperations = Omit<Host, 'name' | 'isLocal' | 'run' | 'spawn' | 'close'>;
+type FileOperations = Omit<Host, 'name' | 'isLocal' | 'run' | 'spawn' | 'bring' | 'expose' | 'close'>;
 
 /** The file operations of a host that can run programs. See Host for what they promise. */
 export abstract class ShellFiles implements FileOperations {

@@ -80,6 +80,11 @@ export type StorageProbe =
   | { readonly ok: true }
   | { readonly ok: false; readonly why: 'hang' | 'error'; readonly detail: string };
 
+/** A unix socket that leads to another one, until it is disposed of or the connection to its host is lost. */
+export interface Forward extends AsyncDisposable {
+  readonly socket: string;
+}
+
 /**
  * A machine. Paths are absolute. Every operation has a deadline and runs in a process of its own, so that
  * storage that hangs holds up neither our event loop nor our exit. Operations throw HostError when the host could
@@ -126,6 +131,13 @@ export interface Host {
    * before it is written), or reads a block of a block device past the page cache. Never throws for the storage's sake.
    */
   probeStorage(path: string, timeoutMs: number): Promise<StorageProbe>;
+  /** A unix socket on the machine we run on that leads to `socket` on this one: itself, if they are the same machine. */
+  bring(socket: string): Promise<Forward>;
+  /**
+   * A unix socket on this machine that leads to `socket` on the machine we run on. It is made at `path`, where nothing may
+   * be; on the machine we run on it is `socket` itself. Over ssh its sshd must allow AllowStreamLocalForwarding.
+   */
+  expose(socket: string, path: string): Promise<Forward>;
   /** Ends everything that was started on it, and the connection. */
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 // The machine we run on.
 import { ShellFiles } from './files.ts';
-import type { Host, HostProcess, RunOptions, RunResult, SpawnOptions } from './host.ts';
+import type { Forward, Host, HostProcess, RunOptions, RunResult, SpawnOptions } from './host.ts';
 import { ShellPool } from './shell-pool.ts';
 import { type Launcher, runSupervised, spawnSupervised } from './supervised-process.ts';
 
@@ -27,10 +27,22 @@ class LocalHost extends ShellFiles implements Host {
     return this.#shells.run(argv, options);
   }
 
+  async bring(socket: string): Promise<Forward> {
+    return itself(socket);
+  }
+
+  async expose(socket: string): Promise<Forward> {
+    return itself(socket);
+  }
+
   async close(): Promise<void> {
     for (const running of this.#launcher.running)
       running.kill(running.error('closed', 'the host was closed', ''));
   }
+}
+
+function itself(socket: string): Forward {
+  return { socket, [Symbol.asyncDispose]: async () => {} };
 }
 
 /** This machine. Nothing is opened; close() ends what still runs. */

@@ -1,8 +1,10 @@
 // One connection of the system's ssh (a ControlMaster) that commands share, each costing one round trip.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Forward } from './host.ts';
 import { quoteCommand } from './shell.ts';
 
 /** Where to and how, in the terms of ssh and of libvirt's connection URIs. */
@@ -24,6 +26,7 @@ export interface SshDestination {
 /** sshd's default MaxSessions is 10. */
 export const MAX_SESSIONS = 8;
 const CONNECT_TIMEOUT_MS = 30_000;
+const FORWARD_TIMEOUT_MS = 10_000;
 /** A socket's path has 108 bytes, of which ssh takes 17 for a temporary suffix, and we 19. */
 const LONGEST_TMPDIR = 70;
 
@@ -47,6 +50,7 @@ kill $watcher 2>/dev/null`;
 export class SshConnection {
   /** Sessions in use; the owner counts. */
   sessions = 0;
+  #forwards = 0;
   readonly #keeper: ChildProcess;
   readonly #directory: string;
   readonly #ssh: string;
@@ -106,8 +110,33 @@ export class SshConnection {
   wrap(argv: readonly string[]): string[] {
     // Without its master, ssh would connect anew by itself: the failing proxy stops it. No config file: all of that
     // was the master's business.
-    const options = ['-F', 'none', '-S', this.#socket, '-o', 'ProxyCommand=exit 255', '-o', 'BatchMode=yes'];
-    return [this.#ssh, '-T', '-q', ...options, '--', 'blockferry', `exec ${quoteCommand(argv)}`];
+    return [this.#ssh, '-T', '-q', ...this.#options, '--', 'blockferry', `exec ${quoteCommand(argv)}`];
+  }
+
+  /** A socket here that leads to one there. @throws Error with ssh's own words */
+  async bring(socket: string): Promise<Forward> {
+    this.#forwards += 1;
+    const here = join(this.#directory, `f${this.#forwards}`);
+    await this.#ask('forward', ['-L', `${here}:${socket}`]);
+    const close = () =>
+      this.#ask('cancel', ['-L', `${here}:${socket}`]).then(() => rm(here, { force: true }));
+    return { socket: here, [Symbol.asyncDispose]: () => close().catch(() => {}) };
+  }
+
+  /** A socket there, at `path`, that leads to one here. sshd leaves its file behind. @throws Error with ssh's own words */
+  async expose(socket: string, path: string): Promise<Forward> {
+    await this.#ask('forward', ['-R', `${path}:${socket}`]);
+    const close = () => this.#ask('cancel', ['-R', `${path}:${socket}`]);
+    return { socket: path, [Symbol.asyncDispose]: () => close().then(undefined, () => {}) };
+  }
+
+  get #options(): string[] {
+    return ['-F', 'none', '-S', this.#socket, '-o', 'ProxyCommand=exit 255', '-o', 'BatchMode=yes'];
+  }
+
+  async #ask(what: 'forward' | 'cancel', forwarding: readonly string[]): Promise<void> {
+    const argv = ['-O', what, ...this.#options, ...forwarding, '--', 'blockferry'];
+    await promisify(execFile)(this.#ssh, argv, { timeout: FORWARD_TIMEOUT_MS });
   }
 
   /** Ends the connection, and with it what runs over it. */

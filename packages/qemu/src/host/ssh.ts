@@ -1,7 +1,7 @@
 // A machine reached through the user's own ssh. Nothing is installed on it.
 import { HostError } from './errors.ts';
 import { ShellFiles } from './files.ts';
-import type { Host, HostProcess, RunOptions, RunResult, SpawnOptions } from './host.ts';
+import type { Forward, Host, HostProcess, RunOptions, RunResult, SpawnOptions } from './host.ts';
 import { ShellPool } from './shell-pool.ts';
 import { MAX_SESSIONS, SshConnection, type SshDestination } from './ssh-connection.ts';
 import { type Launcher, type Lease, runSupervised, spawnSupervised } from './supervised-process.ts';
@@ -29,6 +29,14 @@ class SshHost extends ShellFiles implements Host {
 
   spawn(argv: readonly string[], options: SpawnOptions = {}): Promise<HostProcess> {
     return spawnSupervised(this.#launcher, argv, options);
+  }
+
+  bring(socket: string): Promise<Forward> {
+    return this.#pool.forward((connection) => connection.bring(socket));
+  }
+
+  expose(socket: string, path: string): Promise<Forward> {
+    return this.#pool.forward((connection) => connection.expose(socket, path));
   }
 
   protected override runShort(argv: readonly string[], options: RunOptions): Promise<RunResult> {
@@ -65,11 +73,25 @@ class ConnectionPool {
   }
 
   async lease(signal: AbortSignal | undefined): Promise<Lease> {
+    return leaseOf(await this.#connection(signal));
+  }
+
+  /** @throws HostError 'unreachable' with ssh's words when the far side does not allow it */
+  async forward(open: (connection: SshConnection) => Promise<Forward>): Promise<Forward> {
+    const connection = await this.#connection(undefined);
+    try {
+      return await open(connection);
+    } catch (error) {
+      throw this.#error('unreachable', error instanceof Error ? error.message : String(error), error);
+    }
+  }
+
+  async #connection(signal: AbortSignal | undefined): Promise<SshConnection> {
     for (;;) {
       if (this.#closing.signal.aborted) throw this.#error('closed', 'the host was closed');
       if (signal?.aborted) throw this.#error('aborted', 'given up', signal.reason);
       const free = this.#free();
-      if (free) return leaseOf(free);
+      if (free) return free;
       await this.#open(signal);
     }
   }

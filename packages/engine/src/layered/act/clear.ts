@@ -67,7 +67,11 @@ async function ours(scene: LayeredScene, images: readonly ImageRef[]): Promise<I
   return images.filter((_, at) => isSomething(claims[at] ?? 'absent'));
 }
 
-async function mustBeUnused({ context }: LayeredScene, images: readonly ImageRef[]): Promise<void> {
+/** @throws StepFailed when any definition refers to one of them */
+export async function mustBeUnused(
+  { context }: Pick<LayeredScene, 'context'>,
+  images: readonly ImageRef[],
+): Promise<void> {
   const connection = await context.link.connection();
   const sources = images.map(({ source }) => source);
   const usage = await readUsage(connection, context.host, sources);

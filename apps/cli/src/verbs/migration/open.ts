@@ -1,0 +1,88 @@
+// Open migrations, as resume, abort and status come upon them.
+import { type Context, findMigrations, type MigrationRecord, wantHome } from '@blockferry/engine';
+import { ExitCode } from '../../exit-code.ts';
+import type { Asked } from '../../outcome/migration.ts';
+import type { Session } from '../../session.ts';
+import type { MigrationView } from '../../views/migration-view.ts';
+import type { Invocation } from '../verb.ts';
+import { migrationCommand } from './command.ts';
+import { openPair, recordOf } from './pair.ts';
+import { migrateToResult } from './run.ts';
+
+/** Those that have not ended, with their records. */
+export async function openMigrations(context: Context, domain?: string): Promise<MigrationRecord[]> {
+  const records: MigrationRecord[] = [];
+  for (const found of await findMigrations(context, domain)) {
+    const record = await recordOf(found);
+    if (record !== undefined) records.push(record);
+  }
+  return records;
+}
+
+/** A commit of a migration's overlay is a move of its own, and goes on with the migration. */
+export function isPartOf(move: { readonly id: string }, migrations: readonly MigrationRecord[]): boolean {
+  return migrations.some(({ id }) => move.id.startsWith(`${id}-`));
+}
+
+/** Goes on with the domain's open migration; where it has none, does something else. */
+export async function unlessMigrating(
+  invocation: Invocation,
+  {
+    domain,
+    json,
+    asked,
+    peer,
+  }: { readonly domain: string; readonly json: boolean } & Pick<CarryOn, 'asked' | 'peer'>,
+  otherwise: () => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const { afterStep } = invocation;
+  const done = await migrationCommand(invocation, { json, domain }, async ({ session, view, signal }) => {
+    const [record] = await openMigrations(session.context, domain);
+    return record === undefined
+      ? undefined
+      : carryOn(session, record, view, { asked, peer, signal, afterStep });
+  });
+  return done ?? otherwise();
+}
+
+/** Every migration that is open on this connection, one after the other. */
+export async function resumeMigrations(
+  invocation: Invocation,
+  json: boolean,
+): Promise<{ readonly worst: ExitCode; readonly stopped: boolean }> {
+  const { afterStep } = invocation;
+  let worst: ExitCode = ExitCode.DONE;
+  let stopped = false;
+  const failed = await migrationCommand(invocation, { json }, async ({ session, view, signal }) => {
+    for (const record of await openMigrations(session.context)) {
+      const how = { asked: 'away', peer: undefined, signal, afterStep } as const;
+      const exitCode = await carryOn(session, record, view, how);
+      if (exitCode > worst) worst = exitCode;
+      stopped = signal.aborted;
+      if (stopped) break;
+    }
+    return undefined;
+  });
+  return { worst: failed ?? worst, stopped };
+}
+
+export interface CarryOn {
+  readonly asked: Asked;
+  readonly peer: string | undefined;
+  readonly signal: AbortSignal;
+  readonly afterStep: ((step: string) => void) | undefined;
+}
+
+/** Goes on with it, in the direction that is asked for. */
+export async function carryOn(
+  session: Session,
+  record: MigrationRecord,
+  view: MigrationView,
+  { asked, peer, signal, afterStep }: CarryOn,
+): Promise<ExitCode> {
+  await using open = await openPair(session, record, peer);
+  const wanted = asked === 'home' ? await wantHome(open.pair, record) : record;
+  view.continuing(wanted);
+  const direction = asked === 'home' || wanted.goal === 'home' ? 'home' : 'away';
+  return migrateToResult(open.pair, wanted, view, { asked: direction, signal, afterStep, recorded: true });
+}

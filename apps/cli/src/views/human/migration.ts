@@ -1,0 +1,133 @@
+// A migration for people: what it will do, how far it is, and how it ended.
+import {
+  type MigrationPreflight,
+  type MigrationRecord,
+  mayHaveRunAway,
+  migrationSteps,
+  unreachable,
+} from '@blockferry/engine';
+import { describeSource } from '@blockferry/libvirt';
+import { commandsOf, type MigrationResult } from '../../outcome/migration.ts';
+import { formatBytes, formatDuration, shellWord } from '../format.ts';
+import { errorLines } from './result.ts';
+
+export function migrationPlanText({ record, bytes }: MigrationPreflight, withSteps: boolean): string {
+  const off = record.mode === 'offline' ? ', while it is off' : '';
+  const lines = [
+    `${record.domain.name}: ${formatBytes(bytes)} to copy${off}`,
+    `  from   ${record.home}`,
+    `  to     ${record.away}`,
+    ...record.disks.map(({ target, layers, shared }) => {
+      const chain = [...layers, ...shared].map(({ to }) => describeSource(to.source));
+      const there = shared.length === 0 ? '' : ` (${shared.length} there already)`;
+      return `  ${target}    ${chain.reverse().join(' <- ')}${there}`;
+    }),
+  ];
+  const steps = migrationSteps(record).flatMap(({ what, leaves }, index) => [
+    `  ${String(index + 1).padStart(2)}. ${what}`,
+    `      if everything stopped here: ${leaves}`,
+  ]);
+  return `${[...lines, ...(withSteps ? ['steps', ...steps] : [])].join('\n')}\n`;
+}
+
+export function continuingMigration({ domain, away, goal }: MigrationRecord): string {
+  return `${goal === 'home' ? 'undoing' : 'continuing'} the migration of ${domain.name} to ${away}`;
+}
+
+/** An open migration, and what to do about it. */
+export function migrationText(record: MigrationRecord): string {
+  const { domain, home, away, phase, goal, mode, disks } = record;
+  const { resume, undo } = commandsOf(record);
+  const lines = [
+    `${domain.name}: ${mode === 'live' ? 'migration' : 'migration while off'}, ${goal === 'home' ? 'to be undone' : phase}`,
+    `  from  ${home}`,
+    `  to    ${away}`,
+    ...disks.map(({ target, layers }) => `  ${target}   ${describeSource(layers[0].to.source)}`),
+    `  → go on, if no blockferry does: ${resume}`,
+    ...(mayHaveRunAway(record) ? [] : [`  → undo: ${undo}`]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+export function migrationResultText(result: MigrationResult): string {
+  const lines = [headline(result), ...figures(result), ...kept(result), ...errorLines(result)];
+  return `${lines.join('\n')}\n`;
+}
+
+function headline({ outcome, domain, away, home, runsOn }: MigrationResult): string {
+  const name = domain ?? '';
+  switch (outcome) {
+    case 'migrated':
+      return `migrated: ${name} ${runsOn === 'away' ? 'is' : 'was brought'} at ${away}`;
+    case 'back':
+      return `back: ${name} is at ${home}`;
+    case 'interrupted':
+    case 'stopped':
+      return name === '' ? 'stopped' : `${outcome}: ${name} is not migrated yet${whereWords(runsOn)}`;
+    case 'refused':
+      return name === '' ? 'refused' : `refused: ${name} was not touched`;
+    case 'question':
+      return `${name}: a decision is needed`;
+    case 'failed':
+      return name === '' ? 'failed' : `failed: ${name}${whereWords(runsOn)}`;
+    case 'done':
+    case 'nothing':
+    case 'moved':
+    case 'ready':
+    case 'kept':
+    case 'copied':
+    case 'committed':
+    case 'flattened':
+      return `${outcome}: ${name}`.trim();
+    default:
+      return unreachable(outcome);
+  }
+}
+
+function whereWords(runsOn: MigrationResult['runsOn']): string {
+  switch (runsOn) {
+    case 'home':
+      return ', and runs at home';
+    case 'away':
+      return ', and runs at the destination';
+    case 'neither':
+      return ', and runs nowhere now';
+    case 'both':
+      return ', and runs on both hosts';
+    case undefined:
+      return '';
+    default:
+      return unreachable(runsOn);
+  }
+}
+
+function figures({
+  downtimeMs,
+  freezeMs,
+  bytes,
+  copiedBefore,
+  verifiedBytes,
+  durationMs,
+}: MigrationResult): string[] {
+  const facts = [
+    ...(downtimeMs === undefined ? [] : [`stood still for ${formatDuration(downtimeMs)}`]),
+    ...(freezeMs === undefined ? [] : [`freeze ${formatDuration(freezeMs)}`]),
+    ...(bytes === undefined || bytes === 0n ? [] : [`${formatBytes(bytes)} copied`]),
+    ...(copiedBefore === undefined || copiedBefore === 0n
+      ? []
+      : [`${formatBytes(copiedBefore)} not copied again`]),
+    ...(verifiedBytes === undefined || verifiedBytes === 0n
+      ? []
+      : [`${formatBytes(verifiedBytes)} verified`]),
+    ...(durationMs === undefined ? [] : [`took ${formatDuration(durationMs)}`]),
+  ];
+  return facts.length === 0 ? [] : [`  ${facts.join(', ')}`];
+}
+
+function kept({ sourcesKept, home }: MigrationResult): string[] {
+  if (sourcesKept.length === 0) return [];
+  return [
+    `  kept at ${home}: ${sourcesKept.join(' ')}`,
+    `  once nothing else uses them there and you no longer want them: rm ${sourcesKept.map(shellWord).join(' ')}`,
+  ];
+}

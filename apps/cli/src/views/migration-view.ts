@@ -1,0 +1,159 @@
+// What a command on a migration shows: for people or for programs.
+import {
+  type MigrationPreflight,
+  type MigrationRecord,
+  type MigrationReport,
+  migrationSteps,
+  type ProgressReport,
+  unreachable,
+} from '@blockferry/engine';
+import { describeSource } from '@blockferry/libvirt';
+import type { MigrationResult } from '../outcome/migration.ts';
+import type { Io } from '../terminal/io.ts';
+import { addressed, addressedIo } from './addressed.ts';
+import { percentOf } from './format.ts';
+import { continuingMigration, migrationPlanText, migrationResultText } from './human/migration.ts';
+import { StatusLine } from './human/status-line.ts';
+import { formatLine, type JsonLine } from './json/lines.ts';
+import { errorObject } from './json/move.ts';
+
+export interface MigrationView {
+  plan(plan: MigrationPreflight, withSteps: boolean): void;
+  continuing(record: MigrationRecord): void;
+  report(report: MigrationReport): void;
+  stopping(): void;
+  result(result: MigrationResult): void;
+}
+
+/** @param uri as given with -c, so that advised commands carry it */
+export function createMigrationView(io: Io, json: boolean, uri: string | undefined): MigrationView {
+  return json ? new JsonMigrationView(io.out, uri) : new HumanMigrationView(addressedIo(io, uri));
+}
+
+/** An open migration. */
+export function migrationLine(record: MigrationRecord): JsonLine {
+  const { domain, id, home, away, mode, phase, goal } = record;
+  const disks = record.disks.map(({ target, origin, layers }) => ({
+    disk: target,
+    source: describeSource(origin.source),
+    destination: describeSource(layers[0].to.source),
+  }));
+  return { type: 'migration', domain: domain.name, id, home, away, mode, phase, goal, disks };
+}
+
+class HumanMigrationView implements MigrationView {
+  readonly #io: Io;
+  readonly #status: StatusLine;
+  #phase = 'starting';
+  #progress: ProgressReport | undefined;
+
+  constructor(io: Io) {
+    this.#io = io;
+    this.#status = new StatusLine(io);
+  }
+
+  plan(plan: MigrationPreflight, withSteps: boolean): void {
+    this.#io.out(migrationPlanText(plan, withSteps));
+    for (const { message } of plan.warnings) this.#status.line(`warning: ${message}`);
+  }
+
+  continuing(record: MigrationRecord): void {
+    this.#phase = record.phase;
+    this.#status.line(continuingMigration(record));
+  }
+
+  report(report: MigrationReport): void {
+    switch (report.type) {
+      case 'phase':
+        this.#phase = report.phase;
+        this.#progress = undefined;
+        this.#status.show({ phase: this.#phase, progress: undefined }, true);
+        return;
+      case 'progress':
+        this.#progress = report;
+        this.#status.show({ phase: this.#phase, progress: this.#progress }, false);
+        return;
+      case 'warning':
+        this.#status.line(`warning: ${report.message}`);
+        return;
+      case 'step':
+      case 'waiting':
+        return;
+      default:
+        unreachable(report);
+    }
+  }
+
+  stopping(): void {
+    this.#status.line('stopping; once more to stop at once');
+  }
+
+  result(result: MigrationResult): void {
+    this.#status.clear();
+    (result.error === undefined ? this.#io.out : this.#io.err)(migrationResultText(result));
+  }
+}
+
+class JsonMigrationView implements MigrationView {
+  readonly #write: (text: string) => void;
+  readonly #uri: string | undefined;
+  #domain: string | undefined;
+
+  constructor(write: (text: string) => void, uri: string | undefined) {
+    this.#write = write;
+    this.#uri = uri;
+  }
+
+  plan({ record, bytes, warnings }: MigrationPreflight): void {
+    this.#domain = record.domain.name;
+    const { id, home, away, mode } = record;
+    const disks = record.disks.map(({ target, origin, layers, shared }) => ({
+      disk: target,
+      source: describeSource(origin.source),
+      destination: describeSource(layers[0].to.source),
+      images: layers.length,
+      shared: shared.map(({ to }) => describeSource(to.source)),
+    }));
+    this.#say('migration-plan', { id, home, away, mode, bytes, disks, steps: migrationSteps(record) });
+    for (const { code, message } of warnings) this.#say('warning', { code, message });
+  }
+
+  continuing(record: MigrationRecord): void {
+    this.#domain = record.domain.name;
+    this.#say('warning', { code: 'continuing', message: continuingMigration(record) });
+  }
+
+  report(report: MigrationReport): void {
+    switch (report.type) {
+      case 'phase':
+        this.#say('phase', { phase: report.phase, goal: report.goal });
+        return;
+      case 'step':
+        this.#say('step', { step: report.step });
+        return;
+      case 'progress': {
+        const { type: _, copied, total, ...rest } = report;
+        this.#say('progress', { copied, total, percent: percentOf(copied, total), ...rest });
+        return;
+      }
+      case 'warning':
+        this.#say('warning', { code: report.code, message: addressed(report.message, this.#uri) });
+        return;
+      case 'waiting':
+        return;
+      default:
+        unreachable(report);
+    }
+  }
+
+  stopping(): void {}
+
+  result({ outcome, exitCode, error, ...rest }: MigrationResult): void {
+    const shown = { outcome, exitCode, ...rest, error: errorObject(error, this.#uri) };
+    this.#write(formatLine({ type: 'result', ...shown }));
+  }
+
+  #say(type: string, rest: object): void {
+    this.#write(formatLine({ type, domain: this.#domain, ...rest }));
+  }
+}

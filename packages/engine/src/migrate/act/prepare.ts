@@ -1,0 +1,52 @@
+// Makes the destination ready to receive: the copies' links, and empty overlays on them.
+import { create, hasWriter, info } from '@blockferry/qemu';
+import { type Link, relink } from '../../layers/index.ts';
+import { toImage, toLocation } from '../../storage/to-image.ts';
+import { StepImpossible } from '../errors.ts';
+import { type MigratedDisk, pathOf } from '../record.ts';
+import type { MigrationScene } from './scene.ts';
+
+const WITHIN_MS = 30_000;
+
+/** Writes each copy's backing link, where it is not there yet. May be repeated. */
+export async function relinkCopies({ pair, record, memory }: MigrationScene): Promise<void> {
+  const links = record.disks.flatMap(({ layers }) =>
+    layers.map(({ to, backing }): Link => {
+      const image = toImage(to);
+      if (backing === undefined) return { image, backing: null };
+      return {
+        image,
+        backing: { image: { ...image, format: backing.format }, reference: backing.reference },
+      };
+    }),
+  );
+  // What a raw image has in its first bytes is the guest's: it has no header, and no link.
+  const linked = links.filter(({ image }) => image.format !== 'raw');
+  await relink(pair.away.host, linked);
+  memory.relinked = true;
+}
+
+/** Anew if they are there: a migration that failed may have left anything in them. May be repeated. */
+export async function prepareOverlays(scene: MigrationScene): Promise<void> {
+  for (const disk of scene.record.disks) await makeOverlay(scene, disk);
+  scene.memory.overlaysFresh = true;
+}
+
+async function makeOverlay({ pair, observation }: MigrationScene, disk: MigratedDisk): Promise<void> {
+  const { host } = pair.away;
+  const path = pathOf(disk.overlay.away);
+  if (observation.away !== undefined) throw new StepImpossible('prepare', 'the domain is there already');
+  const isThere = (await host.stat(path)) !== null;
+  if (isThere && (await hasWriter(host, toLocation(disk.overlay.away.source), WITHIN_MS)) !== 'no') {
+    throw new StepImpossible(
+      'prepare',
+      `${path} is in use at the destination, and libvirt does not say by whom`,
+    );
+  }
+  await host.unlink(path);
+  await host.createExclusive(path, { mode: 0o600 });
+  // Of the frozen image at home: a copy of a raw one may have been rounded up.
+  const { virtualSize } = await info(pair.home.host, toImage(disk.origin), { timeoutMs: WITHIN_MS });
+  const backing = toImage(disk.layers[0].to);
+  await create(host, toImage(disk.overlay.away), virtualSize, { backing, overwrite: true });
+}

@@ -1,0 +1,42 @@
+// Finds migrations that have not ended: in the metadata of domains on this host, and by our own notes.
+import type { Connection, Domain } from '@blockferry/libvirt';
+import { readDefinitions } from '../observe/definitions.ts';
+import type { MigrationNote } from '../record/open-moves.ts';
+import type { Context } from '../run/context.ts';
+import type { MigrationRecord } from './record.ts';
+import { newest, recordIn } from './store.ts';
+
+/** A note has no record: that stands in the journal at the destination, and on the other host. */
+export type FoundMigration =
+  | { readonly kind: 'record'; readonly record: MigrationRecord }
+  | { readonly kind: 'note'; readonly note: MigrationNote };
+
+/** @param name name or UUID; undefined: of all domains of the connection */
+export async function findMigrations(context: Context, name?: string): Promise<FoundMigration[]> {
+  const connection = await context.link.connection();
+  const found: FoundMigration[] = [];
+  const known = new Set<string>();
+  for (const domain of await domainsCalled(connection, name)) {
+    const record = await recordOf(connection, domain);
+    if (record === undefined) continue;
+    known.add(record.domain.uuid);
+    found.push({ kind: 'record', record });
+  }
+  for (const note of await context.openMoves.migrations(name)) {
+    const isOfHere = note.home === context.link.uri || note.away === context.link.uri;
+    if (isOfHere && !known.has(note.domain.uuid)) found.push({ kind: 'note', note });
+  }
+  return found;
+}
+
+async function domainsCalled(connection: Connection, name: string | undefined): Promise<Domain[]> {
+  const all = await connection.listAllDomains();
+  return all.filter(
+    (domain) => name === undefined || domain.name === name || domain.uuid === name.toLowerCase(),
+  );
+}
+
+async function recordOf(connection: Connection, { uuid }: Domain): Promise<MigrationRecord | undefined> {
+  const definitions = await readDefinitions(connection, uuid);
+  return newest([definitions?.live, definitions?.config].map(recordIn));
+}

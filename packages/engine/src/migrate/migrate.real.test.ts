@@ -1,0 +1,151 @@
+// Domains from one real host to another: several disks, bases that are shared, domains that are off, and what is refused.
+import { copyFile, mkdir, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  guestWriter,
+  type IdleSpec,
+  lostOnDisk,
+  makeChain,
+  run,
+  startGuest,
+  startIdle,
+  verifyAcknowledged,
+} from '@blockferry/testbed';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ask, migrateNow, proveKept, TwoHosts } from '../../test/migrating.ts';
+import type { Pair } from './pair.ts';
+import { preflightMigration } from './preflight/preflight.ts';
+import type { MigrationRequest } from './request.ts';
+
+let hosts: TwoHosts;
+let pair: Pair;
+let there: string;
+
+beforeAll(async () => {
+  hosts = await TwoHosts.start();
+  pair = { home: hosts.side(hosts.one), away: hosts.side(hosts.two) };
+  there = hosts.two.imagesDir;
+});
+
+afterAll(async () => {
+  await hosts.stop();
+});
+
+test('a running guest with two disks, one of them raw: both at one instant, and nothing is lost', async () => {
+  const { one, two } = hosts;
+  const [here, to] = [join(one.imagesDir, 'two'), join(there, 'two')];
+  await Promise.all([mkdir(here), mkdir(to)]);
+  const system = await makeChain(here, ['base', 'top'], { relativeBacking: true });
+  const data = await makeChain(here, ['data'], { baseFormat: 'raw' });
+  const guest = await startGuest(one, {
+    name: 'two',
+    disks: [
+      { target: 'vda', ...system.top },
+      { target: 'vdb', ...data.top },
+    ],
+    writers: [guestWriter('vda', system.region), guestWriter('vdb', data.region)],
+  });
+  await one.virsh('autostart', 'two');
+  const { record, ended } = await migrateNow(pair, ask('two', { destinationDirectory: to }));
+  expect(record.disks.map(({ target, layers }) => [target, layers.length])).toEqual([
+    ['vda', 2],
+    ['vdb', 1],
+  ]);
+  expect(ended.verified).toBe(ended.copied);
+  expect((await readdir(to)).sort()).toEqual(['base.qcow2', 'data.raw', 'top.qcow2']);
+  // The link is as relative as it was.
+  expect((await run(['qemu-img', 'info', '-U', join(to, 'top.qcow2')])).stdout).toMatch(
+    /backing file: base.qcow2/,
+  );
+  expect(await two.virsh('dominfo', 'two')).toMatch(/Autostart:\s+enable/);
+  await proveKept(guest, two, { vda: join(to, 'top.qcow2') });
+  await two.virsh('destroy', 'two');
+  const raw = { path: join(to, 'data.raw'), format: 'raw' } as const;
+  expect(lostOnDisk((await verifyAcknowledged(raw, await guest.acknowledged('vdb'))).lost)).toEqual([]);
+  expect((await one.virsh('list', '--all', '--name')).trim()).toBe('');
+  expect(await hosts.notes()).toEqual([]);
+});
+
+test('a base that two domains share is sent once; a domain that is off is defined there and undefined here', async () => {
+  const { one, two } = hosts;
+  const [here, to] = [join(one.imagesDir, 'shared'), join(there, 'shared')];
+  await Promise.all([mkdir(here), mkdir(to)]);
+  const chain = await makeChain(here, ['base', 'first'], { fill: 4n << 20n });
+  const second = join(here, 'second.qcow2');
+  await copyFile(chain.top.path, second);
+  for (const name of ['first', 'second']) {
+    const disks = [{ path: join(here, `${name}.qcow2`), format: 'qcow2', target: 'vda' }] as const;
+    await startIdle(one, { name, disks, as: 'off' });
+  }
+  const request = (domain: string) => ask(domain, { offline: true, destinationDirectory: to });
+  const first = await migrateNow(pair, request('first'));
+  const base = (await stat(join(to, 'base.qcow2'))).mtimeMs;
+  const next = await migrateNow(pair, request('second'));
+  expect(first.record.disks[0].layers).toHaveLength(2);
+  expect(next.record.disks[0]).toMatchObject({
+    layers: [{ to: { source: { path: join(to, 'second.qcow2') } } }],
+    shared: [{ to: { source: { path: join(to, 'base.qcow2') } } }],
+  });
+  expect((await stat(join(to, 'base.qcow2'))).mtimeMs).toBe(base);
+  expect(next.ended.copied).toBeLessThan(first.ended.copied);
+  expect((await two.virsh('list', '--inactive', '--name')).trim().split('\n')).toEqual(
+    expect.arrayContaining(['first', 'second']),
+  );
+  const compared = [second, join(to, 'second.qcow2')];
+  await run(['qemu-img', 'compare', '-f', 'qcow2', '-F', 'qcow2', ...compared]);
+  // Nobody at home shares the base any more, so nobody needs to find its copy.
+  expect((await readdir(to)).sort()).toEqual(['base.qcow2', 'first.qcow2', 'second.qcow2']);
+});
+
+test('what cannot be done is refused, and nothing is touched on either host', async () => {
+  const { one, two } = hosts;
+  const [here, to] = [join(one.imagesDir, 'refused'), join(there, 'refused')];
+  await Promise.all([mkdir(here), mkdir(to)]);
+  const path = join(here, 'disk.qcow2');
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', path, '16M']);
+  const disks = [{ path, format: 'qcow2', target: 'vda' }] as const;
+  const define = (more: Partial<IdleSpec> = {}): Promise<void> =>
+    startIdle(one, { name: 'refused', disks, as: 'off', ...more });
+  const refusal = async (more: Partial<MigrationRequest> = {}, on = pair): Promise<unknown> => {
+    const request = ask('refused', { offline: true, destinationDirectory: to, ...more });
+    return preflightMigration(on, request).then(
+      () => 'nothing',
+      (error: unknown) => error,
+    );
+  };
+  await define();
+  expect(await refusal()).toBe('nothing');
+  expect(await refusal({ offline: false })).toMatchObject({ code: 'domain-off' });
+  expect(await refusal({ destinationDirectory: join(to, 'none') })).toMatchObject({
+    code: 'no-such-directory',
+  });
+  expect(await refusal({}, { home: pair.home, away: pair.home })).toMatchObject({ code: 'same-host' });
+  await run(['touch', join(to, 'disk.qcow2')]);
+  expect(await refusal()).toMatchObject({ code: 'destination-exists' });
+  await run(['rm', join(to, 'disk.qcow2')]);
+  await one.virsh('undefine', 'refused');
+  const cases: Readonly<Record<string, Partial<IdleSpec>>> = {
+    'no-network': { extraDevices: "<interface type='network'><source network='nowhere'/></interface>" },
+    'missing-file': {
+      extraDevices:
+        "<disk type='file' device='cdrom'><source file='/nowhere/cd.iso'/><target dev='sdc' bus='sata'/></disk>",
+    },
+    'no-cpu-model': { extraXml: "<cpu mode='custom' match='exact'><model>POWER9</model></cpu>" },
+    'shared-directories': {
+      extraDevices: "<filesystem type='mount'><source dir='/srv'/><target dir='srv'/></filesystem>",
+    },
+  };
+  for (const [code, change] of Object.entries(cases)) {
+    await define(change);
+    expect(await refusal()).toMatchObject({ code });
+    await one.virsh('undefine', 'refused');
+  }
+  await define();
+  await startIdle(two, { name: 'refused', disks: [], as: 'off' });
+  expect(await refusal()).toMatchObject({ code: 'name-taken' });
+  await two.virsh('undefine', 'refused');
+  expect(await readdir(to)).toEqual([]);
+  expect(await readdir(here)).toEqual(['disk.qcow2']);
+  expect(await one.virsh('dumpxml', 'refused')).not.toContain('urn:blockferry');
+  expect(await hosts.notes()).toEqual([]);
+});

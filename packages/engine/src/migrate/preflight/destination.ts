@@ -1,0 +1,113 @@
+// Is the other host another one, and does the domain find there what it needs besides its disks?
+import { type Connection, type DomainXml, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
+import type { Host } from '@blockferry/qemu';
+import { messageOf, Refusal } from '../../model/errors.ts';
+import type { Warning } from '../../preflight/warning.ts';
+import { hostUuidOf } from '../hosts.ts';
+import type { MigrationRecord } from '../record.ts';
+import type { Needs } from './devices.ts';
+
+/** Returns the UUIDs of both hosts. @throws Refusal `same-host`, `name-taken` */
+export async function mustBeElsewhere(
+  home: Connection,
+  away: Connection,
+  { name, uuid }: { readonly name: string; readonly uuid: string },
+): Promise<MigrationRecord['hosts']> {
+  const hosts = { home: await hostUuidOf(home), away: await hostUuidOf(away) };
+  if (hosts.home === hosts.away) {
+    throw new Refusal(
+      'same-host',
+      `both connections lead to hosts with the same UUID (${hosts.home}): to libvirt they are one host`,
+      { uuid: hosts.home },
+      'if they are two, give one of them another host_uuid in libvirtd.conf',
+    );
+  }
+  const domains = await away.listAllDomains();
+  const taken = domains.find((domain) => domain.name === name || domain.uuid === uuid);
+  if (taken === undefined) return hosts;
+  const what = taken.uuid === uuid ? `with the UUID of ${name} (${taken.name})` : `called ${name}`;
+  throw new Refusal(
+    'name-taken',
+    `the destination has a domain ${what}`,
+    { domain: taken.name, uuid: taken.uuid },
+    'rename or undefine it there: virsh domrename, virsh undefine',
+  );
+}
+
+/** @throws Refusal `no-machine-type`, `no-cpu-model` */
+export async function mustRun(away: Connection, definition: DomainXml, needs: Needs): Promise<void> {
+  const { machine, arch, cpuModel } = needs;
+  let capabilities: string;
+  try {
+    capabilities = await away.domainCapabilities({
+      ...(arch !== undefined && { arch }),
+      ...(machine !== undefined && { machine }),
+      virtType: definition.type,
+    });
+  } catch (error) {
+    if (!isLibvirtError(error)) throw error;
+    throw new Refusal(
+      'no-machine-type',
+      `the destination cannot run a ${definition.type} machine of type ${machine ?? 'unknown'}: ${messageOf(error)}`,
+      { machine },
+      'install the same or a later QEMU there',
+    );
+  }
+  if (cpuModel === undefined) return;
+  const custom = /<mode name=['"]custom['"][\s\S]*?<\/mode>/.exec(capabilities)?.[0] ?? '';
+  const model = [...custom.matchAll(/<model\b([^>]*)>([^<]+)</g)].find(([, , name]) => name === cpuModel);
+  // A daemon that lists no models leaves it to QEMU, which checks it before anything is sent.
+  if (custom === '' || (model !== undefined && !/usable=['"]no/.test(model[1] ?? ''))) return;
+  throw new Refusal(
+    'no-cpu-model',
+    `the destination cannot give the CPU ${cpuModel} to a domain`,
+    { cpu: cpuModel },
+    'choose a CPU model that both hosts have: virsh hypervisor-cpu-baseline',
+  );
+}
+
+/** @throws Refusal `no-network`, `missing-file` */
+export async function mustHave(away: Connection, host: Host, needs: Needs): Promise<Warning[]> {
+  for (const name of needs.networks) await mustHaveNetwork(away, name);
+  for (const link of needs.links) {
+    if ((await host.stat(`/sys/class/net/${link}`)) !== null) continue;
+    throw new Refusal(
+      'no-network',
+      `the destination has no bridge or device ${link}`,
+      { link },
+      `make it there, under that name`,
+    );
+  }
+  for (const path of needs.files) {
+    if ((await host.stat(path)) !== null) continue;
+    throw new Refusal(
+      'missing-file',
+      `the domain uses ${path}, which the destination does not have`,
+      { path },
+      'copy it there; or take a medium out: virsh change-media --eject',
+    );
+  }
+  if (!needs.hostCpu) return [];
+  const message =
+    'the domain has the CPU of its host (host-passthrough): QEMU does not check whether the other is the same';
+  return [{ code: 'host-cpu', message }];
+}
+
+async function mustHaveNetwork(away: Connection, name: string): Promise<void> {
+  const hint = `virsh net-define, virsh net-start ${name}`;
+  try {
+    if (await away.isNetworkActive(name)) return;
+  } catch (error) {
+    if (!isLibvirtError(error, ErrorCode.NO_NETWORK) && !isLibvirtError(error, ErrorCode.NO_SUPPORT))
+      throw error;
+    throw new Refusal('no-network', `the destination has no network ${name}`, { network: name }, hint, {
+      cause: error,
+    });
+  }
+  throw new Refusal(
+    'no-network',
+    `the network ${name} is not active at the destination`,
+    { network: name },
+    hint,
+  );
+}

@@ -1,0 +1,159 @@
+// The disks of a domain that migrates: which images are copied, what they are called there, and which are there already.
+import { basename, dirname, join } from 'node:path';
+import type { DiskDefinition } from '@blockferry/libvirt';
+import { copyJournalPath, copyState } from '../../layers/index.ts';
+import { Refusal } from '../../model/errors.ts';
+import type { ImageRef, Layer } from '../../model/record.ts';
+import type { Bytes } from '../../model/units.ts';
+import { lookAt, mustHaveDirectory, mustServe } from '../../preflight/look.ts';
+import { mustBeReachable } from '../../preflight/reach.ts';
+import { gather, type Situation } from '../../preflight/situation.ts';
+import { checkSource } from '../../preflight/source-checks.ts';
+import { refAt } from '../../storage/chain-refs.ts';
+import { planOf } from '../copies.ts';
+import type { Pair } from '../pair.ts';
+import { type MigratedDisk, pathOf } from '../record.ts';
+import type { MigrationRequest } from '../request.ts';
+
+export interface ExaminedDisk {
+  readonly disk: MigratedDisk;
+  readonly situation: Situation;
+  /** To be copied. */
+  readonly bytes: Bytes;
+}
+
+/** Disks that are copied: what the guest writes to. Media and read-only disks must be there under the same path. */
+export function isCopied({ device, readonly, source }: DiskDefinition): boolean {
+  return device === 'disk' && !readonly && source !== undefined;
+}
+
+/** @throws Refusal; nothing is touched */
+export async function examineDisk(
+  pair: Pair,
+  request: MigrationRequest,
+  target: string,
+  id: string,
+): Promise<ExaminedDisk> {
+  const connection = await pair.home.link.connection();
+  const situation = await gather(connection, pair.home.host, { domain: request.domain, disk: target });
+  checkSource(situation, { scope: 'chain' }, 'layered');
+  mustBeFiles(situation);
+  const { chain = [] } = situation;
+  const all = chain.map((each, at): Layer => layerOf(situation, request, each, at));
+  const { layers, shared } = await withoutShared(pair, all, request.verify);
+  for (const { to } of layers) {
+    await mustBeFree(pair, to);
+    await mustBeReachable(pair.away.host, situation.live, to.source);
+  }
+  const top = refAt(situation, chain[0] ?? fail(), 0);
+  const overlayOn = ({ source }: ImageRef): ImageRef => ({
+    source: { kind: 'file', path: `${pathOf({ source, format: '' })}.${id}.overlay` },
+    format: 'qcow2',
+  });
+  const bytes = chain
+    .slice(0, layers.length)
+    .reduce((sum, { allocated }) => sum + (allocated ?? situation.capacity), 0n);
+  const overlay = { home: overlayOn(top), away: overlayOn(layers[0].to) };
+  return { disk: { target, origin: top, layers, shared, overlay }, situation, bytes };
+}
+
+function mustBeFiles({ disk, chain }: Situation): void {
+  if (disk.encrypted || chain?.some(({ encryption }) => encryption !== null)) {
+    throw new Refusal(
+      'encrypted',
+      `${disk.target} is encrypted: its secret would have to be brought to the other host`,
+      {},
+      'that is not built yet; move it into a plain image first',
+    );
+  }
+  const isFile = chain?.every(({ image }) => image.location.kind === 'file') ?? false;
+  if (disk.source?.kind === 'file' && isFile) return;
+  throw new Refusal(
+    'not-files',
+    `${disk.target} is not made of files only`,
+    {},
+    'move it into files first, on either host: blockferry move',
+  );
+}
+
+function layerOf(
+  situation: Situation,
+  request: MigrationRequest,
+  each: NonNullable<Situation['chain']>[number],
+  at: number,
+): Layer {
+  const from = refAt(situation, each, at);
+  const below = situation.chain?.[at + 1];
+  const to = placeThere(from, request);
+  if (each.backing === null || below === undefined) return { from, to, how: 'bytes' };
+  const next = placeThere(refAt(situation, below, at + 1), request);
+  // A relative link stays one where both images come to one directory, as they were.
+  const [one, other] = [pathOf(to), pathOf(next)];
+  const isRelative = each.backing.relative && dirname(one) === dirname(other);
+  const reference = isRelative ? basename(other) : other;
+  return { from, to, how: 'bytes', backing: { reference, format: next.format } };
+}
+
+function placeThere(from: ImageRef, { destinationDirectory }: MigrationRequest): ImageRef {
+  if (destinationDirectory === undefined) return from;
+  const path = join(destinationDirectory, basename(pathOf(from)));
+  return { source: { kind: 'file', path }, format: from.format };
+}
+
+/** From the bottom up, as far as the journals there tell of copies of these very images, complete and verified. */
+async function withoutShared(
+  pair: Pair,
+  all: readonly Layer[],
+  verify: boolean,
+): Promise<Pick<MigratedDisk, 'layers' | 'shared'>> {
+  const [top, ...lower] = all;
+  const shared: Layer[] = [];
+  for (let base = lower.at(-1); base !== undefined; base = lower.at(-1)) {
+    const state = await copyState(pair.home.host, planOf(pair.away, base));
+    if (state.kind !== 'complete' || (verify && !state.verified)) break;
+    shared.unshift(base);
+    lower.pop();
+  }
+  return { layers: [top ?? fail(), ...lower], shared };
+}
+
+/** @throws Refusal `no-such-directory`, `destination-exists`, `destination-unusable` */
+async function mustBeFree({ away }: Pair, to: ImageRef): Promise<void> {
+  const path = pathOf(to);
+  await mustHaveDirectory(away.host, path);
+  for (const each of [path, copyJournalPath(path)]) {
+    if ((await lookAt(away.host, each)) === null) continue;
+    throw new Refusal(
+      'destination-exists',
+      `the destination has a file ${each}`,
+      { path: each },
+      'choose another directory with --dest-dir; or remove it there, if nothing needs it',
+    );
+  }
+  await mustServe(away.host, path);
+}
+
+/** Names of copies that two images would share. @throws Refusal `names-clash` */
+export function mustBeDistinct(disks: readonly MigratedDisk[]): void {
+  const layers = disks.flatMap((disk) => disk.layers);
+  const clash = layers.find(({ to, from }) =>
+    layers.some((other) => pathOf(other.to) === pathOf(to) && pathOf(other.from) !== pathOf(from)),
+  );
+  const twice = layers.find(
+    ({ to }, at) => layers.findIndex((other) => pathOf(other.to) === pathOf(to)) !== at,
+  );
+  const found = clash ?? twice;
+  if (found === undefined) return;
+  throw new Refusal(
+    'names-clash',
+    clash === undefined
+      ? `two disks stand on ${pathOf(found.from)}`
+      : `two images would be called ${pathOf(found.to)} there`,
+    {},
+    clash === undefined ? 'that is not built yet' : 'leave --dest-dir out, or rename one of them',
+  );
+}
+
+function fail(): never {
+  throw new Error('a chain has an image');
+}

@@ -1,0 +1,188 @@
+// Everything that can be refused is refused here, before anything is touched; the rest becomes the migration's record.
+import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
+import type { DomainXml } from '@blockferry/libvirt';
+import { Refusal } from '../../model/errors.ts';
+import type { Bytes } from '../../model/units.ts';
+import type { Definitions } from '../../observe/definitions.ts';
+import { readDefinitions } from '../../observe/definitions.ts';
+import { underWay } from '../../preflight/preflight.ts';
+import { findDomain } from '../../preflight/situation.ts';
+import type { Warning } from '../../preflight/warning.ts';
+import { floorOf } from '../../space/floor.ts';
+import type { Pair } from '../pair.ts';
+import { type MigrationOptions, type MigrationRecord, pathOf } from '../record.ts';
+import type { MigrationRequest } from '../request.ts';
+import { mustNotMigrate } from '../under-way.ts';
+import { mustBeElsewhere, mustHave, mustRun } from './destination.ts';
+import { needsOf } from './devices.ts';
+import { type ExaminedDisk, examineDisk, isCopied, mustBeDistinct } from './disks.ts';
+
+export interface MigrationPreflight {
+  readonly record: MigrationRecord;
+  readonly warnings: readonly Warning[];
+  readonly bytes: Bytes;
+}
+
+/** @throws Refusal, with nothing touched on either host */
+export async function preflightMigration(pair: Pair, request: MigrationRequest): Promise<MigrationPreflight> {
+  const [home, away] = await Promise.all([pair.home.link.connection(), pair.away.link.connection()]);
+  const { name, uuid } = await findDomain(home, request.domain);
+  const definitions = await readDefinitions(home, uuid);
+  const definition = definitions?.live ?? definitions?.config;
+  if (definitions === undefined || definition === undefined) throw new Error(`${name} is gone`);
+  mustNotMigrate(definitions);
+  await mustBeReady(definitions, name, request);
+  const hosts = await mustBeElsewhere(home, away, { name, uuid });
+  const needs = needsOf(definition);
+  await mustRun(away, definition, needs);
+  const warnings = await mustHave(away, pair.away.host, needs);
+  const id = randomBytes(4).toString('hex');
+  const [first, ...rest] = await examineDisks(pair, request, definition, id);
+  mustNotMove(first);
+  mustBeDistinct([first, ...rest].map(({ disk }) => disk));
+  await mustFit(pair, [first, ...rest], definitions.running);
+  const record: MigrationRecord = {
+    version: 1,
+    id,
+    domain: { name, uuid },
+    mode: request.offline ? 'offline' : 'live',
+    home: pair.home.link.uri ?? '',
+    away: pair.away.link.uri ?? '',
+    hosts,
+    disks: [first.disk, ...rest.map(({ disk }) => disk)],
+    autostart: await definitions.domain.getAutostart(),
+    options: optionsOf(request),
+    phase: request.offline ? 'copying' : 'freezing',
+    goal: 'away',
+    revision: 0,
+  };
+  return { record, warnings, bytes: [first, ...rest].reduce((sum, { bytes }) => sum + bytes, 0n) };
+}
+
+async function examineDisks(
+  pair: Pair,
+  request: MigrationRequest,
+  definition: DomainXml,
+  id: string,
+): Promise<[ExaminedDisk, ...ExaminedDisk[]]> {
+  const examined: ExaminedDisk[] = [];
+  for (const { target } of definition.disks().filter(isCopied)) {
+    examined.push(await examineDisk(pair, request, target, id));
+  }
+  const [first, ...rest] = examined;
+  if (first === undefined) throw nothingToCopy(definition.name);
+  return [first, ...rest];
+}
+
+function optionsOf(request: MigrationRequest): MigrationOptions {
+  const { verify, guard, bandwidth, migrateUri, autoConverge, tls } = request;
+  return {
+    verify,
+    autoConverge,
+    ...(guard !== undefined && { guard }),
+    ...(bandwidth !== undefined && { bandwidth }),
+    ...(migrateUri !== undefined && { migrateUri }),
+    ...(tls !== undefined && { tls }),
+  };
+}
+
+function mustNotMove({ situation }: ExaminedDisk): void {
+  const [open] = situation.open;
+  if (open !== undefined) throw underWay(open);
+}
+
+/** @throws Refusal */
+async function mustBeReady(
+  { domain, running, paused, persistent, live, config }: Definitions,
+  name: string,
+  { offline }: MigrationRequest,
+): Promise<void> {
+  const no = (code: string, why: string, hint?: string) => new Refusal(code, `${name} ${why}`, {}, hint);
+  if (!persistent)
+    throw no(
+      'domain-transient',
+      'is transient: nothing would be left of it at home to go back to',
+      `virsh dumpxml ${name} > ${name}.xml; virsh define ${name}.xml`,
+    );
+  if (running && offline) throw no('domain-running', 'runs', 'leave --offline out; or shut it off');
+  if (!running && !offline)
+    throw no('domain-off', 'is not running', '--offline migrates it as it is; or start it');
+  if (paused) throw no('domain-paused', 'is paused', `virsh resume ${name}`);
+  if (await domain.hasManagedSave())
+    throw no(
+      'managed-save',
+      'has a saved memory image, which stays at home',
+      `start it, or: virsh managedsave-remove ${name}`,
+    );
+  const [snapshots, checkpoints] = await Promise.all([
+    domain.listAllSnapshots(),
+    domain.listAllCheckpoints().catch(() => []), // a libvirt that knows none
+  ]);
+  if (snapshots.length > 0)
+    throw no(
+      'has-snapshots',
+      `has ${snapshots.length} snapshot(s), with which libvirt migrates no domain`,
+      `virsh snapshot-delete ${name} --metadata`,
+    );
+  if (checkpoints.length > 0)
+    throw no(
+      'has-checkpoints',
+      `has ${checkpoints.length} checkpoint(s), which libvirt forgets at home and does not know there`,
+      `virsh checkpoint-delete ${name} --metadata`,
+    );
+  if (!offline) return;
+  const xml = config?.toString() ?? live?.toString() ?? '';
+  if (config?.osNvram !== undefined)
+    throw no(
+      'has-nvram',
+      'keeps variables of its firmware in a file (NVRAM), which --offline does not copy',
+      'start it: a live migration takes them along',
+    );
+  if (/<tpm\b[\s\S]*type=['"]emulator/.test(xml))
+    throw no(
+      'has-tpm',
+      'has a TPM, whose state --offline does not copy',
+      'start it: a live migration takes it along',
+    );
+}
+
+function nothingToCopy(name: string): Refusal {
+  return new Refusal(
+    'not-a-disk',
+    `${name} has no disk to copy`,
+    {},
+    `virsh migrate --live ${name} does all there is to do`,
+  );
+}
+
+/** @throws Refusal `destination-too-small`, `no-room-for-overlay` */
+async function mustFit(pair: Pair, examined: readonly ExaminedDisk[], running: boolean): Promise<void> {
+  const needs = new Map<string, Bytes>();
+  for (const { disk, bytes } of examined) {
+    const directory = dirname(pathOf(disk.layers[0].to));
+    needs.set(directory, (needs.get(directory) ?? 0n) + bytes);
+  }
+  for (const [directory, need] of needs) {
+    const { available, total } = await pair.away.host.statfs(directory);
+    if (total === 0n || need + floorOf(total) <= available) continue;
+    throw new Refusal(
+      'destination-too-small',
+      `the copies need ${need} bytes, and ${directory} at the destination has ${available} free, of which ${floorOf(total)} are kept free for whoever else writes there`,
+      { need, have: available },
+      'make room there, or choose another directory with --dest-dir',
+    );
+  }
+  if (!running) return;
+  for (const { disk } of examined) {
+    const directory = dirname(pathOf(disk.overlay.home));
+    const { available, total } = await pair.home.host.statfs(directory);
+    if (total === 0n || available >= floorOf(total)) continue;
+    throw new Refusal(
+      'no-room-for-overlay',
+      `what the guest writes meanwhile goes to ${directory}, which has ${available} bytes free`,
+      { directory, have: available },
+      'make room there',
+    );
+  }
+}

@@ -1,0 +1,82 @@
+// blockferry is killed after each step of a migration after which it differs: the guest ends at home or away, never on both,
+// never on neither.
+import assert from 'node:assert/strict';
+import { afterAll, beforeAll, test } from 'vitest';
+import { type FerryPair, startFerryPair } from './ferry-pair.ts';
+
+let pair: FerryPair;
+
+beforeAll(async () => {
+  pair = await startFerryPair();
+});
+
+afterAll(async () => {
+  await pair.stop();
+});
+
+async function crossed(what: string): Promise<void> {
+  await pair.expectWhole(what, 'away');
+  await pair.turn();
+}
+
+test('while one is open: status tells of it, its disks are not moved, and the same command goes on', async () => {
+  await pair.migrate([], { at: 'step-done', name: 'freeze' }).diedAfter('freeze');
+  const status = pair.command('home', ['status', 'vm']);
+  await status.gone();
+  assert.deepEqual(
+    status.lines.map((line) => line.type),
+    ['migration', 'result'],
+  );
+  const move = await pair.command('home', ['move', 'vm', 'vda', `${pair.home.imagesDir}/other`]).result();
+  assert.equal(move.error?.code, 'migration-under-way');
+  const again = pair.migrate();
+  assert.equal(await again.warning('continuing'), `continuing the migration of vm to ${pair.away.uri}`);
+  assert.equal((await again.result()).outcome, 'migrated');
+  await crossed('the same command');
+});
+
+/** Steps after which the domain is not at the destination for good. */
+const BEFORE = [
+  'claim',
+  'freeze:overlays',
+  'copy',
+  'prepare',
+  'cross:prepared',
+  'cross:performed',
+  'cross:finished',
+];
+/** It runs there, or the record says that it is to. */
+const AFTER = [
+  'cross:recorded',
+  'cross:running',
+  'undefine-home',
+  'collapse:start-leg',
+  'collapse:finish-leg',
+  'clear-home',
+];
+
+test('undisturbed', async () => {
+  const { outcome, runsOn } = await pair.migrate().result();
+  assert.deepEqual([outcome, runsOn], ['migrated', 'away']);
+  await crossed('undisturbed');
+});
+
+for (const [at, name] of [...BEFORE, ...AFTER].entries()) {
+  test(`killed after ${name}, then resumed`, async () => {
+    await pair.migrate([], { at: 'step-done', name }).diedAfter(name);
+    // What is known to both sides is found from either.
+    const from = at % 3 > 0 ? 'home' : 'away';
+    const result = await pair.resume(from).result();
+    assert.equal(result.outcome, 'migrated', JSON.stringify(result.error));
+    await crossed(name);
+  });
+}
+
+for (const name of ['copy', 'cross:performed', 'cross:finished']) {
+  test(`killed after ${name}, then aborted`, async () => {
+    await pair.migrate([], { at: 'step-done', name }).diedAfter(name);
+    const result = await pair.abort().result();
+    assert.equal(result.outcome, 'back', JSON.stringify(result.error));
+    await pair.expectWhole(name, 'home');
+  });
+}
