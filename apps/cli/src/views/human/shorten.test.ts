@@ -87,7 +87,7 @@ describe('a chain that is shortened', () => {
       next: { kind: 'wait', wait: { for: 'ready' } },
     };
     expect(statusText(status)).toMatch(
-      /^web vda: copying, running\n {2}commit {2}\/i\/middle\n {2}into {4}\/i\/base\n/,
+      /^web vda: committing, running\n {2}commit {2}\/i\/middle\n {2}into {4}\/i\/base\n/,
     );
     expect(statusText({ ...status, live: 'destination' })).toContain('the chain is short');
   });
