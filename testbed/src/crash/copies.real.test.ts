@@ -145,7 +145,7 @@ describe('one disk', () => {
   }, 600_000);
 
   it('the same command again goes on with it, and nothing that was verified is copied again', async () => {
-    const { said, path, ferry } = await begun(['--bandwidth', '8M'], {
+    const { said, path, ferry } = await begun(['--bandwidth', '12M'], {
       at: 'step-done',
       name: 'keep-copies',
     });
@@ -155,6 +155,14 @@ describe('one disk', () => {
     await ends(again, 'copied');
     assert.ok(!again.passed('step-done').includes('copy-layers'));
     await expectCopied(berth, 'again', path, said);
+  });
+
+  it('blockferry is killed in the middle of a compressed image, which is begun anew', async () => {
+    const { said, path, ferry } = await begun(['--compress', '--bandwidth', '12M']);
+    await ferry.copying();
+    await ferry.kill();
+    await ends(berth.resume(), 'copied');
+    await expectCopied(berth, 'compressed', path, said);
   });
 
   it('libvirtd is killed while it copies, and while the guest goes back: the same blockferry goes on', async () => {
@@ -170,7 +178,7 @@ describe('one disk', () => {
 
   it('QEMU is killed while it copies: the image is completed, the domain being off, and is defined as it was', async () => {
     const before = await berth.virsh('dumpxml', '--inactive');
-    const { said, path, ferry } = await begun(['--bandwidth', '8M']);
+    const { said, path, ferry } = await begun(['--bandwidth', '12M']);
     await ferry.step('copy-layers');
     await killQemu(berth.name);
     await ends(ferry, 'copied');
@@ -191,7 +199,7 @@ describe('one disk', () => {
 
   it('the domain is started while it is copied, having been off', async () => {
     await berth.guest.stop();
-    const { said, path, ferry } = await begun(['--bandwidth', '8M']);
+    const { said, path, ferry } = await begun(['--bandwidth', '12M']);
     await ferry.step('copy-layers');
     await berth.guest.start();
     await ends(ferry, 'copied');
