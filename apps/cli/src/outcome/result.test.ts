@@ -11,6 +11,8 @@ describe('the exit code', () => {
     ['a move that was made', { kind: 'moved' }, 'move', ExitCode.DONE],
     ['a move that is held at ready', { kind: 'ready' }, 'move', ExitCode.DONE],
     ['a copy that was kept', { kind: 'kept' }, 'move', ExitCode.DONE],
+    ['an image that was made', { kind: 'copied' }, 'move', ExitCode.DONE],
+    ['an abort of an image that was complete', { kind: 'copied' }, 'abort', ExitCode.DONE],
     ['an abort that was asked for', { kind: 'back', why: 'aborted' }, 'abort', ExitCode.DONE],
     ['a move that went back by itself', { kind: 'back', why: 'the copy failed' }, 'move', ExitCode.FAILED],
     ['a domain that is off', { kind: 'interrupted', why: 'domain-off' }, 'move', ExitCode.RESUMABLE],
@@ -37,6 +39,24 @@ describe('the words of an ending', () => {
     const error = errorOf({ kind: 'stopped' }, move, 'move');
     expect(error?.hint).toContain('blockferry resume web');
     expect(error?.hint).toContain('blockferry abort web vda');
+  });
+
+  it('do not offer to undo a copy that is complete', () => {
+    const copy = { quiesce: 'auto' } as const;
+    const open = errorOf({ kind: 'stopped' }, sampleMove({ copy, goal: 'copy' }), 'move');
+    const complete = errorOf({ kind: 'stopped' }, sampleMove({ copy, goal: 'keep' }), 'move');
+    expect(open?.hint).toContain('blockferry abort');
+    expect(complete?.hint).toBe('go on: blockferry resume web');
+  });
+
+  it('name the two images that the guest may be on while it goes back', () => {
+    const overlay = { source: { kind: 'file', path: '/old/overlay' }, format: 'qcow2' } as const;
+    const layers = [{ from: move.origin, to: move.destination, how: 'contents' }] as const;
+    const layered = { layers, overlay, carrier: overlay, verify: true } as const;
+    const back = sampleMove({ strategy: 'layered', layered, phase: 'returning', goal: 'keep' });
+    const { hint } = errorOf({ kind: 'ask', question: 'which-side' }, back, 'move') ?? {};
+    expect(hint).toContain('source (/old/overlay)');
+    expect(hint).toContain('destination (/old/web.qcow2)');
   });
 
   it.each(['domain-off', 'foreign-job', 'disk-changed', 'destination-taken'] as const)(

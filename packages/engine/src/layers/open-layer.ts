@@ -5,7 +5,7 @@ import { destinationIdentity, differences } from './identity.ts';
 import { type CopyJournal, readCopyJournal, writeCopyJournal } from './journal.ts';
 import { Layer, readSources, sourceDifferences } from './layer.ts';
 import { type LayerPlan, placeOf } from './layer-plan.ts';
-import { roundUp, WindowSet } from './windows.ts';
+import { roundUp, WindowSet, windowCount } from './windows.ts';
 
 /** With O_DIRECT the tail of a file is written in blocks of the storage: its exact length comes at the end. */
 const BLOCK = 4096n;
@@ -16,7 +16,8 @@ export interface OpenOptions {
 }
 
 /**
- * Goes on with a journal that is of this source and destination; else begins a new one with an empty destination.
+ * Goes on with a journal that is of this source and destination; else, or with a compressed copy that is not complete,
+ * begins a new one with an empty destination.
  *
  * @throws JournalForeign, LayerFailed; FileError, HostError, QemuImgError
  */
@@ -30,7 +31,16 @@ export async function openLayer(
   if (!journal) return beginLayer(host, plan, options, signal);
   const found = await journalDifferences(host, plan, journal, signal);
   if (found.length > 0) throw new JournalForeign(plan, found);
+  if (mustBeginAnew(plan, journal)) return beginLayer(host, plan, options, signal);
   return new Layer(host, plan, journal, true, signal);
+}
+
+/**
+ * QEMU compresses into free clusters only: over what a run that was killed has written, it fails (EIO, seen with QEMU 7.2).
+ * Until the new journal is written the old one leads here again.
+ */
+function mustBeginAnew({ compressed }: LayerPlan, { cut, copied, finished }: CopyJournal): boolean {
+  return compressed === true && !finished && copied.size < windowCount(cut);
 }
 
 /** Why the journal is not of this plan; nothing if it is. @throws FileError, HostError */

@@ -40,7 +40,11 @@ export function copySteps(
     ...(isBytes
       ? [{ step: 'relink', what: 'write the backing links of the copies', leaves: onOverlay } as const]
       : []),
-    { step: 'keep-copies', what: `write down that the ${copies} stay`, leaves: kept },
+    {
+      step: 'keep-copies',
+      what: `write down that the ${copies} ${layers.length === 1 ? 'stays' : 'stay'}`,
+      leaves: kept,
+    },
     { step: 'start-leg', what: `commit ${over} into ${from} while the guest runs`, leaves: kept },
     { step: 'finish-leg', what: `switch the guest back to ${from}`, leaves: back },
     { step: 'clear', what: `remove ${over} and the journals`, leaves: back },

@@ -41,7 +41,7 @@ export async function checkDestination(
     mustNotBeBlind(situation, request, destination, name);
     return destination;
   }
-  await checkFile(host, destination, name);
+  await checkFile(host, destination, name, request);
   // QEMU never opens a copy.
   if (request.copy === undefined) await mustBeReachable(host, situation.live, destination.image.source);
   if (destination.ownership.kind !== 'reused') {
@@ -152,7 +152,12 @@ function checkFormat(
 /** What file systems take as one name (NAME_MAX), of which the journal's name beside the file needs a part. */
 const LONGEST_NAME = 255;
 
-async function checkFile(host: Host, { image, ownership, stat }: Destination, name: string): Promise<void> {
+async function checkFile(
+  host: Host,
+  { image, ownership, stat }: Destination,
+  name: string,
+  { copy }: MoveRequest,
+): Promise<void> {
   if (image.source.kind !== 'file') return;
   const { path } = image.source;
   if (ownership.kind === 'reused' && stat === null) {
@@ -175,7 +180,7 @@ async function checkFile(host: Host, { image, ownership, stat }: Destination, na
       'destination-exists',
       `${name} exists`,
       { path },
-      'choose another name, or give --reuse-external to use it as it is',
+      `choose another name${copy === undefined ? ', or give --reuse-external to use it as it is' : ''}`,
     );
   }
   if (stat !== null || (await host.stat(path, { followSymlinks: false })) === null) return;

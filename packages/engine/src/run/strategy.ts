@@ -128,6 +128,7 @@ export function startsCopy({ name }: AnyStep): boolean {
     name === 'start-leg' ||
     name === 'start-job' ||
     name === 'work-offline' ||
+    name === 'brake-guest' ||
     name === 'copy-layers'
   );
 }

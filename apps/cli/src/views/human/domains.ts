@@ -30,6 +30,9 @@ function stateWord(state: DomainSummary['state']): string {
 function moveWords({ move, mirror }: DiskSummary): string {
   if (move === 'unreadable') return 'a record of another version of blockferry';
   if (move !== undefined) {
+    if (move.copy !== undefined && move.goal === 'keep') {
+      return `${phaseWords(move)}, copied to ${describeSource(move.destination.source)}`;
+    }
     const held = move.goal === 'hold' ? ', held' : '';
     const to = describeSource(move.destination.source);
     const phase = phaseWords(move);
