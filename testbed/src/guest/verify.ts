@@ -29,7 +29,7 @@ export type Lost =
  * emulated processor (TCG) into memory that was just being sent did not come along.
  */
 export function lostOnDisk(lost: readonly Lost[]): Lost[] {
-  return lost.filter((each) => each.where !== 'readback' || !(Number(each.bad.got) > Number(each.bad.want)));
+  return lost.filter((each) => each.where !== 'readback' || each.bad.got <= each.bad.want);
 }
 
 export type Verification = { readonly checked: number; readonly lost: readonly Lost[] };
