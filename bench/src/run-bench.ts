@@ -11,8 +11,6 @@ import { featuresOf } from './peers/blockferry.ts';
 import type { Report } from './report/report.ts';
 import type { CaseResult } from './result.ts';
 
-const FIO_SECONDS = 6;
-
 /** A case that cannot be run, and a peer that fails, are told in the case's notes. */
 export async function runBench(wanted: BenchArguments, say: (text: string) => void): Promise<Report> {
   const cases = casesNamed(wanted.cases);
@@ -66,13 +64,9 @@ function makeBench(
 }
 
 async function limitOf(bench: Bench): Promise<StorageLimit> {
-  const { base, directory } = await benchChain(bench);
+  const { base, directory, baseBytes } = await benchChain(bench);
   await dropCachesOf(directory);
-  const limit = await storageLimit(
-    bench.host.imagesDir,
-    base.path,
-    Math.max(1, Math.ceil(FIO_SECONDS * Math.min(1, bench.size))),
-  );
+  const limit = await storageLimit(bench.host.imagesDir, base.path, baseBytes);
   bench.say(
     `the storage: read ${limit.readMBps.toFixed(0)} and write ${limit.writeMBps.toFixed(0)} MB/s at once`,
   );

@@ -1,4 +1,5 @@
-// What the storage itself can do: fio reading one file and writing another at once, direct, as a copy does.
+// What the storage itself can do: fio reading one file and writing another at once, direct, as much of the one as of the
+// other, as a copy does. (For a given time, a reader would take nearly all of some storage.)
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '@blockferry/testbed';
@@ -6,24 +7,19 @@ import { run } from '@blockferry/testbed';
 export interface StorageLimit {
   readonly readMBps: number;
   readonly writeMBps: number;
-  /** Of a copy: as many bytes read as written. */
+  /** Of a copy, which reads as much as it writes and is done when both are. */
   readonly copyMBps: number;
 }
 
-/** @param source a file of real data, at least as large as what is read in `seconds` or read again from its start */
-export async function storageLimit(
-  directory: string,
-  source: string,
-  seconds: number,
-): Promise<StorageLimit> {
+/** @param source a file of real data, of at least `bytes` */
+export async function storageLimit(directory: string, source: string, bytes: bigint): Promise<StorageLimit> {
   const written = join(directory, 'fio-written');
-  const shared = ['--direct=1', '--ioengine=libaio', '--iodepth=8', '--bs=4M', '--time_based'];
-  const timing = [`--runtime=${seconds}`, '--output-format=json'];
+  const shared = ['--direct=1', '--ioengine=libaio', '--iodepth=16', '--bs=1M', `--size=${bytes}`];
   const reader = ['--name=read', '--rw=read', `--filename=${source}`];
-  const writer = ['--name=write', '--rw=write', `--filename=${written}`, '--size=4G', '--fallocate=none'];
+  const writer = ['--name=write', '--rw=write', `--filename=${written}`, '--fallocate=none'];
   try {
-    const argv = ['fio', ...shared, ...timing, ...reader, ...writer];
-    return readLimit((await run(argv, { timeoutMs: (seconds + 120) * 1000 })).stdout);
+    const argv = ['fio', ...shared, '--output-format=json', ...reader, ...writer];
+    return readLimit((await run(argv, { timeoutMs: 120_000 })).stdout);
   } finally {
     await rm(written, { force: true });
   }
@@ -39,7 +35,7 @@ export function readLimit(text: string): StorageLimit {
   };
   const readMBps = bytesPerSecond(0, 'read') / 1e6;
   const writeMBps = bytesPerSecond(1, 'write') / 1e6;
-  return { readMBps, writeMBps, copyMBps: (readMBps + writeMBps) / 2 };
+  return { readMBps, writeMBps, copyMBps: Math.min(readMBps, writeMBps) };
 }
 
 function member(value: unknown, key: string | number): unknown {

@@ -12,6 +12,8 @@ export interface BenchChain {
   /** Data in the whole chain, and in the active image alone. */
   readonly bytes: bigint;
   readonly topBytes: bigint;
+  /** Data in the base alone. */
+  readonly baseBytes: bigint;
 }
 
 const MIB = 1n << 20n;
@@ -33,7 +35,15 @@ export async function makeBenchChain(host: LibvirtHost, name: string, scale: num
   const write = `write -q -P 7 ${region.offset} ${region.length}`;
   await run(['qemu-io', '-f', top.format, '-c', write, top.path], { timeoutMs: 120_000 });
   const topBytes = fill.snap2 + region.length;
-  return { directory, base, top, region, bytes: fill.base + fill.snap1 + topBytes, topBytes };
+  return {
+    directory,
+    base,
+    top,
+    region,
+    bytes: fill.base + fill.snap1 + topBytes,
+    topBytes,
+    baseBytes: fill.base,
+  };
 }
 
 /** A sixteenth of the disk from its first quarter on, at most 256 MiB: the guest reads it all when it boots. */

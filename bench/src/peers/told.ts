@@ -39,10 +39,11 @@ function bulkOf(messages: readonly Message[]): number | undefined {
     const counted = type === 'progress' && typeof copied === 'number' && typeof total === 'number';
     return counted && total > 0 ? [{ at, copied, whole: copied >= total }] : [];
   });
-  // The next round begins to count anew; this one may have ended between two reports.
+  // The next round, and the mirror, begin to count anew; this one may have ended between two reports.
   const fall = steps.findIndex(({ copied }, at) => copied < (steps[at - 1]?.copied ?? 0));
-  const end = steps.find(({ whole }) => whole) ?? (fall < 0 ? undefined : steps[fall - 1]);
-  const begin = steps.find(({ copied }) => copied > 0);
+  const round = fall < 0 ? steps : steps.slice(0, fall);
+  const end = round.find(({ whole }) => whole) ?? (fall < 0 ? undefined : round.at(-1));
+  const begin = round.find(({ copied }) => copied > 0);
   if (begin === undefined || end === undefined || end.at - begin.at < 1) return undefined;
   return (end.copied - begin.copied) / 1e6 / (end.at - begin.at);
 }

@@ -74,6 +74,12 @@ export function isFlushedByHost({ how, to }: LayerPlan): boolean {
   return (kind === 'file' || kind === 'block') && (how === 'bytes' || to.format === 'raw');
 }
 
+/** Does the target take requests of some KiB, without larger clusters of its own? */
+export function hasSmallClusters({ how, to }: LayerPlan): boolean {
+  const { kind } = to.location;
+  return (kind === 'file' || kind === 'block' || kind === 'nbd') && (how === 'bytes' || to.format === 'raw');
+}
+
 /** The window of the destination, for writing. */
 export function targetNodes(plan: LayerPlan, window: Window, name: string, access: Access): WindowNodes {
   const { file, ...format } = plan.how === 'bytes' ? container(plan.to) : toBlockdev(plan.to);

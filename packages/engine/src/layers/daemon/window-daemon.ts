@@ -9,19 +9,15 @@ import {
   startStorageDaemon,
   tlsObject,
 } from '@blockferry/qemu';
+import { Depth } from '../depth.ts';
 import type { Layer } from '../layer.ts';
-import { readBackNodes, sourceNodes, targetNodes } from '../window-trees.ts';
+import { hasSmallClusters, readBackNodes, sourceNodes, targetNodes } from '../window-trees.ts';
 import type { Window } from '../windows.ts';
 import { type JobEnd, type JobWatch, runBlockJob, setJobSpeed } from './block-job.ts';
 import { type MakeNodes, type OpenNodes, openNodes } from './open-nodes.ts';
 import { refusedBy, windowFailed } from './outcome.ts';
 
 const MiB = 1024 * 1024;
-/**
- * Measured: half of them read while the other half writes, which 8 are too few for. Each takes 1 MiB, or a cluster of the
- * target (RBD: 4 MiB) where that is more; larger ones QEMU does not make (block_copy_chunk_size), whatever max-chunk says.
- */
-const PERFORMANCE = { 'max-workers': 32 };
 /**
  * A backup job takes a new buffer for each request. By default glibc gets those from the kernel and gives them back, and
  * the zeroing of their pages costs 0.7 s of CPU for each GiB copied: four times as much as all the rest.
@@ -50,6 +46,7 @@ export interface WindowCopy {
 
 export class WindowDaemon {
   readonly #daemon: StorageDaemon;
+  readonly #depth = new Depth();
   #speed: bigint;
   #count = 0;
   /** The job that runs. */
@@ -189,6 +186,7 @@ export class WindowDaemon {
   ): Promise<JobEnd> {
     this.#count += 1;
     const id = `job-${this.#count}`;
+    const began = { at: performance.now(), speed: this.#speed };
     const start = async () => {
       this.#job = id;
       await this.#qmp.execute('blockdev-backup', {
@@ -200,13 +198,16 @@ export class WindowDaemon {
         'on-source-error': 'report',
         'on-target-error': 'enospc',
         'auto-dismiss': false,
-        'x-perf': PERFORMANCE,
+        'x-perf': this.#depth.requests(this.#speed, hasSmallClusters(layer.plan)),
       });
       // It may have been changed since the command was written.
       await setJobSpeed(this.#qmp, id, this.#speed);
     };
     try {
-      return await runBlockJob(this.#qmp, id, start, watch);
+      const end = await runBlockJob(this.#qmp, id, start, watch);
+      const speed = began.speed === this.#speed ? this.#speed : undefined;
+      this.#depth.learn({ bytes: window.length, ms: performance.now() - began.at, speed });
+      return end;
     } catch (error) {
       throw refusedBy(layer.plan, undefined, window, error);
     } finally {
