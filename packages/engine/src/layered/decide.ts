@@ -198,14 +198,23 @@ function goBack(world: LayeredWorld, move: MoveRecord): LayeredDecision {
   if (ended !== undefined) {
     return interrupted(world, move, move.goal === 'keep' ? 'return-failed' : 'copy-failed', ended);
   }
+  const outrun = job.kind === 'ours' && job.state === 'running' && world.diverging;
+  if (outrun && (move.brake?.level ?? 0) < MOST_BRAKES)
+    return act(world, move, 'undoing', { name: 'brake-guest' });
   return onLeg(world, move, 'return', 'undoing', 'returning');
 }
+
+/** What the guest may write is quartered as often: to a thousandth. */
+const MOST_BRAKES = 5;
 
 /** The guest is on the origin, and stays there: nothing of ours may be left, but copies that were asked for. */
 function clear(world: LayeredWorld, move: MoveRecord, why: string): LayeredDecision {
   if (world.copying === 'running') return act(world, move, 'undoing', { name: 'stop-copying' });
   const definition = definitionOn(world, move, 'origin');
   if (definition !== undefined) return definition;
+  if (move.brake !== undefined && world.domain === 'running') {
+    return act(world, move, 'undoing', { name: 'release-guest' });
+  }
   if (move.goal === 'keep') {
     const overlays = [world.overlay, world.next, world.carrier].some(isSomething);
     return overlays

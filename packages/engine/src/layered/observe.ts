@@ -89,6 +89,7 @@ export async function observeLayered(
     remains: [overlayClaim, carrierClaim, nextClaim, ...copyClaims].some(isSomething),
     copies,
     copying,
+    diverging: memory.diverging,
     ...(current.copy?.quiesce === 'require' && layered.quiesceFailed !== undefined
       ? { quiesceFailed: layered.quiesceFailed }
       : {}),

@@ -54,6 +54,7 @@ const copied: LayeredWorld = {
   remains: true,
   copies: 'complete',
   copying: 'no',
+  diverging: false,
   relinked: true,
   overlayFresh: false,
   carrierFresh: false,

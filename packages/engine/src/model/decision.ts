@@ -44,6 +44,10 @@ export type LayeredStep =
   | { readonly name: 'stop-copying' }
   /** A copy is complete: write that it stays from now on. */
   | { readonly name: 'keep-copies' }
+  /** The guest writes as fast as its overlay is committed back: let it write a quarter as much. */
+  | { readonly name: 'brake-guest' }
+  /** Let it write as before. */
+  | { readonly name: 'release-guest' }
   /** Thaw the guest's file systems, which were to be frozen for the instant of the copy. */
   | { readonly name: 'thaw-guest' }
   /** Write the copies' backing links. */

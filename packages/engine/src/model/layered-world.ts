@@ -87,6 +87,8 @@ export interface LayeredWorld
   readonly remains: boolean;
   /** What the journals of the copies say; `stale`: they were made of sources that are not these. */
   readonly copies: 'partial' | 'complete' | 'stale';
+  /** The guest writes as fast as the leg's job copies. */
+  readonly diverging: boolean;
   /** The guest's file systems were to be frozen, and could not be. */
   readonly quiesceFailed?: string;
   /** The copy of the layers that runs beside the loop, in this process. */

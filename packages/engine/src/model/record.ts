@@ -144,6 +144,16 @@ export interface LayeredPart {
   readonly guard?: number;
 }
 
+/** What slows the guest's writes to a disk, for the time in which its overlay is committed back. */
+export interface Brake {
+  /** Each leaves a quarter of what the guest may write. */
+  readonly level: number;
+  /** Write requests a second, of the guest as it was. */
+  readonly rate: bigint;
+  /** The limits of requests that the disk had, by libvirt's names: they come back. */
+  readonly before: Readonly<Record<string, bigint>>;
+}
+
 /** The disks of one domain that move as one: each has a record of its own, with this in it. */
 export interface GroupPart {
   readonly id: string;
@@ -172,6 +182,8 @@ export interface MoveRecord {
   readonly group?: GroupPart;
   /** It is a copy: the guest ends on its source, and what stays is the destination; strategy `layered` only. */
   readonly copy?: CopyPart;
+  /** From before the guest is slowed until it is not any more. */
+  readonly brake?: Brake;
   readonly scope: Scope;
   readonly origin: ImageRef;
   readonly destination: ImageRef;

@@ -180,7 +180,9 @@ export class DiskRun {
     this.memory.standsStill = pace.kind === 'still';
     this.memory.diverging = pace.kind === 'diverging';
     const { synchronousWrites, converge } = this.#move.options;
-    if (pace.kind === 'diverging' && !synchronousWrites && !converge) {
+    // On the way back the guest is slowed, which is said then.
+    const isBack = this.#move.phase === 'undoing' || this.#move.phase === 'returning';
+    if (pace.kind === 'diverging' && !synchronousWrites && !converge && !isBack) {
       this.#warn('not-converging', divergingWords(this.#move));
     }
     if (pace.kind === 'still' && seen.answers !== 'silent') {

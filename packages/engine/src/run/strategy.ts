@@ -91,6 +91,7 @@ export function startsCopy({ name }: AnyStep): boolean {
     name === 'start-copy' ||
     name === 'restart-synchronously' ||
     name === 'start-leg' ||
+    name === 'brake-guest' ||
     name === 'copy-layers'
   );
 }

@@ -12,14 +12,7 @@ export function silentWords({ domain, disk, goal }: MoveRecord): string {
 }
 
 export function divergingWords(move: MoveRecord): string {
-  if (move.copy !== undefined) return slowReturnWords(move);
   return `the guest writes as fast as the mirror copies, so it may never be ready: abort and move with ${surelyEnds(move)}`;
-}
-
-/** No commit writes synchronously (libvirt 9.0). */
-function slowReturnWords({ domain, disk }: MoveRecord): string {
-  const limit = `virsh blkdeviotune ${domain.name} ${disk} --live --write-iops-sec N`;
-  return `the copy is complete, and the guest writes as fast as its overlay is committed back: it is back on its image when it writes less for a moment. To see to that: ${limit}, and 0 afterwards`;
 }
 
 /** Synchronous writes are not for shallow mirrors; see preflight. */

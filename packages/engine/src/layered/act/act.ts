@@ -10,6 +10,7 @@ import { onNextOverlay, withNextOverlay, withoutNextOverlay } from '../../model/
 import { unreachable } from '../../model/units.ts';
 import { copyLayers, forgetCopies, relinkCopies, stopCopying } from '../copies.ts';
 import { imageAt } from '../image-at.ts';
+import { brakeGuest, releaseGuest, releaseRecorded } from './brake.ts';
 import { clear } from './clear.ts';
 import { compareEnds } from './compare-ends.ts';
 import { defineOn } from './define-on.ts';
@@ -42,6 +43,7 @@ export async function actLayered(
 
 /** What a step changes in the record itself. */
 function afterStep(move: MoveRecord, step: LayeredStep, copyFiles: Claim): MoveRecord {
+  if (step.name === 'release-guest') return releaseRecorded(move);
   if (step.name === 'claim-files' && copyFiles === 'absent') return withImageClaimed(move);
   if (step.name !== 'record-round') return move;
   switch (step.round) {
@@ -82,6 +84,10 @@ async function perform(scene: LayeredScene, step: LayeredStep): Promise<void> {
       return relinkCopies(scene);
     case 'keep-copies':
       return keepCopies(scene);
+    case 'brake-guest':
+      return brakeGuest(scene);
+    case 'release-guest':
+      return releaseGuest(scene);
     case 'thaw-guest':
       return thawGuest(scene);
     case 'prepare-carrier':

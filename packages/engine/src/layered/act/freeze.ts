@@ -11,6 +11,7 @@ import { lookAtRbdImage } from '../../observe/destination.ts';
 import { readMetadata } from '../../record/metadata.ts';
 import { toImage } from '../../storage/to-image.ts';
 import { bitmapsOntoOverlay } from '../bitmaps.ts';
+import { claimOf } from '../claims.ts';
 import { layeredPart } from '../image-at.ts';
 import { keyedImage } from '../keys.ts';
 import { defineAll } from './define-on.ts';
@@ -32,10 +33,7 @@ export async function claimAll(scene: LayeredScene): Promise<void> {
   // First, for it writes the record to a journal as it was seen, without the files.
   await claimImage(scene);
   const copies = world.copyFiles === 'ours' ? [] : allLayers(layeredPart(move)).map(({ to }) => to);
-  const files = await claimFiles(scene, [
-    ...wanted,
-    ...copies.filter((image) => !isMade(scene, filePath(image))),
-  ]);
+  const files = await claimFiles(scene, [...wanted, ...(await notMade(scene, copies))]);
   if (wanted.length === 0) return;
   await makeOverlay(scene);
   // By its mark in the live record, another QEMU is known not to be the one that the overlay was made for.
@@ -76,6 +74,15 @@ function imageBelow(move: MoveRecord): ImageRef {
 /** Claimed before, by this move. */
 function isMade({ observation }: LayeredScene, path: string | undefined): boolean {
   return path !== undefined && observation.journal?.files?.[path] !== undefined;
+}
+
+/** Those that nobody made yet, or that are gone: `qemu-img create` removes the file if its storage fails. */
+async function notMade(
+  { context, observation }: LayeredScene,
+  images: readonly ImageRef[],
+): Promise<ImageRef[]> {
+  const claims = await Promise.all(images.map((image) => claimOf(context, image, observation.journal)));
+  return images.filter((_, at) => claims[at] !== 'ours');
 }
 
 async function makeOverlay(scene: LayeredScene): Promise<void> {

@@ -3,7 +3,7 @@
 import { LEGS } from '../../model/layered-world.ts';
 import type { Goal } from '../../model/record.ts';
 import { legOf } from '../doubt.ts';
-import { copyAlong, findRecord, finishSwitch, freshProcess, type Model, viewOf, write } from './model.ts';
+import { becomeReady, findRecord, finishSwitch, freshProcess, type Model, viewOf, write } from './model.ts';
 
 export type Event = (model: Model) => void;
 
@@ -25,9 +25,12 @@ export function guestWrites(model: Model): void {
 export function jobAdvances(model: Model): void {
   const { job, running } = model.qemu;
   if (job === undefined || !running) return;
-  copyAlong(model, job.leg);
-  if (job.state === 'running') job.state = 'ready';
+  if (job.state === 'running') becomeReady(model);
   else finishSwitch(model);
+}
+
+export function guestOutruns(model: Model): void {
+  model.outruns = true;
 }
 
 export function jobFails(model: Model): void {
@@ -60,6 +63,7 @@ export function qemuDies(model: Model): void {
   model.qemu.onNext = false;
   model.qemu.job = undefined;
   model.stands = false;
+  model.slowed = false;
   model.foreignJob = false;
   model.live = undefined;
 }
@@ -192,6 +196,7 @@ export const EVENTS: readonly Event[] = [
   daemonStops,
   daemonStarts,
   daemonStarts,
+  guestOutruns,
   daemonDiesInFreeze,
   daemonDiesAfterFreeze,
   switchesUnseenAndDies,

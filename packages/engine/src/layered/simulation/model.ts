@@ -22,6 +22,8 @@ interface Stored {
   next: boolean;
   /** Of a copy: the guest's file systems are about to be frozen, or may still be. */
   quiescing: boolean;
+  /** The guest's writes are slowed, or may be. */
+  braked: boolean;
 }
 
 /** Bit n of `writes` is set when the guest's n-th write went into this image itself. */
@@ -60,6 +62,9 @@ export interface Model {
   frozenAt: number;
   /** The guest's file systems stand still. */
   stands: boolean;
+  /** The guest writes as fast as its overlay is committed back; unless QEMU slows it. */
+  outruns: boolean;
+  slowed: boolean;
   /** libvirtd is about to die in the middle of a snapshot that quiesces. */
   diesInFreeze: 'no' | 'before' | 'after';
   live: (Stored & { mark: boolean }) | undefined;
@@ -121,6 +126,8 @@ export function newModel(persistent: boolean, growsTimes: number, device = false
     copies: 'partial',
     frozenAt: 0,
     stands: false,
+    outruns: false,
+    slowed: false,
     diesInFreeze: 'no',
     live: undefined,
     inConfig: undefined,
@@ -200,6 +207,7 @@ export function observe(model: Model): LayeredWorld {
     next: model.next.claim,
     onNext: isOnNext(model),
     growth: grown(model),
+    diverging: model.outruns && !model.slowed && model.qemu.job?.leg === 'return',
     shortOfRoom: false,
     destinationFull: false,
     carrier: images.carrier.claim,
@@ -283,6 +291,15 @@ export function act(
     case 'keep-copies':
       if (model.copies !== 'complete' || !process.relinked) throw new Error('kept copies that are not done');
       writeRecord(model, move, decision.phase, decision.goal);
+      return false;
+    case 'brake-guest':
+      writeRecord(model, move, decision.phase, decision.goal, { braked: true });
+      if (!model.qemu.running) throw new Error('slowed a guest that does not run');
+      model.slowed = true;
+      return false;
+    case 'release-guest':
+      model.slowed = false;
+      writeRecord(model, move, decision.phase, decision.goal, { braked: false });
       return false;
     case 'thaw-guest':
       model.stands = false;
@@ -369,10 +386,11 @@ export function writeRecord(
   move: MoveRecord,
   phase: Phase,
   goal: Goal,
-  change: Partial<Pick<Stored, 'rounds' | 'next' | 'quiescing'>> = {},
+  change: Partial<Pick<Stored, 'rounds' | 'next' | 'quiescing' | 'braked'>> = {},
 ): void {
-  const { revision = 0, rounds = 0, next = false, quiescing = false } = findRecord(model) ?? {};
-  const stored: Stored = { phase, goal, revision: revision + 1, rounds, next, quiescing, ...change };
+  const last = findRecord(model);
+  const { revision = 0, rounds = 0, next = false, quiescing = false, braked = false } = last ?? {};
+  const stored: Stored = { phase, goal, revision: revision + 1, rounds, next, quiescing, braked, ...change };
   if (move.use !== undefined && move.phase === phase) stored.use = move.use;
   const mark = mayMark(findRecord(model) ?? move, model.live?.mark === true);
   if (model.qemu.running) model.live = { ...stored, mark };
@@ -447,6 +465,14 @@ function startLeg(model: Model, leg: Leg): void {
     process.carrierFresh = false;
   }
   qemu.job = { leg, state: 'running' };
+}
+
+/** A job that the guest outruns does not become ready. */
+export function becomeReady(model: Model): void {
+  const { job } = model.qemu;
+  if (job === undefined || job.state === 'pivoting') return;
+  copyAlong(model, job.leg);
+  if (job.leg !== 'return' || !model.outruns || model.slowed) job.state = 'ready';
 }
 
 /** QEMU carries the order out by itself, whether libvirtd is there to see it or not. */

@@ -6,7 +6,16 @@ import type { KnownPlace, LayeredWorld, Leg } from '../../model/layered-world.ts
 import type { Goal, MoveRecord } from '../../model/record.ts';
 import { decideLayered, type LayeredDecision } from '../decide.ts';
 import { EVENTS, layersCopied, setGoal, switchesUnseenAndDies } from './events.ts';
-import { act, copyAlong, findRecord, finishSwitch, type Model, newModel, observe, viewOf } from './model.ts';
+import {
+  act,
+  becomeReady,
+  findRecord,
+  finishSwitch,
+  type Model,
+  newModel,
+  observe,
+  viewOf,
+} from './model.ts';
 
 type Decide = (world: LayeredWorld, move: MoveRecord) => LayeredDecision;
 type Ending = Outcome | { readonly kind: 'ask'; readonly question: Question } | { readonly kind: 'stuck' };
@@ -27,6 +36,8 @@ const COPY_RUNS = 50_000;
 const SETTLE_STEPS = 80;
 
 const file = (path: string) => ({ source: { kind: 'file', path }, format: 'qcow2' }) as const;
+
+const BRAKE = { level: 1, rate: 100n, before: {} };
 
 /** An overlay that was frozen, and its copy. */
 const FROZEN = { from: file('/a.frozen'), to: file('/d.frozen'), how: 'bytes' } as const;
@@ -62,14 +73,22 @@ function newMove(goal: Goal): MoveRecord {
 function current(model: Model, fresh: MoveRecord): MoveRecord | undefined {
   const stored = findRecord(model);
   if (stored === undefined) return model.process.move;
-  const { phase, goal, use, rounds, next, quiescing } = stored;
+  const { phase, goal, use, rounds, next, quiescing, braked } = stored;
   const layered = fresh.layered && {
     ...fresh.layered,
     rounds: Array.from({ length: rounds }, () => FROZEN),
     ...(next && { next: file('/a.next') }),
   };
   const copy = fresh.copy && { ...fresh.copy, ...(quiescing && { quiescing }) };
-  return { ...fresh, ...(layered && { layered }), ...(copy && { copy }), phase, goal, ...(use && { use }) };
+  return {
+    ...fresh,
+    ...(layered && { layered }),
+    ...(copy && { copy }),
+    ...(braked && { brake: BRAKE }),
+    phase,
+    goal,
+    ...(use && { use }),
+  };
 }
 
 function oneStep(decide: Decide, model: Model, fresh: MoveRecord, trace: string[]): Ending | undefined {
@@ -103,10 +122,7 @@ function loseSwitch(decide: Decide, model: Model, fresh: MoveRecord, leg: Leg, t
     const { job } = model.qemu;
     if (job?.state === 'pivoting' && job.leg === leg) break;
     if (job?.state === 'pivoting') finishSwitch(model);
-    else if (job) {
-      copyAlong(model, job.leg);
-      job.state = 'ready';
-    }
+    else if (job) becomeReady(model);
     if (model.process.copying === 'running') copied(model);
     if (aborts && model.qemu.on === 'overlay') setGoal(model, 'abort');
     const ended = oneStep(decide, model, fresh, trace);
@@ -129,10 +145,7 @@ function settle(decide: Decide, model: Model, fresh: MoveRecord, trace: string[]
     if (ended.kind !== 'stuck') return ended;
     const { job } = model.qemu;
     if (job?.state === 'pivoting') finishSwitch(model);
-    else if (job) {
-      copyAlong(model, job.leg);
-      job.state = 'ready';
-    }
+    else if (job) becomeReady(model);
     if (model.process.copying === 'running') copied(model);
   }
   return { kind: 'stuck' };
@@ -175,6 +188,8 @@ function everyPromiseHolds(model: Model, ending: Ending): void {
   }
   const spoilt = ending.kind === 'interrupted' && ending.why === 'source-changed' && !model.meddled;
   expect(spoilt, 'its images do not change before the copy is for good').toBe(false);
+  const ended = ending.kind === 'copied' || ending.kind === 'back';
+  if (ended) expect(model.slowed, 'the guest writes as it could before').toBe(false);
   expect(model.stands, 'the guest is not left with frozen file systems').toBe(false);
   if (ending.kind === 'copied') expectCopy(model);
   if (ending.kind !== 'moved' && ending.kind !== 'back' && ending.kind !== 'copied') return;
@@ -295,6 +310,11 @@ const COPY_MUTANTS: Readonly<Record<string, Decide>> = {
   },
   'leaves the file systems as they are': (world, move) =>
     decideLayered(world, move.copy === undefined ? move : { ...move, copy: { quiesce: 'auto' } }),
+  'leaves the guest slowed': (world, move) => {
+    const { brake: _, ...rest } = move;
+    return decideLayered(world, rest);
+  },
+  'waits for a guest that outruns it': (world, move) => decideLayered({ ...world, diverging: false }, move),
   'moves the guest': (world, move) =>
     decideLayered(world, move.goal === 'copy' ? { ...move, goal: 'pivot' } : move),
   'asks the journals again, when the images have changed': (world, move) => {

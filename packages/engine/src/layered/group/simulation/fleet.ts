@@ -5,7 +5,7 @@ import type { LayeredDecision } from '../../decide.ts';
 import { layersCopied } from '../../simulation/events.ts';
 import {
   act,
-  copyAlong,
+  becomeReady,
   findRecord,
   finishSwitch,
   freshProcess,
@@ -117,6 +117,7 @@ export function restart(fleet: Fleet): void {
   fleet.process = { seats, ended: new Map(), held: false, tried: false };
 }
 
+const BRAKE = { level: 1, rate: 100n, before: {} };
 const FROZEN = { from: file('/frozen'), to: file('/copy'), how: 'bytes' } as const;
 
 function moveOf(fleet: Fleet, at: number): MoveRecord | undefined {
@@ -130,14 +131,22 @@ function moveOf(fleet: Fleet, at: number): MoveRecord | undefined {
 function storedMove(model: Model, fresh: MoveRecord): MoveRecord | undefined {
   const stored = findRecord(model);
   if (stored === undefined || fresh.layered === undefined) return undefined;
-  const { phase, goal, use, rounds, next, quiescing } = stored;
+  const { phase, goal, use, rounds, next, quiescing, braked } = stored;
   const layered = {
     ...fresh.layered,
     rounds: Array.from({ length: rounds }, () => FROZEN),
     ...(next && { next: file(`/${fresh.disk}/next`) }),
   };
   const copy = fresh.copy && { ...fresh.copy, ...(quiescing && { quiescing }) };
-  return { ...fresh, layered, ...(copy && { copy }), phase, goal, ...(use && { use }) };
+  return {
+    ...fresh,
+    layered,
+    ...(copy && { copy }),
+    ...(braked && { brake: BRAKE }),
+    phase,
+    goal,
+    ...(use && { use }),
+  };
 }
 
 interface Sitting {
@@ -281,10 +290,7 @@ export function settle(decide: DecideGroup, fleet: Fleet, trace: unknown[]): End
 function advance(model: Model): void {
   const { job } = model.qemu;
   if (job?.state === 'pivoting') finishSwitch(model);
-  else if (job) {
-    copyAlong(model, job.leg);
-    job.state = 'ready';
-  }
+  else if (job) becomeReady(model);
   if (model.process.copying !== 'running') return;
   model.process.copying = 'no';
   layersCopied(model);

@@ -110,6 +110,8 @@ function everyPromiseHolds(fleet: Fleet, endings: readonly Ending[]): void {
     'no file systems are left frozen',
   ).toBe(false);
   expect(fleet.paused, 'the guest is not left paused').not.toBe('ours');
+  const isBack = kinds.size === 1 && (kinds.has('back') || kinds.has('copied'));
+  if (isBack) expect(fleet.disks.filter(({ slowed }) => slowed)).toEqual([]);
   if (fleet.disks.some(({ meddled }) => meddled)) return;
   for (const model of fleet.disks) {
     const place = placeOf(model);
