@@ -32,6 +32,13 @@ describe('help', () => {
     expect((await run('help', name)).out).toBe(out);
   });
 
+  it.each(['list', 'verify', 'prune'])('of backup %s has its usage and examples', async (name) => {
+    const { code, out } = await run('backup', name, '--help');
+    expect(code).toBe(0);
+    expect(out).toMatch(new RegExp(`^Usage: blockferry backup ${name} DIR`));
+    expect(out).toContain('Examples:\n  blockferry backup ');
+  });
+
   it('does not show what only virsh calls so', async () => {
     expect((await run('move', '--help')).out).not.toContain('--blockdev');
   });
@@ -65,6 +72,12 @@ describe('a wrong command line', () => {
     ['an answer that is none', ['resume', 'web', '--use', 'both']],
     ['an answer for all moves at once', ['resume', '--all', '--use', 'source']],
     ['a rate that is none', ['bandwidth', 'web', 'fast']],
+    ['an increment as one image', ['backup', 'web', '/b', '--incremental', '--flatten']],
+    ['a compressed chain', ['backup', 'web', '/b', '--compress']],
+    ['a way to quiesce that is none', ['backup', 'web', '/b', '--quiesce', 'maybe']],
+    ['a prune that keeps nothing in particular', ['backup', 'prune', '/b']],
+    ['a prune that keeps no number', ['backup', 'prune', '/b', '--keep-last', 'all']],
+    ['a restore as two', ['restore', '/b', '--name', 'x', '--over']],
   ])('is exit code 2: %s', async (_, argv) => {
     const { code, out, err } = await run('-c', nowhere, ...argv);
     expect({ code, out }).toEqual({ code: 2, out: '' });

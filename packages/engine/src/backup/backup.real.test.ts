@@ -182,7 +182,9 @@ test('QEMU that was killed has lost its bitmaps: an increment is refused, a full
   await expect.poll(() => host.virsh('domstate', 'vm')).toContain('shut off');
   await host.virsh('start', '--paused', 'vm');
   expect(await codeOf(increment())).toBe('checkpoint-broken');
-  expect((await make()).outcome.kind).toBe('done');
+  const full = await make();
+  expect(full.outcome.kind).toBe('done');
+  expect(await checkpoints()).toEqual([full.manifest?.checkpoint]);
   await writeAsGuest(host, 'vm', 9);
   const { record } = await increment();
   expect(await same((await topOf(tools, directory, record.point)).path, 'top')).toContain('identical');

@@ -1,5 +1,11 @@
 // The checkpoints that backups of one directory made: found by their names, which nobody else gives.
-import { type Domain, type DomainCheckpoint, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
+import {
+  type Domain,
+  type DomainCheckpoint,
+  DomainCheckpointDeleteFlags,
+  ErrorCode,
+  isLibvirtError,
+} from '@blockferry/libvirt';
 import { messageOf } from '../model/errors.ts';
 
 const PREFIX = 'blockferry';
@@ -40,10 +46,21 @@ export async function deleteOthers(
   for (const checkpoint of await checkpointsOf(domain)) {
     const { name } = checkpoint;
     if (name === keep || !name.startsWith(`${PREFIX}-${set}-`)) continue;
-    const why = await deleted(checkpoint);
+    const why = (await deleted(checkpoint)) && (await forgotten(checkpoint));
     if (why !== undefined) stay.push(`${name}: ${why}`);
   }
   return stay;
+}
+
+/**
+ * libvirt deletes no checkpoint whose bitmap is broken, as all are when QEMU was killed. It is forgotten alone where nobody
+ * else has one before it: what is counted from such a one would lack what this one recorded, and nobody would notice.
+ */
+async function forgotten(checkpoint: DomainCheckpoint): Promise<string | undefined> {
+  for (let before = await checkpoint.parent(); before !== null; before = await before.parent()) {
+    if (!isCheckpointOfOurs(before.name)) return `${before.name}, which is not ours, is counted through it`;
+  }
+  return deleted(checkpoint, DomainCheckpointDeleteFlags.METADATA_ONLY);
 }
 
 /** Undefined: it is gone. @throws what is no word of libvirt's on it */
