@@ -331,8 +331,8 @@ describe('a chain in LUKS', () => {
     await virsh('secret-define', at('secret.xml'));
     await virsh('secret-set-value', uuid, '--base64', Buffer.from('open sesame').toString('base64'));
     await make('l0');
-    for (const each of [1, 2, 3, 4]) await make(`l${each}`, '-u', '-b', at(`l${each - 1}`), '-F', 'qcow2');
-    await startIdle(host, { name: 'vm', disks: [locked('l4', 'l3', 'l2', 'l1', 'l0')] });
+    for (const each of [1, 2, 3]) await make(`l${each}`, '-u', '-b', at(`l${each - 1}`), '-F', 'qcow2');
+    await startIdle(host, { name: 'vm', disks: [locked('l3', 'l2', 'l1', 'l0')] });
     await writeAsGuest(host, 'vm', 1, 7);
     const readBack = async () => {
       const device = '/machine/peripheral/virtio-disk0/virtio-backend';
@@ -344,9 +344,6 @@ describe('a chain in LUKS', () => {
       expect(await readBack()).not.toMatch(/failed|error/i);
     };
     expect((await carryOut(commit({ shallow: true }))).ending.kind).toBe('moved');
-    await restarted();
-    expect((await carryOut(commit({ top: at('l2'), shallow: true }))).ending.kind).toBe('moved');
-    await restarted();
     await virsh('destroy', '--graceful', 'vm');
     expect(await refusal(pull())).toEqual(coded('encrypted'));
     expect((await carryOut(commit({ shallow: true }))).ending.kind).toBe('moved');
