@@ -48,11 +48,12 @@ export {
   type GroupRequest,
   preflightGroup,
 } from './preflight/group.ts';
-export { type Preflight, preflight, underWay } from './preflight/preflight.ts';
+export { type Preflight, preflight } from './preflight/preflight.ts';
 export type { MoveRequest, NameOf } from './preflight/request.ts';
 export { preflightShorten } from './preflight/shorten.ts';
 export type { Commit, Pull, ShortenRequest } from './preflight/shorten-request.ts';
 export { findBootDisk, findDisk, findDomain } from './preflight/situation.ts';
+export { underWay } from './preflight/under-way.ts';
 export type { Warning } from './preflight/warning.ts';
 export { destinationOfJournal, journalPathFor, readJournal } from './record/journal.ts';
 export { OpenMoves, stateDirectory } from './record/open-moves.ts';

@@ -4,7 +4,7 @@ import { DomainXmlError, describeSource, diskElement } from '@blockferry/libvirt
 import { mustNotMigrate } from '../migrate/under-way.ts';
 import { Refusal } from '../model/errors.ts';
 import type { CopyOptions, ImageRef, JobMode, MoveRecord } from '../model/record.ts';
-import { type Bytes, unreachable } from '../model/units.ts';
+import type { Bytes } from '../model/units.ts';
 import type { Context } from '../run/context.ts';
 import { type Carried, foreseeSnapshots, imageMovesOf, whyNot } from '../snapshots/index.ts';
 import { refAt } from '../storage/chain-refs.ts';
@@ -26,6 +26,7 @@ import { checkRoom } from './room.ts';
 import { gather, type Situation } from './situation.ts';
 import { bytesToCopy } from './size.ts';
 import { checkSource } from './source-checks.ts';
+import { underWay } from './under-way.ts';
 import { type Warning, warningsFor } from './warning.ts';
 
 export interface Preflight {
@@ -118,33 +119,6 @@ function checkOpenMoves(situation: Situation, request: MoveRequest): void {
   const undefining = jobModeOf(situation, request) === 'undefine';
   const other = situation.open.find(({ jobMode }) => undefining || jobMode === 'undefine');
   if (other !== undefined) throw underWay(other);
-}
-
-export function underWay(open: MoveRecord): Refusal {
-  const { name } = open.domain;
-  // Disks that move as one are taken back together.
-  const which = open.group === undefined ? `${name} ${open.disk}` : name;
-  return new Refusal(
-    'move-under-way',
-    `${workWords(open)} already`,
-    { id: open.id },
-    `continue it: blockferry resume ${name}; or undo it: blockferry abort ${which}`,
-  );
-}
-
-function workWords({ disk, domain, strategy, destination, copy }: MoveRecord): string {
-  const [what, to] = [`${disk} of ${domain.name}`, describeSource(destination.source)];
-  switch (strategy) {
-    case 'mirror':
-    case 'layered':
-      return `${what} is being ${copy === undefined ? 'moved' : 'copied'} to ${to}`;
-    case 'commit':
-      return `images of ${what} are being committed into ${to}`;
-    case 'pull':
-      return `${what} is being flattened`;
-    default:
-      return unreachable(strategy);
-  }
 }
 
 /** QEMU's mirror needs a QEMU. Of a domain that is off, the layers are copied all the same. */

@@ -5,12 +5,13 @@ import { Refusal } from '../model/errors.ts';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
 import type { Context } from '../run/context.ts';
 import { refAt } from '../storage/chain-refs.ts';
-import { type Preflight, underWay } from './preflight.ts';
+import type { Preflight } from './preflight.ts';
 import { checkShorten, type Span } from './shorten-checks.ts';
 import type { ShortenRequest } from './shorten-request.ts';
 import { checkShortenRoom } from './shorten-room.ts';
 import { gather, type Situation } from './situation.ts';
 import { checkSource } from './source-checks.ts';
+import { underWay } from './under-way.ts';
 import type { Warning } from './warning.ts';
 
 export interface ShortenPreflight extends Preflight {

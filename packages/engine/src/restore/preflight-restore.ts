@@ -18,7 +18,7 @@ import { Refusal } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
 import { ANSWER_WITHIN_MS, answered, lookAt, mustHaveDirectory, mustServe } from '../preflight/look.ts';
-import { underWay } from '../preflight/preflight.ts';
+import { underWay } from '../preflight/under-way.ts';
 import type { Warning } from '../preflight/warning.ts';
 import type { Context } from '../run/context.ts';
 import { findMoves } from '../run/find-moves.ts';

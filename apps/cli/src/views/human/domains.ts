@@ -1,7 +1,7 @@
 // The list of domains for people.
 import type { DiskSummary, DomainSummary } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
-import { phaseWords } from '../../outcome/result.ts';
+import { phaseWords } from '../../outcome/work-words.ts';
 import { table } from './table.ts';
 
 export function domainsText(domains: readonly DomainSummary[]): string {

@@ -6,7 +6,8 @@ import {
   type Report,
   unreachable,
 } from '@blockferry/engine';
-import { continuingWords, phaseWords, type Result } from '../../outcome/result.ts';
+import type { Result } from '../../outcome/result.ts';
+import { continuingWords, phaseWords } from '../../outcome/work-words.ts';
 import type { Io } from '../../terminal/io.ts';
 import type { MoveView } from '../move-view.ts';
 import { planBlock } from './plan.ts';

@@ -2,7 +2,8 @@
 import type { MoveStatus, Plan } from '@blockferry/engine';
 import { describe, expect, it } from 'vitest';
 import { ExitCode } from '../../exit-code.ts';
-import { bareResult, continuingWords, errorOf, judge, namesOf } from '../../outcome/result.ts';
+import { bareResult, errorOf, judge, namesOf } from '../../outcome/result.ts';
+import { continuingWords } from '../../outcome/work-words.ts';
 import { recordedIo, sampleMove } from '../../testing/move.ts';
 import { HumanMoveView } from './move.ts';
 import { planBlock } from './plan.ts';

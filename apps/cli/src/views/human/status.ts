@@ -1,7 +1,8 @@
 // An open move for people: how it stands, and what to do about it.
 import { type MoveStatus, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
-import { commandsFor, phaseWords } from '../../outcome/result.ts';
+import { commandsFor } from '../../outcome/result.ts';
+import { phaseWords } from '../../outcome/work-words.ts';
 import { formatBytes, percentOf, shellWord } from '../format.ts';
 
 export function statusText(status: MoveStatus): string {

@@ -1,7 +1,8 @@
 // A move as JSON lines: plan, phase, step, progress, warning, result.
 import { type CopiedImage, type MoveRecord, type Plan, type Report, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
-import { continuingWords, namesOf, type Result } from '../../outcome/result.ts';
+import { namesOf, type Result } from '../../outcome/result.ts';
+import { continuingWords } from '../../outcome/work-words.ts';
 import { addressed } from '../addressed.ts';
 import { percentOf } from '../format.ts';
 import type { MoveView } from '../move-view.ts';
