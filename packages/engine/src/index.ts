@@ -36,7 +36,8 @@ export {
   type GroupRequest,
   preflightGroup,
 } from './preflight/group.ts';
-export { type Preflight, preflight, underWay } from './preflight/preflight.ts';
+export { underWay } from './preflight/open-moves.ts';
+export { type Preflight, preflight } from './preflight/preflight.ts';
 export type { MoveRequest, NameOf } from './preflight/request.ts';
 export { findBootDisk, findDisk, findDomain } from './preflight/situation.ts';
 export type { Warning } from './preflight/warning.ts';

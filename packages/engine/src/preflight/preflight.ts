@@ -20,6 +20,7 @@ import {
   suitDestination,
 } from './layered.ts';
 import { asFileOfPool, becomesOneImage, cannotHoldLayers, holdsChain } from './one-image.ts';
+import { checkOpenMoves } from './open-moves.ts';
 import type { MoveRequest } from './request.ts';
 import { checkRoom } from './room.ts';
 import { gather, type Situation } from './situation.ts';
@@ -46,7 +47,7 @@ const SYNCHRONOUS_WRITES_SINCE = 8_000_000n;
 export async function preflight(context: Context, asked: MoveRequest): Promise<Preflight> {
   const connection = await context.link.connection();
   const situation = await gather(connection, context.host, asked);
-  checkOpenMoves(situation, asked);
+  checkOpenMoves(situation, jobModeOf(situation, asked));
   checkOptions(asked, situation.libVersion);
   const bytes = bytesToCopy(situation, asked.scope);
   const first = chooseStrategy(situation, asked, bytes);
@@ -104,31 +105,6 @@ async function suited(situation: Situation, asked: MoveRequest, first: Choice): 
   if (unfit !== undefined) throw unfit;
   // Of a disk of one image too, only what the guest sees goes to where no file can be.
   return { choice, named, request: holdsChain(named) ? asked : { ...asked, scope: 'flatten' } };
-}
-
-/**
- * Moves of two disks of one domain may run side by side, but not while one of them has undefined the domain: it would
- * bring back a definition in which the other disk is where it was.
- */
-function checkOpenMoves(situation: Situation, request: MoveRequest): void {
-  const same = situation.open.find(({ disk }) => disk === situation.disk.target);
-  if (same !== undefined) throw underWay(same);
-  const undefining = jobModeOf(situation, request) === 'undefine';
-  const other = situation.open.find(({ jobMode }) => undefining || jobMode === 'undefine');
-  if (other !== undefined) throw underWay(other);
-}
-
-export function underWay(open: MoveRecord): Refusal {
-  const { name } = open.domain;
-  const what = open.copy === undefined ? 'moved' : 'copied';
-  // Disks that move as one are taken back together.
-  const which = open.group === undefined ? `${name} ${open.disk}` : name;
-  return new Refusal(
-    'move-under-way',
-    `${open.disk} of ${name} is being ${what} to ${describeSource(open.destination.source)} already`,
-    { id: open.id },
-    `continue it: blockferry resume ${name}; or undo it: blockferry abort ${which}`,
-  );
 }
 
 /** QEMU's mirror needs a QEMU. Of a domain that is off, the layers are copied all the same. */
