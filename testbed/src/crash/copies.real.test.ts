@@ -1,20 +1,16 @@
-// `blockferry image` and copies of several disks, through deaths of blockferry, libvirtd and QEMU: the domain is what it was, and
-// the copy is whole or gone.
+// `blockferry image` through deaths of blockferry, libvirtd and QEMU: the domain is what it was, the image whole or gone.
 import assert from 'node:assert/strict';
-import { readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { startGuest } from '../guest/guest.ts';
 import type { Acknowledged } from '../guest/report.ts';
 import { verifyAcknowledged } from '../guest/verify.ts';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
-import { run } from '../process/run.ts';
 import { until } from '../process/until.ts';
 import { type Berth, makeBerth, startHarbour } from './berth.ts';
 import { ends } from './endings.ts';
-import type { Ferry } from './ferry.ts';
-import { makePair, type Pair } from './pair.ts';
-import { chainOf, expectWhole } from './whole.ts';
+import { expectImage } from './expect-image.ts';
+import { expectWhole } from './whole.ts';
 
 let host: LibvirtHost;
 beforeAll(async () => {
@@ -23,15 +19,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await host.stop();
 });
-
-/** Every write that the guest was told is flushed before `said` is in the image, which is sound and stands alone. */
-async function expectImage(path: string, said: Acknowledged, what: string, format = 'qcow2'): Promise<void> {
-  const { checked, lost } = await verifyAcknowledged({ path, format: format as 'qcow2' }, said);
-  assert.ok(checked > 0, `${what}: there was something to lose`);
-  assert.deepEqual(lost, [], `${what}: every acknowledged write is in the image`);
-  assert.deepEqual(await chainOf(path), [path], `${what}: it stands alone`);
-  await run(['qemu-img', 'check', '-q', '-f', format, path]);
-}
 
 /** The guest is where it was, with nothing of ours but the image; which is removed. */
 async function expectCopied(berth: Berth, what: string, path: string, said: Acknowledged, running = true) {
@@ -101,11 +88,19 @@ it('a guest that writes faster than its overlay is committed back is slowed unti
   await berth.guest.stop();
 });
 
-/** Both ways out after each step: BLOCKFERRY_SWEEP=all; else the one that says more. */
-const waysAfter = (step: string): readonly ('resume' | 'abort')[] => {
-  if (process.env.BLOCKFERRY_SWEEP === 'all') return ['resume', 'abort'];
-  return /^(claim-files|freeze|keep-copies|finish-leg)/.test(step) ? ['abort'] : ['resume'];
-};
+type Way = 'resume' | 'abort';
+
+/** Where it differs; after all steps, by both ways out: BLOCKFERRY_SWEEP=all. */
+const TELLING: readonly (readonly [string, Way])[] = [
+  ['claim-files', 'abort'],
+  ['freeze', 'abort'],
+  ['copy-layers', 'resume'],
+  ['keep-copies', 'abort'],
+  ['start-leg', 'resume'],
+  ['finish-leg', 'resume'],
+  ['clear', 'resume'],
+  ['close', 'resume'],
+];
 
 describe('one disk', () => {
   let berth: Berth;
@@ -119,28 +114,27 @@ describe('one disk', () => {
     return { said, path, ferry: berth.image(path, options, halt) };
   }
 
-  it('blockferry is killed after each step: resume completes the image; abort removes it, until it is complete', async () => {
+  it('blockferry is killed after a step: resume completes the image; abort removes it, until it is complete', async () => {
     const whole = await begun([]);
     await ends(whole.ferry, 'copied');
     await expectCopied(berth, 'undisturbed', whole.path, whole.said);
     const steps = whole.ferry.passed('step-done');
     const completeFrom = steps.indexOf('keep-copies');
     assert.ok(completeFrom > 0, steps.join());
-    for (const [index, name] of steps.entries()) {
-      for (const way of waysAfter(name)) {
-        const what = `after ${name}, then ${way}`;
-        const { said, path, ferry } = await begun([], { at: 'step-done', name });
-        await ferry.gone();
-        const { outcome, error } = await (way === 'resume' ? berth.resume() : berth.abort()).result();
-        if (outcome === 'back') {
-          assert.ok(way === 'abort' && index < completeFrom, what);
-          await expectWhole(berth, what, { on: berth.disk, restart: false });
-          continue;
-        }
-        const nothing = outcome === 'nothing' || error?.code === 'no-open-move';
-        assert.ok(outcome === 'copied' || (nothing && name === 'close'), `${what}: ${outcome}`);
-        await expectCopied(berth, what, path, said);
+    const all = steps.flatMap((name) => [[name, 'resume'] as const, [name, 'abort'] as const]);
+    for (const [name, way] of process.env.BLOCKFERRY_SWEEP === 'all' ? all : TELLING) {
+      const what = `after ${name}, then ${way}`;
+      const { said, path, ferry } = await begun([], { at: 'step-done', name });
+      await ferry.gone();
+      const { outcome, error } = await (way === 'resume' ? berth.resume() : berth.abort()).result();
+      if (outcome === 'back') {
+        assert.ok(way === 'abort' && steps.indexOf(name) < completeFrom, what);
+        await expectWhole(berth, what, { on: berth.disk, restart: false });
+        continue;
       }
+      const nothing = outcome === 'nothing' || error?.code === 'no-open-move';
+      assert.ok(outcome === 'copied' || (nothing && name === 'close'), `${what}: ${outcome}`);
+      await expectCopied(berth, what, path, said);
     }
   }, 600_000);
 
@@ -166,7 +160,7 @@ describe('one disk', () => {
   });
 
   it('libvirtd is killed while it copies, and while the guest goes back: the same blockferry goes on', async () => {
-    for (const name of ['freeze', 'copy-layers', 'start-leg', 'finish-leg']) {
+    for (const name of ['copy-layers', 'finish-leg']) {
       const { said, path, ferry } = await begun([], { at: 'step-done', name, signal: 'SIGSTOP' });
       await ferry.halted(name);
       await host.restartLibvirtd();
@@ -187,7 +181,7 @@ describe('one disk', () => {
   });
 
   it('QEMU is killed while the guest goes back: the image stays, and nothing that the guest wrote is lost', async () => {
-    for (const name of ['keep-copies', 'start-leg', 'finish-leg']) {
+    for (const name of ['start-leg', 'finish-leg']) {
       const { said, path, ferry } = await begun([], { at: 'step-done', name, signal: 'SIGSTOP' });
       await ferry.halted(name);
       await killQemu(berth.name);
@@ -204,105 +198,5 @@ describe('one disk', () => {
     await berth.guest.start();
     await ends(ferry, 'copied');
     await expectCopied(berth, 'started meanwhile', path, said);
-  });
-});
-
-describe('two disks at one instant', () => {
-  let pair: Pair;
-  beforeAll(async () => {
-    pair = await makePair(host, 'two');
-  });
-
-  /** All files of a directory are those of the two chains, and hold what each disk was told is flushed. */
-  async function expectPair(
-    what: string,
-    directory: string,
-    said: readonly Acknowledged[],
-    state = 'running',
-  ) {
-    const copies = ['vda', 'vdb'].map((disk, at) => {
-      const name = disk === 'vda' ? 'system' : 'data';
-      return { top: join(directory, name), said: said[at] };
-    });
-    const names = await readdir(directory);
-    assert.deepEqual(
-      new Set(names.map((name) => name.replace(/\..*$/, ''))),
-      new Set(['system', 'system-base', 'data', 'data-base']),
-    );
-    assert.equal(names.length, 4, `${what}: ${names.join()}`);
-    for (const { top, said: acknowledged } of copies) {
-      const path = join(
-        directory,
-        names.find((name) => name.startsWith(top.slice(directory.length + 1)) && !name.includes('base')) ??
-          '',
-      );
-      assert.ok(acknowledged !== undefined);
-      const { lost } = await verifyAcknowledged({ node: chainNode(path) }, acknowledged);
-      assert.deepEqual(lost, [], what);
-    }
-    await pair.expectWhole(what, { besides: names.map((name) => join(directory, name)), state });
-    await rm(directory, { recursive: true });
-  }
-
-  const chainNode = (path: string) => ({
-    driver: 'qcow2',
-    'read-only': true,
-    file: { driver: 'file', filename: path },
-  });
-
-  async function begun(
-    halt?: Parameters<Pair['copyAll']>[1],
-  ): Promise<{ directory: string; said: Acknowledged[]; ferry: Ferry }> {
-    const said = [await pair.guest.acknowledged('vda'), await pair.guest.acknowledged('vdb')];
-    const directory = await pair.newDirectory();
-    return { directory, said, ferry: pair.copyAll(directory, halt) };
-  }
-
-  it('blockferry is killed after each step: both are copied, or neither', async () => {
-    const whole = await begun();
-    await ends(whole.ferry, 'copied');
-    assert.equal(whole.ferry.passed('step-done').filter((step) => step.startsWith('freeze')).length, 1);
-    await expectPair('undisturbed', whole.directory, whole.said);
-    const telling: readonly (readonly [string, 'resume' | 'abort'])[] = [
-      ['record', 'resume'],
-      ['freeze', 'abort'],
-      ['copy-layers#2', 'resume'],
-      ['keep-copies', 'abort'],
-      ['keep-copies#2', 'resume'],
-      ['finish-leg', 'abort'],
-      ['clear', 'resume'],
-      ['close', 'resume'],
-    ];
-    const all = whole.ferry
-      .passed('step-done')
-      .flatMap((name) => (['resume', 'abort'] as const).map((way) => [name, way] as const));
-    for (const [name, way] of process.env.BLOCKFERRY_SWEEP === 'all' ? all : telling) {
-      const what = `after ${name}, then ${way}`;
-      const { directory, said, ferry } = await begun({ at: 'step-done', name });
-      await ferry.gone();
-      const { outcome, error } = await pair.ferry([way, pair.name]).result();
-      if (outcome === 'back') {
-        await pair.expectWhole(what);
-        assert.deepEqual(await readdir(directory), [], what);
-        continue;
-      }
-      const nothing = outcome === 'nothing' || error?.code === 'no-open-move';
-      assert.ok(outcome === 'copied' || nothing, `${what}: ${outcome} ${JSON.stringify(error)}`);
-      await expectPair(what, directory, said);
-    }
-  }, 900_000);
-
-  it('QEMU is killed when one disk is back and the other is not', async () => {
-    const { directory, said, ferry } = await begun({
-      at: 'step-done',
-      name: 'finish-leg',
-      signal: 'SIGSTOP',
-    });
-    await ferry.halted('finish-leg');
-    await killQemu(pair.name);
-    ferry.cont();
-    await ends(ferry, 'copied');
-    await expectPair('killed between', directory, said, 'shut off');
-    await pair.guest.start();
   });
 });

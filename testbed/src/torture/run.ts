@@ -4,15 +4,14 @@ import { rm, stat } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Berth } from '../crash/berth.ts';
+import { expectImage } from '../crash/expect-image.ts';
 import type { Ferry, Result } from '../crash/ferry.ts';
 import { expectLayersMoved } from '../crash/layered-moves.ts';
 import { diskOf } from '../crash/sweep.ts';
 import { chainOf, expectWhole } from '../crash/whole.ts';
 import { failingFileSystem, smallFileSystem } from '../faults/file-system.ts';
-import type { Acknowledged } from '../guest/report.ts';
 import { verifyAcknowledged } from '../guest/verify.ts';
 import { descendantsRunning } from '../process/descendants.ts';
-import { run } from '../process/run.ts';
 import { until } from '../process/until.ts';
 
 /** What can die, or be full or broken for a while. With `host`, everything dies at once. */
@@ -88,7 +87,7 @@ export async function playRound(
   const disk = await definedOn(berth);
   if (round.copies) {
     const copied = outcome === 'copied' || (outcome === 'nothing' && (await isThere(image)));
-    if (copied) await expectImage(image, what, said);
+    if (copied) await expectImage(image, said, what);
     await expectWhole(berth, what, { on: berth.disk, running, besides: copied ? [image] : [] });
     if (copied) await rm(image);
     return answered ? 'answered' : copied ? 'copied' : 'back';
@@ -103,14 +102,6 @@ export async function playRound(
 
 async function isThere(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
-}
-
-/** It is whole, and has every write that was acknowledged before it was asked for. */
-async function expectImage(path: string, what: string, said: Acknowledged): Promise<void> {
-  const { lost } = await verifyAcknowledged({ path, format: 'qcow2' }, said);
-  assert.deepEqual(lost, [], `${what}: every acknowledged write is in the image`);
-  // 3: clusters that nothing refers to, as a storage daemon leaves them that was killed.
-  await run(['qemu-img', 'check', '-q', '-f', 'qcow2', path], { accept: [0, 3] });
 }
 
 /** Long enough for everything that writes there to find it so. */

@@ -1,7 +1,6 @@
 // Everything that can be refused is refused here, before anything is touched; the rest becomes the move's record.
 import { randomBytes } from 'node:crypto';
 import { DomainXmlError, describeSource, diskElement } from '@blockferry/libvirt';
-import { mustNotMigrate } from '../migrate/under-way.ts';
 import { Refusal } from '../model/errors.ts';
 import type { CopyOptions, ImageRef, JobMode, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
@@ -21,12 +20,12 @@ import {
   suitDestination,
 } from './layered.ts';
 import { asFileOfPool, becomesOneImage, cannotHoldLayers, holdsChain } from './one-image.ts';
+import { checkOpenMoves } from './open-moves.ts';
 import type { MoveRequest } from './request.ts';
 import { checkRoom } from './room.ts';
 import { gather, type Situation } from './situation.ts';
 import { bytesToCopy } from './size.ts';
 import { checkSource } from './source-checks.ts';
-import { underWay } from './under-way.ts';
 import { type Warning, warningsFor } from './warning.ts';
 
 export interface Preflight {
@@ -48,7 +47,7 @@ const SYNCHRONOUS_WRITES_SINCE = 8_000_000n;
 export async function preflight(context: Context, asked: MoveRequest): Promise<Preflight> {
   const connection = await context.link.connection();
   const situation = await gather(connection, context.host, asked);
-  checkOpenMoves(situation, asked);
+  checkOpenMoves(situation, jobModeOf(situation, asked));
   checkOptions(asked, situation.libVersion);
   const bytes = bytesToCopy(situation, asked.scope);
   const first = chooseStrategy(situation, asked, bytes);
@@ -106,19 +105,6 @@ async function suited(situation: Situation, asked: MoveRequest, first: Choice): 
   if (unfit !== undefined) throw unfit;
   // Of a disk of one image too, only what the guest sees goes to where no file can be.
   return { choice, named, request: holdsChain(named) ? asked : { ...asked, scope: 'flatten' } };
-}
-
-/**
- * Moves of two disks of one domain may run side by side, but not while one of them has undefined the domain: it would
- * bring back a definition in which the other disk is where it was.
- */
-function checkOpenMoves(situation: Situation, request: MoveRequest): void {
-  mustNotMigrate(situation.definitions);
-  const same = situation.open.find(({ disk }) => disk === situation.disk.target);
-  if (same !== undefined) throw underWay(same);
-  const undefining = jobModeOf(situation, request) === 'undefine';
-  const other = situation.open.find(({ jobMode }) => undefining || jobMode === 'undefine');
-  if (other !== undefined) throw underWay(other);
 }
 
 /** QEMU's mirror needs a QEMU. Of a domain that is off, the layers are copied all the same. */
