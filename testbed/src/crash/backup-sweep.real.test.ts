@@ -17,8 +17,15 @@ afterAll(async () => {
   await host.stop();
 });
 
-/** Every other step is carried on in each way; another test has the other half. */
+/** The steps are carried on in these ways in turn. */
 const WAYS = ['resume', 'abort', 'again'] as const;
+
+/** Of the copies that a full backup is made of, those that leave something else behind; they have a sweep of their own. */
+const STEPS = [
+  ...['prepare', 'record', 'make-checkpoint', 'begin-increment', 'copy', 'seal', 'tidy', 'close'],
+  ...['freeze', 'copy-layers', 'keep-copies', 'finish-leg'],
+];
+const tellsApart = (step: string) => STEPS.includes(step.replace(/#.*/, ''));
 
 async function killedAfterEachStep(
   berth: Berth,
@@ -33,7 +40,7 @@ async function killedAfterEachStep(
   }
   const course = backUp();
   assert.equal((await course.result()).outcome, 'done');
-  for (const [at, step] of course.passed('step-done').entries()) {
+  for (const [at, step] of course.passed('step-done').filter(tellsApart).entries()) {
     const way = WAYS[(at + from) % WAYS.length] ?? 'resume';
     const what = `${name} after ${step}, then ${way}`;
     const pointsBefore = (await pointsIn(directory)).length;
@@ -88,8 +95,7 @@ describe.concurrent('blockferry killed after each step', () => {
 
   it('of an increment', async () => {
     const berth = await makeBerth(host, 'increment');
-    for (const from of [0, 1, 2])
-      await killedAfterEachStep(berth, `increment${from}`, ['--incremental'], from);
+    for (const from of [0, 1]) await killedAfterEachStep(berth, `increment${from}`, ['--incremental'], from);
   }, 600_000);
 
   it('of a restore: the same again makes it, and until then the domain can be started', async () => {

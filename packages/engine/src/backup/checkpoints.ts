@@ -46,19 +46,25 @@ export async function deleteOthers(
   for (const checkpoint of await checkpointsOf(domain)) {
     const { name } = checkpoint;
     if (name === keep || !name.startsWith(`${PREFIX}-${set}-`)) continue;
-    const why = (await deleted(checkpoint)) && (await forgotten(checkpoint));
+    const why = (await deleted(checkpoint)) && (await forgotten(checkpoint, set, keep));
     if (why !== undefined) stay.push(`${name}: ${why}`);
   }
   return stay;
 }
 
 /**
- * libvirt deletes no checkpoint whose bitmap is broken, as all are when QEMU was killed. It is forgotten alone where nobody
- * else has one before it: what is counted from such a one would lack what this one recorded, and nobody would notice.
+ * libvirt deletes no checkpoint whose bitmap is broken, as all are when QEMU was killed. It is forgotten alone where no
+ * checkpoint that anybody needs is before it: what is counted from such a one would lack what this one recorded, and nobody
+ * would notice.
  */
-async function forgotten(checkpoint: DomainCheckpoint): Promise<string | undefined> {
+async function forgotten(
+  checkpoint: DomainCheckpoint,
+  set: string,
+  keep: string | undefined,
+): Promise<string | undefined> {
   for (let before = await checkpoint.parent(); before !== null; before = await before.parent()) {
-    if (!isCheckpointOfOurs(before.name)) return `${before.name}, which is not ours, is counted through it`;
+    const isNeeded = before.name === keep || !before.name.startsWith(`${PREFIX}-${set}-`);
+    if (isNeeded) return `its bitmap is broken, and ${before.name} is counted through it`;
   }
   return deleted(checkpoint, DomainCheckpointDeleteFlags.METADATA_ONLY);
 }

@@ -131,9 +131,12 @@ function reporter(
   moves: readonly MoveRecord[],
 ): (move: MoveRecord, report: Report) => void {
   const amounts = new Map<string, { readonly copied: Bytes; readonly total: Bytes }>();
-  return ({ disk }, report) => {
+  const phases = new Map<string, MoveRecord['phase']>();
+  return ({ disk, phase }, report) => {
     if (report.type === 'warning') warn(scene, report.code, report.message);
-    if (report.type !== 'progress') return;
+    if (report.type === 'phase') phases.set(disk, report.phase);
+    // What goes back to the guest's images is no part of the backup.
+    if (report.type !== 'progress' || (phases.get(disk) ?? phase) !== 'copying') return;
     const { copied, total, rate, etaMs } = report;
     amounts.set(disk, { copied, total });
     const all = moves.map((move) => amounts.get(move.disk) ?? { copied: 0n, total: 0n });
