@@ -11,6 +11,11 @@ export class StepImpossible extends Error {
   }
 }
 
+/** Another blockferry has changed the record since it was looked at: look again. */
+export class Overtaken extends Error {
+  override readonly name = 'Overtaken';
+}
+
 /** A commit of one disk's overlay has come to where only a person, or a later run, can go on. */
 export class CommitHeld extends Error {
   override readonly name = 'CommitHeld';

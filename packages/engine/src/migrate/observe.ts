@@ -14,7 +14,7 @@ import { copiesState } from './copies.ts';
 import type { MigrationMemory } from './memory.ts';
 import type { Pair } from './pair.ts';
 import { copiesOf, type MigrationRecord, pathOf } from './record.ts';
-import { journalPath, type MigrationJournal, newest, readJournal, recordIn } from './store.ts';
+import { journalPath, type MigrationJournal, newest, readJournal, recordIn, wishPath } from './store.ts';
 import type { AtHome, Away, MigrationWorld, On } from './world.ts';
 
 export interface MigrationObservation {
@@ -43,7 +43,7 @@ export async function observeMigration(
   const journal = ours(await readJournal(pair, journalPath(known)), known);
   const inHome = [home?.live, home?.config].map((xml) => ownRecord(xml, known));
   const inAway = [away?.live, away?.config].map((xml) => ownRecord(xml, known));
-  const stored = newest([...inHome, ...inAway, journal?.record]);
+  const stored = await asWanted(pair, newest([...inHome, ...inAway, journal?.record]));
   const record = stored ?? known;
   const isOurs = inAway.some((found) => found !== undefined);
   const awayNow = away === undefined ? 'gone' : isOurs ? await awayOf(away) : 'foreign';
@@ -74,6 +74,15 @@ export async function observeMigration(
     starts: memory.starts,
   };
   return { world, home, away, journal, stored };
+}
+
+/** Somebody may have asked for it to be taken home since that was written. */
+async function asWanted(
+  { away }: Pair,
+  stored: MigrationRecord | undefined,
+): Promise<MigrationRecord | undefined> {
+  if (stored === undefined || stored.goal === 'home') return stored;
+  return (await away.host.stat(wishPath(stored))) === null ? stored : { ...stored, goal: 'home' };
 }
 
 /** The records of the definitions that are there. */

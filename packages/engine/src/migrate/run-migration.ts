@@ -10,13 +10,14 @@ import { SpaceWatch } from '../space/watch.ts';
 import { actMigration } from './act/act.ts';
 import { commitBack } from './commit-back.ts';
 import { decideMigration } from './decide.ts';
-import { CommitHeld } from './errors.ts';
+import { CommitHeld, Overtaken } from './errors.ts';
 import { type MigrationMemory, newMigrationMemory } from './memory.ts';
 import { type MigrationObservation, observeMigration } from './observe.ts';
 import type { Pair } from './pair.ts';
 import { MigrationProgress } from './progress.ts';
 import type { MigrationRecord } from './record.ts';
 import type { MigrationReport } from './report.ts';
+import { wishPath } from './store.ts';
 import type { MigrationDecision, MigrationOutcome, MigrationQuestion } from './world.ts';
 
 const POLL_MS = 500;
@@ -24,6 +25,8 @@ const POLL_MS = 500;
 const AWAY_PATIENCE_MS = 60_000;
 
 export interface MigrationRunOptions {
+  /** The record stands on the hosts already: where it does not, another blockferry has ended it. Default false. */
+  readonly recorded?: boolean;
   readonly signal: AbortSignal;
   readonly report: (report: MigrationReport) => void;
   /** Called after each step, and after each part of one, has been carried out. Tests stop the process there. */
@@ -81,7 +84,7 @@ class MigrationRun {
   readonly #began = performance.now();
   readonly #progress = new MigrationProgress();
   #record: MigrationRecord;
-  #onRecord = false;
+  #onRecord: boolean;
   #shown = '';
   #awaySince: number | undefined;
   readonly #space: SpaceWatch;
@@ -91,6 +94,7 @@ class MigrationRun {
     this.#pair = pair;
     this.#record = record;
     this.#options = options;
+    this.#onRecord = options.recorded ?? false;
     const warn = (code: string, message: string) => options.report({ type: 'warning', code, message });
     // A guest that is stopped for want of room suffers more than one whose writes are slow.
     this.#space = new SpaceWatch(pair.home.host, warn, (on) => this.#memory.copy?.hurry(on));
@@ -122,7 +126,10 @@ class MigrationRun {
     if (seen.stored !== undefined) {
       this.#record = seen.stored;
       this.#onRecord = true;
-    } else if (this.#onRecord) return endedElsewhere(seen);
+    } else if (this.#onRecord) {
+      await this.#pair.away.host.unlink(wishPath(this.#record));
+      return endedElsewhere(seen);
+    }
     await this.#watchSpace(seen);
     const decision = decideMigration(seen.world, this.#record);
     switch (decision.kind) {
@@ -221,6 +228,7 @@ class MigrationRun {
 
 /** libvirt says in many words that a domain ended, is gone, or lost its monitor, between a look at it and a call. */
 function isMomentary(error: unknown): boolean {
+  if (error instanceof Overtaken) return true;
   if (isLibvirtError(error, ErrorCode.NO_DOMAIN)) return true;
   return isLibvirtError(error) && /\bmonitor\b|not running|domain is not running/i.test(error.message);
 }

@@ -55,6 +55,14 @@ export function journalPath({ disks }: Pick<MigrationRecord, 'disks'>): string {
   return `${journalPathFor(pathOf(disks[0].layers[0].to))}-migration`;
 }
 
+/**
+ * Whoever aborts makes this file, and writes to no record: that may just be changed by the one who conducts the migration,
+ * and from `arriving` on it must not come back from before.
+ */
+export function wishPath(record: Pick<MigrationRecord, 'disks'>): string {
+  return `${journalPath(record)}.abort`;
+}
+
 /** @throws RecordUnreadable, HostError, FileError */
 export async function readJournal(
   { away }: Pick<Pair, 'away'>,

@@ -34,6 +34,7 @@ export async function migrateToResult(
   };
   try {
     const ended = await runMigration(pair, record, {
+      recorded,
       signal: options.signal,
       report: (report) => {
         if (report.type === 'step') recorded = true;

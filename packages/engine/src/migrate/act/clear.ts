@@ -5,7 +5,7 @@ import { claimOf, isSomething } from '../../layered/claims.ts';
 import { copyJournalPath } from '../../layers/index.ts';
 import { readUsage, usesOf } from '../../observe/usage.ts';
 import { copiesOf, type MigrationRecord, pathOf } from '../record.ts';
-import { journalPath, removeMetadata } from '../store.ts';
+import { journalPath, removeMetadata, wishPath } from '../store.ts';
 import { removeWay } from '../way.ts';
 import type { MigrationScene } from './scene.ts';
 
@@ -50,6 +50,7 @@ export async function close({ pair, record, observation }: MigrationScene, migra
   if (away !== undefined && observation.world.away !== 'foreign') await removeMetadata(away.domain, away);
   if (migrated) for (const path of await uselessJournals(pair, record)) await pair.away.host.unlink(path);
   await removeWay(pair.home.host, pair.away.host, record.id);
+  await pair.away.host.unlink(wishPath(record));
   await pair.away.host.unlink(journalPath(record));
   await pair.home.openMoves.forgetMigration(record.domain.uuid);
 }

@@ -12,7 +12,7 @@ import { messageOf } from '../../model/errors.ts';
 import { meansLookAgain } from '../../run/link.ts';
 import { StepImpossible } from '../errors.ts';
 import type { MigrationRecord } from '../record.ts';
-import { journalPath, readJournal, writeJournal, writeMetadata } from '../store.ts';
+import { journalPath, readJournal, wishPath, writeJournal, writeMetadata } from '../store.ts';
 import type { MigrationScene } from './scene.ts';
 
 /** VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES */
@@ -138,13 +138,15 @@ async function recordArrival({ pair, record }: MigrationScene, domain: Domain): 
     writeJournal(pair, { ...journal, record: arriving }),
     writeMetadata(domain, arriving, { running: true, persistent: true }),
   ]);
+  // It came too late.
+  await pair.away.host.unlink(wishPath(record));
 }
 
 /** Between perform and finish: the last moment at which an abort costs nothing. */
 async function mustStillBeWanted({ pair, record }: MigrationScene, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
-  const journal = await readJournal(pair, journalPath(record));
-  if (journal?.record.goal !== 'away') throw new StepImpossible('cross', 'it was aborted');
+  const isAborted = (await pair.away.host.stat(wishPath(record))) !== null;
+  if (isAborted) throw new StepImpossible('cross', 'it was aborted');
 }
 
 /**
