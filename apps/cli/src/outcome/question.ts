@@ -8,7 +8,7 @@ export function questionError(question: Question, move: MoveRecord, facts: reado
   const [source, destination] = sidesOf(move).map((image) => describeSource(image.source));
   if (source === undefined || destination === undefined) throw new Error('a question is about two images');
   const hint = [...facts, ...remedy(question, move)].join('\n');
-  return { code: question, message: questionWords(question, move.domain.name, source, destination), hint };
+  return { code: question, message: questionWords(question, move, source, destination), hint };
 }
 
 function remedy(question: Question, move: MoveRecord): string[] {
@@ -38,13 +38,21 @@ function remedy(question: Question, move: MoveRecord): string[] {
   }
 }
 
-function questionWords(question: Question, name: string, source: string, destination: string): string {
+function questionWords(
+  question: Question,
+  { domain: { name }, shorten }: MoveRecord,
+  source: string,
+  destination: string,
+): string {
   switch (question) {
     case 'which-side':
       return `QEMU ended while ${name} was being switched from ${source} to ${destination}, and they differ: either may hold the guest's last writes. Nothing was removed`;
     case 'domain-gone-while-pivoting':
       return `${name} was transient and ended while it was being switched: ${source} and ${destination} are both kept`;
     case 'unknown-to-libvirt':
+      if (shorten !== undefined) {
+        return `${name} is off by libvirt's word, and something has its images open for writing: another blockferry or qemu-img that works on them, or a QEMU that libvirtd has lost. Nothing was removed`;
+      }
       return `libvirt says that ${name} does not run, and something has ${source} or ${destination} open for writing: its QEMU still runs, and libvirtd lost it when it ended in the middle of the switch. Nothing was removed; the definition names the image it is on, as far as that can be told`;
     case 'phantom-mirror':
       return `libvirtd ended in the middle of the switch of ${name} from ${source} to ${destination}, and what it shows of the disk is from before: QEMU has finished that copy. The guest runs on, and the definition names the image it is on`;

@@ -192,7 +192,7 @@ export function errorOf(
     case 'stopped':
       return {
         code: 'stopped',
-        message: `stopped by the operator${move.copy === undefined ? '; a copy that has begun goes on in QEMU' : ''}`,
+        message: `stopped by the operator${goesOn(move)}`,
         hint: waysOn(move),
       };
     case 'interrupted':
@@ -242,4 +242,10 @@ function interruptionWords(why: (Ending & { kind: 'interrupted' })['why'], move:
 
 function othersOf({ disk, group }: MoveRecord): string {
   return group?.disks.filter((other) => other !== disk).join(', ') ?? '';
+}
+
+/** What QEMU does without us. */
+function goesOn({ copy, shorten }: MoveRecord): string {
+  if (copy !== undefined) return '';
+  return `; a ${shorten === undefined ? 'copy' : 'block job'} that has begun goes on in QEMU`;
 }

@@ -79,6 +79,6 @@ export interface World {
 
 /** Of strategies `commit` and `pull`: `origin` is the chain as it was, `destination` the chain as it is to be. */
 export interface ShortenWorld extends World {
-  /** The work on the images of a domain that is off, in this process. */
-  readonly offline: 'no' | 'running' | 'done' | { readonly failed: string };
+  /** The work on the images of a domain that is off, in this process; `elsewhere`: another may be at it, and about to stop. */
+  readonly offline: 'no' | 'elsewhere' | 'running' | 'done' | { readonly failed: string };
 }

@@ -88,6 +88,8 @@ export interface Memory {
   shorten: {
     /** The job was seen; of one that has gone it cannot be told at once how it ended. */
     jobSeen: boolean;
+    /** Since when somebody has the images of a domain that is off open for writing; on performance.now's clock. */
+    lockedSince?: Millis;
     /** The work on the images of a domain that is off. */
     work?: OfflineWork;
   };

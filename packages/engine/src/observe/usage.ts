@@ -161,7 +161,11 @@ async function wholeChain(
       .find((other) => other.chainTerminated && other.source && sameSource(other.source, top.source));
     const told = known?.chain.slice(1).map(({ source, format }) => ({ source, format: format ?? 'raw' }));
     const below = told ?? (await backingOf(host, disk, top.source));
-    return { images: [top, ...below] };
+    // What a definition spells out, libvirt opens, whatever the headers say by now.
+    const spelt = images
+      .slice(1)
+      .filter((image) => !below.some((one) => sameSource(one.source, image.source)));
+    return { images: [top, ...spelt, ...below] };
   } catch (error) {
     return { images, problem: messageOf(error) };
   }

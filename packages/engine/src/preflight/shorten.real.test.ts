@@ -194,4 +194,21 @@ describe('besides', () => {
     expect(await refusal(commit())).toEqual(coded('destination-too-small'));
     expect(await refusal(pull())).toBeUndefined();
   });
+
+  it('a base that is full half-way ends the job, and the disk is what it was', async () => {
+    await removeIdle(chain.host, 'vm');
+    await using small = await smallFileSystem(chain.host, { bytes: 64n << 20n });
+    const base = join(small.directory, 'base');
+    await run(['qemu-img', 'create', '-q', '-f', 'qcow2', base, '64M']);
+    await create('over-small', base);
+    await run(['qemu-io', '-f', 'qcow2', '-c', 'write -P 7 0 20M', at('over-small')]);
+    await startIdle(chain.host, { name: 'vm', disks: [disk('over-small')] });
+    const { move } = await chain.plan(commit());
+    await run(['sh', '-c', 'head -c 50M /dev/zero > "$1"', 'sh', join(small.directory, 'others')]);
+    const { ending } = await chain.mover.run(move);
+    expect(ending).toMatchObject({ kind: 'back', why: expect.stringContaining('full') });
+    await run(['qemu-io', '-U', '-r', '-f', 'qcow2', '-c', 'read -P 7 0 20M', at('over-small')]);
+    expect(await virsh('dumpxml', 'vm')).not.toContain('urn:blockferry');
+    await removeIdle(chain.host, 'vm');
+  });
 });

@@ -23,6 +23,7 @@ export function decideShorten(world: ShortenWorld, move: MoveRecord): ShortenDec
 }
 
 function whenOff(world: ShortenWorld, move: MoveRecord): ShortenDecision {
+  if (world.offline === 'elsewhere') return { kind: 'wait', wait: { for: 'offline' } };
   const unknown = unknownToLibvirt(world, move);
   if (unknown !== undefined) return ofShortening(unknown);
   if (move.phase === 'settling') return ofShortening(settle(world, move));
@@ -48,6 +49,7 @@ function offline(world: ShortenWorld, move: MoveRecord): ShortenDecision {
       if (world.starts >= MAX_STARTS)
         return interrupted(world, move, 'copy-failed', 'it is not seen to be done');
       return act(world, move, 'copying', { name: 'work-offline' });
+    case 'elsewhere':
     case 'running':
       return recorded(world, move, 'copying') ?? { kind: 'wait', wait: { for: 'offline' } };
     case 'done':

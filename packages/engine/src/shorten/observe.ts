@@ -29,13 +29,14 @@ export async function observeShorten(
   const { definitions, stored } = seen;
   const current = stored ?? move;
   const live = sideOfDisk(definitions?.live?.disk(move.disk), current);
-  const offline = memory.shorten.work?.state() ?? 'no';
+  const own = memory.shorten.work?.state() ?? 'no';
   const job = trusted(goneOrNot(jobOf(definitions?.live, seen.info, current), live, memory), memory);
   const [config, qemuWrites, sourceRemains] = await Promise.all([
-    configSide(context, definitions, current, live, offline),
-    writesOf(context, current, definitions, live, job, memory, offline),
+    configSide(context, definitions, current, live, own),
+    writesOf(context, current, definitions, live, job, memory, own),
     live === 'destination' || live === 'none' ? sourcesRemain(context, current, memory) : false,
   ]);
+  const offline = own === 'no' && mayBeElsewhere(qemuWrites, definitions, memory) ? 'elsewhere' : own;
   const world: ShortenWorld = {
     domain: definitions === undefined ? 'gone' : definitions.running ? 'running' : 'off',
     persistent: definitions?.persistent ?? false,
@@ -87,6 +88,23 @@ function goneOrNot(job: Job, live: Side, memory: Memory): Job {
     return job;
   }
   return { kind: 'ours', state: 'missing', cur: 0n, end: 0n };
+}
+
+/** So long another blockferry takes at most to see that it is to stop, and its qemu-img to end. */
+const STOPS_WITHIN_MS = 5_000;
+
+/** Somebody who is not the domain's QEMU has its images open: for a while it is taken for one of us. */
+function mayBeElsewhere(
+  qemuWrites: World['qemuWrites'],
+  definitions: Definitions | undefined,
+  { shorten }: Memory,
+): boolean {
+  if (definitions?.running !== false || qemuWrites !== 'unclear') {
+    delete shorten.lockedSince;
+    return false;
+  }
+  shorten.lockedSince ??= performance.now();
+  return performance.now() - shorten.lockedSince < STOPS_WITHIN_MS;
 }
 
 /** What the next boot will use: of a domain that is off, what its definition and its images say. */
