@@ -1,6 +1,6 @@
 // The article that this project began with, "Live disk migration with libvirt blockcopy", line by line: what it types
 // stays as it is where it is no business of ours, and what it does with virsh blockcopy is done by blockferry.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Guest,
@@ -239,6 +239,29 @@ describe('primarily useful for different use cases of storage migration', () => 
       'snap1.qcow2',
       'base.qcow2',
     ]);
+  });
+
+  it('Live backup of a disk image and its associated backing chain: ours is `backup`', async () => {
+    await guest.waitForWrites(10);
+    const before = await guest.acknowledged();
+    await blockferry('backup', 'testvm', at('backups'));
+    await blockferry('backup', 'verify', at('backups'));
+    expect(await source()).toBe(at('elsewhere/danced.qcow2'));
+    const [point = ''] = await readdir(at('backups'));
+    const chain = await backingChain(join('backups', point, 'danced.qcow2'));
+    expect(chain).toEqual(['danced.qcow2', 'snap1.qcow2', 'base.qcow2']);
+    const image = { path: at(join('backups', point, 'danced.qcow2')), format: 'qcow2' } as const;
+    expect((await verifyAcknowledged(image, before)).lost).toEqual([]);
+  });
+
+  it('nova image-create, a live snapshot: ours is `image`', async () => {
+    await guest.waitForWrites(10);
+    const before = await guest.acknowledged();
+    await blockferry('image', 'testvm', at('image.qcow2'), '--compress');
+    expect(await source()).toBe(at('elsewhere/danced.qcow2'));
+    expect(await backingChain('image.qcow2')).toEqual(['image.qcow2']);
+    const image = { path: at('image.qcow2'), format: 'qcow2' } as const;
+    expect((await verifyAcknowledged(image, before)).lost).toEqual([]);
   });
 
   it('snapshot-create-as, blockcopy, blockcommit one by one: the first stays virsh, then ours are `move` and `commit`', async () => {
