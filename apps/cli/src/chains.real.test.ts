@@ -142,7 +142,7 @@ describe('of a running domain', () => {
     const commit = ['commit', 'vm', 'vda', '--hold'];
     expect((await blockferry(...commit)).out).toMatch(/switch: blockferry .*pivot vm vda/);
     expect((await blockferry('status')).out).toContain(`vm vda: ready, held\n  commit  ${second}`);
-    expect((await blockferry('list')).out).toContain(`commit into ${top}, copying, held`);
+    expect((await blockferry('list')).out).toContain(`committing into ${top}, held`);
     expect((await blockferry('abort', 'vm', 'vda')).out).toContain('back: vm vda has its chain as it was');
     await expectChain([second, top]);
     await blockferry(...commit);

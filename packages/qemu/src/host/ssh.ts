@@ -73,12 +73,13 @@ class ConnectionPool {
   }
 
   async lease(signal: AbortSignal | undefined): Promise<Lease> {
-    return leaseOf(await this.#connection(signal));
+    return this.#onFree(signal, leaseOf);
   }
 
   /** @throws HostError 'unreachable' with ssh's words when the far side does not allow it */
   async forward(open: (connection: SshConnection) => Promise<Forward>): Promise<Forward> {
-    const connection = await this.#connection(undefined);
+    // Forwardings are no sessions: any connection does.
+    const connection = await this.#onFree(undefined, (free) => free);
     try {
       return await open(connection);
     } catch (error) {
@@ -86,12 +87,13 @@ class ConnectionPool {
     }
   }
 
-  async #connection(signal: AbortSignal | undefined): Promise<SshConnection> {
+  /** @param use takes its session before anybody else can look for one */
+  async #onFree<T>(signal: AbortSignal | undefined, use: (free: SshConnection) => T): Promise<T> {
     for (;;) {
       if (this.#closing.signal.aborted) throw this.#error('closed', 'the host was closed');
       if (signal?.aborted) throw this.#error('aborted', 'given up', signal.reason);
       const free = this.#free();
-      if (free) return free;
+      if (free) return use(free);
       await this.#open(signal);
     }
   }

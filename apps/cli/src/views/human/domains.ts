@@ -37,7 +37,7 @@ function moveWords({ move, mirror }: DiskSummary): string {
     const to = describeSource(move.destination.source);
     const phase = phaseWords(move);
     if (move.strategy === 'pull') return phase;
-    return move.strategy === 'commit' ? `${phase}${held} into ${to}` : `${phase}${held} to ${to}`;
+    return move.strategy === 'commit' ? `${phase} into ${to}${held}` : `${phase}${held} to ${to}`;
   }
   if (mirror === undefined) return '';
   return `${mirror.job} job to ${mirror.destination ?? 'an unknown place'}, not ours`;
