@@ -247,7 +247,7 @@ describe('primarily useful for different use cases of storage migration', () => 
     await blockferry('backup', 'testvm', at('backups'));
     await blockferry('backup', 'verify', at('backups'));
     expect(await source()).toBe(at('elsewhere/danced.qcow2'));
-    const [point = ''] = await readdir(at('backups'));
+    const point = (await readdir(at('backups'))).find((name) => !name.startsWith('.')) ?? '';
     const top = join('backups', point, 'vda.qcow2');
     expect(await backingChain(top)).toEqual(['vda.qcow2', 'vda-1.qcow2', 'vda-2.qcow2']);
     const image = { path: at(top), format: 'qcow2' } as const;

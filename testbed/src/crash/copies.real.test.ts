@@ -71,7 +71,7 @@ it('a guest that writes faster than its overlay is committed back is slowed unti
   const ferry = berth.image(path, [], { at: 'step-done', name: 'start-leg', signal: 'SIGSTOP' });
   await ferry.halted('start-leg');
   // Storage that is slow, and each block that the guest writes is 64 KiB to commit.
-  await berth.virsh('blockjob', 'vda', '--bytes', '--bandwidth', '65536');
+  await berth.virsh('blockjob', 'vda', '--bytes', '--bandwidth', '524288');
   await until('a commit that lags behind', async () => {
     const [, cur, end] = /cur=(\d+)\s+end=(\d+)/.exec(await berth.virsh('blockjob', 'vda', '--raw')) ?? [];
     return Number(end) - Number(cur) > 24 * 2 ** 20 || undefined;
