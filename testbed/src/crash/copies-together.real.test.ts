@@ -62,7 +62,7 @@ async function expectCopied(what: string, { directory, said }: Begun, state = 'r
 async function killAfter(name: string, way: Way): Promise<void> {
   const what = `after ${name}, then ${way}`;
   const copy = await begun({ at: 'step-done', name });
-  await copy.ferry.gone();
+  await copy.ferry.diedAfter(name);
   const { outcome, error } = await pair.ferry([way, pair.name]).result();
   if (outcome === 'back') {
     await pair.expectWhole(what);

@@ -72,10 +72,11 @@ it('a guest that writes faster than its overlay is committed back is slowed unti
   await ferry.halted('start-leg');
   // Storage that is slow, and each block that the guest writes is 64 KiB to commit.
   await berth.virsh('blockjob', 'vda', '--bytes', '--bandwidth', '524288');
-  await until('a commit that lags behind', async () => {
+  const lag = async () => {
     const [, cur, end] = /cur=(\d+)\s+end=(\d+)/.exec(await berth.virsh('blockjob', 'vda', '--raw')) ?? [];
     return Number(end) - Number(cur) > 24 * 2 ** 20 || undefined;
-  });
+  };
+  await until('a commit that lags behind', lag, { timeoutMs: 240_000 });
   ferry.cont();
   assert.match(await ferry.warning('guest-slowed'), /as fast as its overlay is committed back/);
   await until('the limit', async () => /<write_iops_sec>\d/.test(await berth.virsh('dumpxml')) || undefined);
@@ -125,7 +126,7 @@ describe('one disk', () => {
     for (const [name, way] of process.env.BLOCKFERRY_SWEEP === 'all' ? all : TELLING) {
       const what = `after ${name}, then ${way}`;
       const { said, path, ferry } = await begun([], { at: 'step-done', name });
-      await ferry.gone();
+      await ferry.diedAfter(name);
       const { outcome, error } = await (way === 'resume' ? berth.resume() : berth.abort()).result();
       if (outcome === 'back') {
         assert.ok(way === 'abort' && steps.indexOf(name) < completeFrom, what);
