@@ -63,32 +63,6 @@ it('an image of a guest that writes as fast as it can boots, lacks nothing, and 
   await berth.guest.stop();
 });
 
-it('a guest that writes faster than its overlay is committed back is slowed until it is, and then writes as before', async () => {
-  const berth = await makeBerth(host, 'outruns', { rate: 'max', size: 256n << 20n });
-  await berth.virsh('blkdeviotune', 'vda', '--live', '--read-iops-sec', '5000');
-  const said = await berth.guest.acknowledged();
-  const path = berth.newPath();
-  const ferry = berth.image(path, [], { at: 'step-done', name: 'start-leg', signal: 'SIGSTOP' });
-  await ferry.halted('start-leg');
-  // Storage that is slow, and each block that the guest writes is 64 KiB to commit.
-  await berth.virsh('blockjob', 'vda', '--bytes', '--bandwidth', '524288');
-  const lag = async () => {
-    const [, cur, end] = /cur=(\d+)\s+end=(\d+)/.exec(await berth.virsh('blockjob', 'vda', '--raw')) ?? [];
-    return Number(end) - Number(cur) > 24 * 2 ** 20 || undefined;
-  };
-  await until('a commit that lags behind', lag, { timeoutMs: 240_000 });
-  ferry.cont();
-  assert.match(await ferry.warning('guest-slowed'), /as fast as its overlay is committed back/);
-  await until('the limit', async () => /<write_iops_sec>\d/.test(await berth.virsh('dumpxml')) || undefined);
-  await berth.virsh('blockjob', 'vda', '--bandwidth', '0');
-  await ends(ferry, 'copied');
-  const tune = await berth.virsh('blkdeviotune', 'vda', '--live');
-  assert.match(tune, /write_iops_sec *: 0\n/);
-  assert.match(tune, /read_iops_sec *: 5000\n/);
-  await expectCopied(berth, 'outruns', path, said);
-  await berth.guest.stop();
-});
-
 type Way = 'resume' | 'abort';
 
 /** Where it differs; after all steps, by both ways out: BLOCKFERRY_SWEEP=all. */

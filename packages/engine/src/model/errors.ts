@@ -33,6 +33,11 @@ export class StepFailed extends Error {
   }
 }
 
+/** The domain was started between two questions of one look: their answers do not go together. Look again. */
+export class StartedMeanwhile extends Error {
+  override readonly name = 'StartedMeanwhile';
+}
+
 /** The words of any error, for a reason or a warning. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

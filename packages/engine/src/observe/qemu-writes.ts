@@ -1,7 +1,8 @@
 // Asks around libvirt which image the domain's QEMU is on. libvirt may not know: a libvirtd that dies in the middle of
 // a pivot can come back without the domain, or with a mirror that QEMU has finished long ago.
-import { isLibvirtError, MonitorError } from '@blockferry/libvirt';
+import { ErrorCode, isLibvirtError, MonitorError } from '@blockferry/libvirt';
 import { type Host, hasWriter, type Writer } from '@blockferry/qemu';
+import { StartedMeanwhile } from '../model/errors.ts';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
 import type { World } from '../model/world.ts';
 import type { Context } from '../run/context.ts';
@@ -18,7 +19,11 @@ const FIND = `for f in $(grep -lszxF -f - /proc/[0-9]*/cmdline); do grep -qszxF 
 /** The two images of one switch: the guest was on `origin`, and was or will be told to go to `destination`. */
 export type SwitchEnds = Pick<MoveRecord, 'domain' | 'disk' | 'origin' | 'destination'>;
 
-/** From QEMU itself where libvirt still talks to it, else from the locks that it holds. */
+/**
+ * From QEMU itself where libvirt still talks to it, else from the locks that it holds.
+ *
+ * @throws StartedMeanwhile when the domain that was off by `definitions` is running by now
+ */
 export async function whereQemuWrites(
   { host }: Context,
   ends: SwitchEnds,
@@ -33,7 +38,19 @@ export async function whereQemuWrites(
     writerOf(host, ends.origin),
     writerOf(host, ends.destination),
   ]);
-  return byLocks(alive, origin, destination);
+  const writes = byLocks(alive, origin, destination);
+  // Whoever starts a domain opens its images: that is no QEMU that libvirt knows nothing of.
+  if (!running && writes !== 'nobody' && (await isActiveNow(definitions))) throw new StartedMeanwhile();
+  return writes;
+}
+
+async function isActiveNow(definitions: Definitions | undefined): Promise<boolean> {
+  try {
+    return (await definitions?.domain.isActive()) ?? false;
+  } catch (error) {
+    if (isLibvirtError(error, ErrorCode.NO_DOMAIN)) return false;
+    throw error;
+  }
 }
 
 interface BlockBackend {

@@ -1,7 +1,7 @@
 // One move as the loop sees it: a look at its disk, what follows from it, and what is said of it meanwhile.
 import { type LayersSummary, summaryOf } from '../layered/summary.ts';
 import type { Decision, Outcome, Question, StepName } from '../model/decision.ts';
-import { messageOf, StepFailed } from '../model/errors.ts';
+import { messageOf, StartedMeanwhile, StepFailed } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import type { Millis } from '../model/units.ts';
 import type { World } from '../model/world.ts';
@@ -224,6 +224,7 @@ export class DiskRun {
   /** What only means "look again" is overcome here; everything else ends the run with the record standing. */
   async overcome(error: unknown): Promise<void> {
     const { signal } = this.#options;
+    if (error instanceof StartedMeanwhile) return;
     if (isLinkLost(error)) {
       this.#options.report({
         type: 'warning',
