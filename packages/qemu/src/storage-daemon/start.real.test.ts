@@ -19,6 +19,18 @@ describeEachHost('a storage daemon', (on) => {
     format,
   });
 
+  test('yields the processor to others, in a session of its own', async () => {
+    const said = on.path('niceness');
+    // Where the kernel does not group tasks by session there is nothing to tell but the niceness.
+    const script = `{ nice; cut -d' ' -f2- /proc/self/autogroup; } >${said} 2>/dev/null\nexec qemu-storage-daemon "$@"`;
+    await on.host.writeFileAtomic(on.path('daemon'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    await using daemon = await startStorageDaemon(on.host, { program: on.path('daemon'), yields: true });
+    expect(daemon.qmp.version.major).toBeGreaterThanOrEqual(7);
+    expect(await on.host.readFile(said)).toMatch(/^19\n(nice 19\n)?$/);
+    const { stdout } = await on.host.run(['sh', '-c', 'nice; cut -d" " -f2- /proc/self/autogroup']);
+    expect(stdout).toMatch(/^0\n(nice 0\n)?$/);
+  });
+
   test('copies an image with a backup job, told by its events', async () => {
     const [source, target] = [image('a, b=c', 'qcow2'), image('t', 'raw')];
     await create(on.host, source, 8n * MiB);

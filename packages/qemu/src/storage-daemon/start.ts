@@ -11,6 +11,8 @@ export interface StorageDaemonOptions {
   readonly program?: string;
   /** Variables for its environment. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** The processor is for others first: the guests. */
+  readonly yields?: boolean;
 }
 
 export interface StorageDaemon extends AsyncDisposable {
@@ -30,6 +32,12 @@ export class StorageDaemonError extends Error {
 const STOP_MS = 5_000;
 
 /**
+ * Where the kernel groups tasks by session (sched_autogroup_enabled, sched(7)), niceness counts within the session alone,
+ * and the session has one of its own; each program that a Host starts leads a session.
+ */
+const YIELDING = 'echo 19 2>/dev/null >/proc/self/autogroup; exec nice -n 19 "$@"';
+
+/**
  * Starts it. It ends when we stop it, lose the connection to its host or die, even by SIGKILL: it does not end at the
  * end of its stdin by itself, so the supervisor on its host (host/shell.ts) sees to it. What it had not finished then
  * has to be looked at anew. Throws StorageDaemonError, HostError.
@@ -38,10 +46,11 @@ export async function startStorageDaemon(
   host: Host,
   options: StorageDaemonOptions = {},
 ): Promise<StorageDaemon> {
-  const { program = 'qemu-storage-daemon', environment = {}, timeoutMs, signal } = options;
+  const { program = 'qemu-storage-daemon', environment = {}, yields = false, timeoutMs, signal } = options;
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   const command = variables.length > 0 ? ['env', ...variables, program] : [program];
-  const argv = [...command, '--chardev', 'stdio,id=qmp,signal=off', '--monitor', 'chardev=qmp,mode=control'];
+  const monitor = ['--chardev', 'stdio,id=qmp,signal=off', '--monitor', 'chardev=qmp,mode=control'];
+  const argv = [...(yields ? ['sh', '-c', YIELDING, 'sh'] : []), ...command, ...monitor];
   const running = await host.spawn(argv);
   let qmp: QmpClient;
   try {

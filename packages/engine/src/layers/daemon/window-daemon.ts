@@ -83,7 +83,7 @@ export class WindowDaemon {
     images: readonly Image[],
     signal: AbortSignal,
   ): Promise<WindowDaemon> {
-    const daemon = await startStorageDaemon(host, { signal, environment: KEEP_BUFFERS });
+    const daemon = await startStorageDaemon(host, { signal, environment: KEEP_BUFFERS, yields: true });
     const credentials = images.flatMap(({ location }) => (location.kind === 'nbd' ? [location.tls] : []));
     const tls = credentials.find((each) => each !== undefined);
     if (tls) {
