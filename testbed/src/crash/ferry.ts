@@ -59,6 +59,9 @@ const scripts = {
   copies: fileURLToPath(new URL('copies-process.ts', import.meta.url)),
 } as const;
 
+/** Hundreds of processes are started, most of them to die: reading the sources anew takes each three times as long. */
+const COMPILED = fileURLToPath(new URL('../../../.cache/compiled', import.meta.url));
+
 /** Nothing that a test waits for takes this long. */
 const PATIENCE_MS = 90_000;
 
@@ -74,7 +77,7 @@ export function startFerry(
     ['--pdeathsig', 'KILL', ...node, scripts[script], point, '-c', uri, ...argv, '--json'],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, BLOCKFERRY_STATE_DIR: stateDirectory },
+      env: { ...process.env, BLOCKFERRY_STATE_DIR: stateDirectory, NODE_COMPILE_CACHE: COMPILED },
     },
   );
   return new Ferry(child, argv.join(' '));
