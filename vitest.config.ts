@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/src/**/*.test.ts'],
-          exclude: ['**/node_modules/**', '**/*.real.test.ts', '**/*.long.test.ts'],
+          exclude: ['**/node_modules/**', '**/*.real.test.ts'],
         },
       },
       {
@@ -28,19 +28,6 @@ export default defineConfig({
           hookTimeout: 120_000,
           // Mostly they wait: for the guest to write, for a copy, for somebody to come back.
           maxWorkers: 3,
-        },
-      },
-      {
-        ssr,
-        resolve: { conditions },
-        test: {
-          name: 'long',
-          // By hand, on a machine that is doing nothing else: these meet a moment by racing for it, and storage that is
-          // fast enough outruns them. They are not part of `npm test` until they halt what they mean to meet.
-          include: ['**/src/**/*.long.test.ts'],
-          testTimeout: 300_000,
-          hookTimeout: 120_000,
-          maxWorkers: 1,
         },
       },
     ],

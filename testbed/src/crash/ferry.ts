@@ -14,6 +14,9 @@ export type Halt = {
   readonly signal?: 'SIGKILL' | 'SIGSTOP';
 };
 
+/** One point, or several that it comes to one after the other. */
+export type Halts = Halt | readonly Halt[];
+
 /** The last line of `--json`, as far as tests look at it. */
 export type Result = {
   readonly type: 'result';
@@ -47,7 +50,7 @@ export type FerryOptions = {
   readonly uri: string;
   /** Where this machine keeps its notes of open moves. */
   readonly stateDirectory: string;
-  readonly halt?: Halt;
+  readonly halt?: Halts;
   /** What is run; default the command line. */
   readonly script?: keyof typeof scripts;
 };
@@ -71,10 +74,10 @@ export function startFerry(
   { uri, stateDirectory, halt, script = 'blockferry' }: FerryOptions,
 ): Ferry {
   const node = [process.execPath, '--conditions=blockferry-source', '--disable-warning=ExperimentalWarning'];
-  const point = halt === undefined ? '' : JSON.stringify(halt);
+  const points = JSON.stringify(halt === undefined ? [] : [halt].flat());
   const child = spawn(
     'setpriv',
-    ['--pdeathsig', 'KILL', ...node, scripts[script], point, '-c', uri, ...argv, '--json'],
+    ['--pdeathsig', 'KILL', ...node, scripts[script], points, '-c', uri, ...argv, '--json'],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, BLOCKFERRY_STATE_DIR: stateDirectory, NODE_COMPILE_CACHE: COMPILED },
