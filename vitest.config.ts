@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './scripts/longest-first.ts';
 
 // `unit` needs nothing but Node; `real` starts libvirtd and QEMU (setup.sh installs them).
 const conditions = ['blockferry-source', 'node', 'import', 'default'];
@@ -7,6 +8,7 @@ const ssr = { resolve: { conditions, externalConditions: conditions } };
 export default defineConfig({
   ssr,
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         ssr,
