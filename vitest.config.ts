@@ -25,6 +25,7 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['**/src/**/*.real.test.ts'],
+          globalSetup: ['./scripts/bundle-ferries.ts'],
           // Against hangs only: a busy machine is no failure.
           testTimeout: 300_000,
           hookTimeout: 120_000,
