@@ -1,7 +1,8 @@
 // vitest's set-up of the real tests: for the time of the run, one bundle of the programs that testbed/src/crash/ferry.ts
 // starts by the hundred.
 // A process of the sources takes 0.4 s of a processor before it does anything (0.9 s the first time), one of the bundle 0.08 s.
-import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
@@ -11,9 +12,11 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Names the bundle's directory to the workers, in BLOCKFERRY_FERRIES. @returns what removes it */
 export async function setup(): Promise<() => Promise<void>> {
-  const cache = at('../.cache');
+  const cache = at('../.cache/ferries');
   await mkdir(cache, { recursive: true });
-  const directory = await mkdtemp(join(cache, 'ferries-'));
+  await removeThoseOfTheDead(cache);
+  const directory = join(cache, String(process.pid));
+  await mkdir(directory);
   // The command line reads its version from the package.json above it.
   await copyFile(at('../apps/cli/package.json'), join(directory, 'package.json'));
   const bundle = await rolldown({
@@ -27,4 +30,12 @@ export async function setup(): Promise<() => Promise<void>> {
   await bundle.close();
   process.env.BLOCKFERRY_FERRIES = directory;
   return () => rm(directory, { recursive: true, force: true });
+}
+
+/** A run that is killed removes nothing. */
+async function removeThoseOfTheDead(cache: string): Promise<void> {
+  for (const pid of await readdir(cache)) {
+    if (pid === String(process.pid) || !existsSync(`/proc/${pid}`))
+      await rm(join(cache, pid), { recursive: true, force: true });
+  }
 }
