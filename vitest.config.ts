@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './scripts/longest-first.ts';
 
 // `unit` needs nothing but Node; `real` starts libvirtd and QEMU (setup.sh installs them).
 const conditions = ['blockferry-source', 'node', 'import', 'default'];
@@ -7,6 +8,7 @@ const ssr = { resolve: { conditions, externalConditions: conditions } };
 export default defineConfig({
   ssr,
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         ssr,
@@ -14,7 +16,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/src/**/*.test.ts'],
-          exclude: ['**/node_modules/**', '**/*.real.test.ts', '**/*.long.test.ts'],
+          exclude: ['**/node_modules/**', '**/*.real.test.ts'],
         },
       },
       {
@@ -23,24 +25,12 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['**/src/**/*.real.test.ts'],
+          globalSetup: ['./scripts/bundle-ferries.ts'],
           // Against hangs only: a busy machine is no failure.
           testTimeout: 300_000,
           hookTimeout: 120_000,
           // Mostly they wait: for the guest to write, for a copy, for somebody to come back.
           maxWorkers: 3,
-        },
-      },
-      {
-        ssr,
-        resolve: { conditions },
-        test: {
-          name: 'long',
-          // By hand, on a machine that is doing nothing else: these meet a moment by racing for it, and storage that is
-          // fast enough outruns them. They are not part of `npm test` until they halt what they mean to meet.
-          include: ['**/src/**/*.long.test.ts'],
-          testTimeout: 300_000,
-          hookTimeout: 120_000,
-          maxWorkers: 1,
         },
       },
     ],

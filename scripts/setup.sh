@@ -10,7 +10,7 @@ say() { printf '%s\n' "$*"; }
 # A machine to run: QEMU, libvirt. A machine to test with: a small kernel, busybox, fio, a compiler for the guest's
 # program. Storage to move to and to fail: nbdkit, nbdfuse, ext4, Ceph. guestfish (and the kernel it needs in /boot).
 packages='qemu-system-x86 qemu-utils qemu-block-extra libvirt-daemon-system libvirt-clients
- libguestfs-tools linux-image-cloud-amd64 cpio busybox-static fio gcc libc6-dev kmod
+ libguestfs-tools linux-image-cloud-amd64 cpio lz4 busybox-static fio gcc libc6-dev kmod
  e2fsprogs fdisk util-linux mount procps nbdkit libnbd-bin fuse3 netcat-openbsd
  openssh-client openssh-server gnutls-bin jq python3-libvirt python3-libnbd
  ceph-mon ceph-osd ceph-common'

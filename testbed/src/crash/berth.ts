@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { type Guest, type GuestSpec, guestWriter, startGuest } from '../guest/guest.ts';
 import { type Chain, makeChain } from '../images/chain.ts';
 import { type LibvirtHost, type LibvirtHostOptions, startLibvirtHost } from '../libvirt-host/host.ts';
-import { type Ferry, type Halt, startFerry } from './ferry.ts';
+import { type Ferry, type Halts, startFerry } from './ferry.ts';
 
 const mebibyte = 1024n * 1024n;
 
@@ -100,24 +100,24 @@ export class Berth {
   }
 
   /** `blockferry move` of the disk, with --shallow unless the options say --flatten. */
-  move(destination: string, options: readonly string[] = [], halt?: Halt): Ferry {
+  move(destination: string, options: readonly string[] = [], halt?: Halts): Ferry {
     const scope = options.includes('--flatten') ? [] : ['--shallow'];
     return this.ferry(['move', this.name, 'vda', destination, ...scope, ...options], halt);
   }
 
-  resume(options: readonly string[] = [], halt?: Halt): Ferry {
+  resume(options: readonly string[] = [], halt?: Halts): Ferry {
     return this.ferry(['resume', this.name, ...options], halt);
   }
 
-  abort(options: readonly string[] = [], halt?: Halt): Ferry {
+  abort(options: readonly string[] = [], halt?: Halts): Ferry {
     return this.ferry(['abort', this.name, 'vda', ...options], halt);
   }
 
-  pivot(halt?: Halt): Ferry {
+  pivot(halt?: Halts): Ferry {
     return this.ferry(['pivot', this.name, 'vda'], halt);
   }
 
-  ferry(argv: readonly string[], halt?: Halt): Ferry {
+  ferry(argv: readonly string[], halt?: Halts): Ferry {
     const { uri } = this.host;
     return startFerry(argv, { uri, stateDirectory: this.stateDirectory, ...(halt && { halt }) });
   }
@@ -138,12 +138,12 @@ export class Berth {
   }
 
   /** `blockferry move` of the whole chain into a directory, in layers. */
-  moveLayers(directory: string, options: readonly string[] = [], halt?: Halt): Ferry {
+  moveLayers(directory: string, options: readonly string[] = [], halt?: Halts): Ferry {
     return this.ferry(['move', this.name, 'vda', directory, '--strategy', 'layered', ...options], halt);
   }
 
   /** `blockferry image` of the disk, without the guard, which would first listen to the guest for a while. */
-  image(path: string, options: readonly string[] = [], halt?: Halt): Ferry {
+  image(path: string, options: readonly string[] = [], halt?: Halts): Ferry {
     return this.ferry(['image', this.name, path, '--guard', 'off', ...options], halt);
   }
 

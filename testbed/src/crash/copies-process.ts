@@ -1,11 +1,11 @@
-// The engine copying all disks of a domain at one instant, in a process that can be told to die at an exact point. Started by
+// The engine copying all disks of a domain at one instant, in a process that can be told to die at exact points. Started by
 // ferry.ts, whose lines it writes.
 import { Link, OpenMoves, preflightCopies, runGroup, stateDirectory } from '@blockferry/engine';
 import { localHost } from '@blockferry/qemu';
 import { halting } from './halting.ts';
 
-const [point = '', , uri = '', domain = '', directory = '', ...options] = process.argv.slice(2);
-const pass = halting(point);
+const [points = '[]', , uri = '', domain = '', directory = '', ...options] = process.argv.slice(2);
+const pass = halting(points);
 const say = (line: object): void => {
   process.stdout.write(
     `${JSON.stringify(line, (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value))}\n`,

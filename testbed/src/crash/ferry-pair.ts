@@ -9,7 +9,7 @@ import { lostOnDisk, verifyAcknowledged } from '../guest/verify.ts';
 import { makeChain } from '../images/chain.ts';
 import { type LibvirtHost, startLibvirtHost } from '../libvirt-host/host.ts';
 import { until } from '../process/until.ts';
-import { type Ferry, type Halt, startFerry } from './ferry.ts';
+import { type Ferry, type Halts, startFerry } from './ferry.ts';
 
 const mebibyte = 1024n * 1024n;
 
@@ -48,17 +48,17 @@ export class FerryPair {
     this.stateDirectory = stateDirectory;
   }
 
-  migrate(options: readonly string[] = [], halt?: Halt): Ferry {
+  migrate(options: readonly string[] = [], halt?: Halts): Ferry {
     return this.migrateTo(this.away.imagesDir, options, halt);
   }
 
-  migrateTo(directory: string, options: readonly string[] = [], halt?: Halt): Ferry {
+  migrateTo(directory: string, options: readonly string[] = [], halt?: Halts): Ferry {
     const { home, away } = this;
     const to = ['--dest-dir', directory, '--migrateuri', 'tcp://127.0.0.1'];
     return this.#ferry(home, ['migrate', 'vm', away.uri, '--guard', 'off', ...to, ...options], halt);
   }
 
-  resume(from: 'home' | 'away' = 'home', halt?: Halt): Ferry {
+  resume(from: 'home' | 'away' = 'home', halt?: Halts): Ferry {
     return this.#ferry(this[from], ['resume', 'vm'], halt);
   }
 
@@ -135,7 +135,7 @@ export class FerryPair {
     await rm(this.stateDirectory, { recursive: true, force: true });
   }
 
-  #ferry(host: LibvirtHost, argv: readonly string[], halt?: Halt): Ferry {
+  #ferry(host: LibvirtHost, argv: readonly string[], halt?: Halts): Ferry {
     const { stateDirectory } = this;
     return startFerry(argv, { uri: host.uri, stateDirectory, ...(halt !== undefined && { halt }) });
   }

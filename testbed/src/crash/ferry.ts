@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from '../process/until.ts';
 
@@ -13,6 +14,9 @@ export type Halt = {
   /** Default SIGKILL. */
   readonly signal?: 'SIGKILL' | 'SIGSTOP';
 };
+
+/** One point, or several that it comes to one after the other. */
+export type Halts = Halt | readonly Halt[];
 
 /** The last line of `--json`, as far as tests look at it. */
 export type Result = {
@@ -47,17 +51,28 @@ export type FerryOptions = {
   readonly uri: string;
   /** Where this machine keeps its notes of open moves. */
   readonly stateDirectory: string;
-  readonly halt?: Halt;
+  readonly halt?: Halts;
   /** What is run; default the command line. */
   readonly script?: keyof typeof scripts;
 };
 
 const scripts = {
   /** The command line. */
-  blockferry: fileURLToPath(new URL('ferry-process.ts', import.meta.url)),
+  blockferry: 'ferry-process',
   /** The engine, copying all disks of a domain into a directory: argv is the two. */
-  copies: fileURLToPath(new URL('copies-process.ts', import.meta.url)),
+  copies: 'copies-process',
 } as const;
+
+/** Hundreds of processes are started, most of them to die. See scripts/bundle-ferries.ts; without that, compiled code is kept. */
+function programOf(script: keyof typeof scripts): { readonly path: string; readonly compiled: string } {
+  const directory = process.env.BLOCKFERRY_FERRIES;
+  const name = scripts[script];
+  if (directory !== undefined) {
+    return { path: join(directory, 'dist', `${name}.js`), compiled: join(directory, 'compiled') };
+  }
+  const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+  return { path: at(`${name}.ts`), compiled: at('../../../.cache/compiled') };
+}
 
 /** Nothing that a test waits for takes this long. */
 const PATIENCE_MS = 90_000;
@@ -68,13 +83,14 @@ export function startFerry(
   { uri, stateDirectory, halt, script = 'blockferry' }: FerryOptions,
 ): Ferry {
   const node = [process.execPath, '--conditions=blockferry-source', '--disable-warning=ExperimentalWarning'];
-  const point = halt === undefined ? '' : JSON.stringify(halt);
+  const points = JSON.stringify(halt === undefined ? [] : [halt].flat());
+  const { path, compiled } = programOf(script);
   const child = spawn(
     'setpriv',
-    ['--pdeathsig', 'KILL', ...node, scripts[script], point, '-c', uri, ...argv, '--json'],
+    ['--pdeathsig', 'KILL', ...node, path, points, '-c', uri, ...argv, '--json'],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, BLOCKFERRY_STATE_DIR: stateDirectory },
+      env: { ...process.env, BLOCKFERRY_STATE_DIR: stateDirectory, NODE_COMPILE_CACHE: compiled },
     },
   );
   return new Ferry(child, argv.join(' '));

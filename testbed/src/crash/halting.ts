@@ -1,14 +1,15 @@
-// A process that says where it is, and stops itself at an exact point.
+// A process that says where it is, and stops itself at exact points.
 import type { Halt } from './ferry.ts';
 
-/** @param point JSON of the point, or nothing. Nothing of JavaScript runs after SIGKILL or SIGSTOP. */
-export function halting(point: string): (at: Halt['at'], name: string) => void {
-  const halt = point === '' ? undefined : (JSON.parse(point) as Halt);
+/** @param points JSON of the points. Nothing of JavaScript runs after SIGKILL or SIGSTOP. */
+export function halting(points: string): (at: Halt['at'], name: string) => void {
+  const halts = JSON.parse(points) as readonly Halt[];
   const counts = { 'step-done': counted(), effect: counted() };
   return (at, given) => {
     const name = counts[at](given);
     process.stdout.write(`${JSON.stringify({ type: at, name })}\n`);
-    if (halt?.at === at && halt.name === name) process.kill(process.pid, halt.signal ?? 'SIGKILL');
+    const halt = halts.find((each) => each.at === at && each.name === name);
+    if (halt !== undefined) process.kill(process.pid, halt.signal ?? 'SIGKILL');
   };
 }
 

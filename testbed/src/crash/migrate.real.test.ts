@@ -55,12 +55,6 @@ const AFTER = [
   'clear-home',
 ];
 
-test('undisturbed', async () => {
-  const { outcome, runsOn } = await pair.migrate().result();
-  assert.deepEqual([outcome, runsOn], ['migrated', 'away']);
-  await crossed('undisturbed');
-});
-
 for (const [at, name] of [...BEFORE, ...AFTER].entries()) {
   test(`killed after ${name}, then resumed`, async () => {
     await pair.migrate([], { at: 'step-done', name }).diedAfter(name);

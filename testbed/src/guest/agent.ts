@@ -27,7 +27,7 @@ export async function agentDomainXml(
   await copyFile(init, join(root, 'init'));
   await run(['sh', '-c', moduleScript, 'sh', root]);
   const [kernel, initrd] = [join(place, `agent-${name}`), join(place, `agent-${name}.gz`)];
-  await copyFile(join(built, 'vmlinuz'), kernel);
+  await copyFile(join(built, 'kernel'), kernel);
   await copyFile(join(built, 'initrd.gz'), initrd);
   const more = join(place, `more-${name}`);
   const script = 'cd "$1" && find . | cpio --quiet -o -H newc | gzip > "$2"';

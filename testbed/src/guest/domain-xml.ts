@@ -53,7 +53,7 @@ export type DomainSpec = {
 };
 
 const quietKernel =
-  'console=ttyS0 quiet panic=1 mitigations=off random.trust_cpu=on nomodeset no_timer_check';
+  'console=ttyS0 quiet panic=1 mitigations=off random.trust_cpu=on nomodeset no_timer_check cryptomgr.notests';
 
 export function escapeXml(text: string): string {
   return text.replace(/[&<>'"]/g, (char) => `&#${char.charCodeAt(0)};`);

@@ -69,7 +69,7 @@ async function provideGuest(host: LibvirtHost, fio: boolean): Promise<Boot> {
     return copied;
   };
   const [kernel, initrd] = await Promise.all([
-    provide('vmlinuz'),
+    provide('kernel'),
     provide(fio ? 'initrd-fio.gz' : 'initrd.gz'),
   ]);
   return { kernel, initrd };

@@ -1,8 +1,8 @@
 // A migration while daemons and machines die on either side, and while the destination is full.
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, test } from 'vitest';
 import { smallFileSystem } from '../faults/file-system.ts';
+import { until } from '../process/until.ts';
 import type { Ferry } from './ferry.ts';
 import { type FerryPair, startFerryPair } from './ferry-pair.ts';
 
@@ -34,57 +34,71 @@ async function migratedInTheEnd(what: string, ferry: Ferry): Promise<void> {
       [4, 'home'],
       `${what}: ${JSON.stringify(result.error)}`,
     );
+    await speed(FAST);
     return migrated(what, pair.resume());
   }
   await migrated(what, ferry);
 }
 
-/** So that something may happen while images are copied. */
-const SLOW = ['--bandwidth', '12M'];
-/** So that something may happen in the crossing. */
-const CROSS_SLOWLY = ['--bandwidth', '24M'];
-/** libvirt sends memory and overlay at this rate, so that something may happen meanwhile. */
+const stopAfter = (name: string) => ({ at: 'step-done', name, signal: 'SIGSTOP' }) as const;
+/** It stands still when it has begun to copy images, and again before libvirt sends memory and overlay. */
+const BEFORE_BOTH = [stopAfter('copy'), stopAfter('cross:prepared')];
+const BEFORE_CROSSING = stopAfter('cross:prepared');
+
+/** libvirt is sending memory and overlay, at 1 MiB a second: it would take minutes. */
 async function crossing(ferry: Ferry): Promise<void> {
   await ferry.halted('cross:prepared');
-  await sleep(500);
+  await speed(1);
+  ferry.cont();
+  await until('memory and overlay on their way', async () => {
+    const job = await pair.home.virsh('domjobinfo', 'vm').catch(() => '');
+    return /processed: +[1-9]/.test(job) || undefined;
+  });
 }
+
+/** Of what libvirt sends from home, in MiB a second, until the next call, or until QEMU or libvirtd there ends. */
+async function speed(limit: number): Promise<void> {
+  await pair.home.virsh('migrate-setspeed', 'vm', String(limit));
+}
+const FAST = 8_000;
 
 for (const side of ['home', 'away'] as const) {
   test(`libvirtd killed at ${side} while images are copied, and again in the crossing`, async () => {
-    const ferry = pair.migrate(SLOW);
-    const die = async (): Promise<void> => {
-      await pair[side].killLibvirtd();
-      await sleep(500);
-      await pair[side].restartLibvirtd();
-    };
-    await ferry.copying();
-    await die();
+    const ferry = pair.migrate([], BEFORE_BOTH);
+    await ferry.halted('copy');
+    await pair[side].killLibvirtd();
+    ferry.cont();
+    await ferry.warning('daemon-away');
+    await pair[side].restartLibvirtd();
     await crossing(ferry);
-    await die();
+    await pair[side].killLibvirtd();
+    await pair[side].restartLibvirtd();
     await migratedInTheEnd(`libvirtd at ${side}`, ferry);
   });
 }
 
 test('QEMU killed at home while images are copied, and again in the crossing: what was copied is not copied again', async () => {
-  const ferry = pair.migrate(SLOW);
-  await ferry.copying();
+  const ferry = pair.migrate([], stopAfter('copy'));
+  await ferry.halted('copy');
   await pair.home.killQemu('vm');
+  ferry.cont();
   assert.equal((await ferry.result()).error?.code, 'domain-off');
   await pair.start('home');
-  const resumed = pair.resume();
+  const resumed = pair.resume('home', BEFORE_CROSSING);
   await crossing(resumed);
   await pair.home.killQemu('vm');
   // By when libvirt had noticed.
   assert.match((await resumed.result()).error?.code ?? '', /^(domain-off|crossing-failed)$/);
   assert.equal((await pair.states()).away, 'none');
   await pair.start('home');
+  await speed(FAST);
   const again = pair.resume();
   await migrated('QEMU at home', again);
   assert.equal(again.passed('step-done').includes('copy'), false);
 });
 
 test('QEMU killed at the destination in the crossing: the guest runs on at home', async () => {
-  const ferry = pair.migrate(CROSS_SLOWLY);
+  const ferry = pair.migrate([], BEFORE_CROSSING);
   await crossing(ferry);
   await pair.away.killQemu('vm');
   await migratedInTheEnd('QEMU at the destination, crossing', ferry);
@@ -115,38 +129,40 @@ test('everything at home killed right before the record says that it is to run t
 });
 
 test('Ctrl-C in the crossing calls it off', async () => {
-  const ferry = pair.migrate(CROSS_SLOWLY);
+  const ferry = pair.migrate([], BEFORE_CROSSING);
   await crossing(ferry);
   ferry.interrupt();
   const { outcome, exitCode, runsOn } = await ferry.result();
   assert.deepEqual([outcome, exitCode, runsOn], ['stopped', 4, 'home']);
   assert.equal((await pair.abort().result()).outcome, 'back');
+  await speed(FAST);
   await pair.expectWhole('Ctrl-C', 'home');
 });
 
 test('an abort from elsewhere in the crossing', async () => {
-  // So slowly that the other command has begun before it is over, also on a busy machine.
-  const ferry = pair.migrate(['--bandwidth', '3M']);
+  const ferry = pair.migrate([], BEFORE_CROSSING);
   await crossing(ferry);
   const [aborting, aborted] = await Promise.all([pair.abort().result(), ferry.result()]);
   assert.deepEqual([aborting.outcome, aborted.outcome], ['back', 'back']);
+  await speed(FAST);
   await pair.expectWhole('abort', 'home');
 });
 
-test('the destination is full: the copy waits, and goes on when there is room', async () => {
+test('the destination is full: the copy waits, and goes on when there is room; full in the crossing, it is back at home', async () => {
   const small = await smallFileSystem(pair.away, { bytes: 96n * MiB });
-  const ferry = pair.migrateTo(small.directory, SLOW);
-  await ferry.copying();
+  const ferry = pair.migrateTo(small.directory, [], [stopAfter('freeze'), BEFORE_CROSSING]);
+  await ferry.halted('freeze');
   await small.fillUp(2n * MiB);
+  ferry.cont();
   await ferry.warning('waits-for-space');
   await small.makeRoom();
-  await crossing(ferry);
+  await ferry.halted('cross:prepared');
   await small.fillUp();
+  ferry.cont();
   const { outcome, runsOn } = await ferry.result();
-  // What the overlay holds may have been through already.
-  if (outcome !== 'migrated') assert.deepEqual([outcome, runsOn], ['interrupted', 'home']);
+  assert.deepEqual([outcome, runsOn], ['interrupted', 'home']);
   await small.makeRoom();
-  if (outcome !== 'migrated') assert.equal((await pair.abort().result()).outcome, 'back');
-  if (outcome !== 'migrated') await pair.expectWholeBut('full', 'home', ['small']);
+  assert.equal((await pair.abort().result()).outcome, 'back');
+  await pair.expectWholeBut('full', 'home', ['small']);
   await small.stop();
 });

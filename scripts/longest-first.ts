@@ -1,0 +1,30 @@
+// The order in which vitest begins test files: the longest first, so that none of them is left over at the end, alone.
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** By their paths' ends, the longest first. All others follow as vitest orders them: those that it timed before, and by size. */
+const LONGEST = [
+  'torture/torture.real.test.ts',
+  'crash/migrate.real.test.ts',
+  'crash/migrate-faults.real.test.ts',
+  'crash/copies.real.test.ts',
+  'crash/qemu.real.test.ts',
+  'cli/src/article.real.test.ts',
+  'crash/backup-sweep.real.test.ts',
+  'run/over-ssh.real.test.ts',
+  'cli/src/inside.real.test.ts',
+  'layered/luks.real.test.ts',
+  'crash/backup-deaths.real.test.ts',
+  'crash/chains.real.test.ts',
+];
+
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const ranked = await super.sort(files);
+    return ranked.toSorted((one, other) => rank(one) - rank(other));
+  }
+}
+
+function rank({ moduleId }: TestSpecification): number {
+  const at = LONGEST.findIndex((end) => moduleId.endsWith(end));
+  return at < 0 ? LONGEST.length : at;
+}
