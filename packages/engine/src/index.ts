@@ -56,7 +56,7 @@ export { findBootDisk, findDisk, findDomain } from './preflight/situation.ts';
 export { underWay } from './preflight/under-way.ts';
 export type { Warning } from './preflight/warning.ts';
 export { destinationOfJournal, journalPathFor, readJournal } from './record/journal.ts';
-export { OpenMoves, stateDirectory } from './record/open-moves.ts';
+export { type MigrationNote, OpenMoves, stateDirectory } from './record/open-moves.ts';
 export { RecordUnreadable } from './record/serialise.ts';
 export * from './restore/index.ts';
 export { type Change, changeGoal } from './run/change-goal.ts';

@@ -1,7 +1,7 @@
 // Migration of a domain to a host that shares no storage with this one.
 export { wantHome } from './change-goal.ts';
 export { CommitHeld, StepImpossible } from './errors.ts';
-export { type FoundMigration, findMigrations } from './find.ts';
+export { type FoundMigration, findMigrations, notedMigrations } from './find.ts';
 export { mustBeTheHosts, sideOf as sideOfMigration } from './hosts.ts';
 export type { OneSide, Pair } from './pair.ts';
 export { migrationSteps, type PlannedMigrationStep } from './plan.ts';

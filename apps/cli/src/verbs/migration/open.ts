@@ -1,8 +1,16 @@
 // Open migrations, as resume, abort and status come upon them.
-import { type Context, findMigrations, type MigrationRecord, wantHome } from '@blockferry/engine';
+import {
+  type Context,
+  type FoundMigration,
+  findMigrations,
+  type MigrationRecord,
+  messageOf,
+  wantHome,
+} from '@blockferry/engine';
 import { ExitCode } from '../../exit-code.ts';
 import type { Asked } from '../../outcome/migration.ts';
 import type { Session } from '../../session.ts';
+import type { UnclearMigration } from '../../views/human/migration.ts';
 import type { MigrationView } from '../../views/migration-view.ts';
 import type { Invocation } from '../verb.ts';
 import { migrationCommand } from './command.ts';
@@ -17,6 +25,26 @@ export async function openMigrations(context: Context, domain?: string): Promise
     if (record !== undefined) records.push(record);
   }
   return records;
+}
+
+export interface LookedAtMigrations {
+  readonly records: readonly MigrationRecord[];
+  readonly unclear: readonly UnclearMigration[];
+}
+
+/** For commands that only look: a destination that cannot be reached hides nothing else. */
+export async function lookAtMigrations(found: readonly FoundMigration[]): Promise<LookedAtMigrations> {
+  const records: MigrationRecord[] = [];
+  const unclear: UnclearMigration[] = [];
+  for (const each of found) {
+    try {
+      const record = await recordOf(each);
+      if (record !== undefined) records.push(record);
+    } catch (error) {
+      if (each.kind === 'note') unclear.push({ note: each.note, why: messageOf(error) });
+    }
+  }
+  return { records, unclear };
 }
 
 /** A commit of a migration's overlay is a move of its own, and goes on with the migration. */

@@ -224,13 +224,14 @@ describe('the list of domains', () => {
         uuid: 'u',
         state: 'running',
         persistent: false,
+        migration: undefined,
         disks: [
           { ...disk, mirror: undefined, move },
           { ...disk, target: 'vdb', mirror: { job: 'copy', destination: '/theirs' }, move: undefined },
           { ...disk, target: 'sda', device: 'cdrom', source: undefined, mirror: undefined, move: undefined },
         ],
       },
-      { name: 'db', uuid: 'v', state: 'shutoff', persistent: true, disks: [] },
+      { name: 'db', uuid: 'v', state: 'shutoff', persistent: true, disks: [], migration: undefined },
     ]);
     expect(text).toMatch(/web +running \(transient\) +vda +qcow2 +\/a +copying to \/new\/web\.qcow2/);
     expect(text).toContain('copy job to /theirs, not ours');

@@ -17,7 +17,13 @@ import type { JsonLine } from './lines.ts';
 
 export function domainLine(domain: DomainSummary): JsonLine {
   const disks = domain.disks.map((disk) => ({ ...disk, move: moveOf(disk.move) }));
-  return { type: 'domain', ...domain, disks };
+  return { type: 'domain', ...domain, disks, migration: migrationOf(domain.migration) };
+}
+
+function migrationOf(migration: DomainSummary['migration']): object | string | undefined {
+  if (migration === undefined || migration === 'unreadable') return migration;
+  const { id, home, away, mode, phase, goal } = migration;
+  return { id, home, away, mode, phase, goal };
 }
 
 function moveOf(move: MoveRecord | 'unreadable' | undefined): object | string | undefined {
