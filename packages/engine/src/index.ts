@@ -58,6 +58,7 @@ export type { Warning } from './preflight/warning.ts';
 export { destinationOfJournal, journalPathFor, readJournal } from './record/journal.ts';
 export { type MigrationNote, OpenMoves, stateDirectory } from './record/open-moves.ts';
 export { RecordUnreadable } from './record/serialise.ts';
+export type { Verdict } from './record/verdict.ts';
 export * from './restore/index.ts';
 export { type Change, changeGoal } from './run/change-goal.ts';
 export type { Context } from './run/context.ts';

@@ -5,16 +5,19 @@ import {
   findMigrations,
   type MigrationRecord,
   messageOf,
+  Refusal,
   wantHome,
 } from '@blockferry/engine';
+import { ConnectionUriError } from '@blockferry/libvirt';
 import { ExitCode } from '../../exit-code.ts';
-import type { Asked } from '../../outcome/migration.ts';
-import type { Session } from '../../session.ts';
+import { explain } from '../../outcome/explain.ts';
+import { type Asked, bareMigration, commandsOf, partsOf } from '../../outcome/migration.ts';
+import { openSession, type Session } from '../../session.ts';
 import type { UnclearMigration } from '../../views/human/migration.ts';
 import type { MigrationView } from '../../views/migration-view.ts';
 import type { Invocation } from '../verb.ts';
 import { migrationCommand } from './command.ts';
-import { openPair, recordOf } from './pair.ts';
+import { type OpenPair, openPair, recordOf } from './pair.ts';
 import { migrateToResult } from './run.ts';
 
 /** Those that have not ended, with their records. */
@@ -65,12 +68,25 @@ export async function unlessMigrating(
 ): Promise<ExitCode> {
   const { afterStep } = invocation;
   const done = await migrationCommand(invocation, { json, domain }, async ({ session, view, signal }) => {
-    const [record] = await openMigrations(session.context, domain);
+    const record = await openMigration(session.context, domain, peer);
     return record === undefined
       ? undefined
       : carryOn(session, record, view, { asked, peer, signal, afterStep });
   });
   return done ?? otherwise();
+}
+
+/** Of this domain: by what this host knows of it, or by what the other does, where we are told how that is reached. */
+async function openMigration(
+  context: Context,
+  domain: string,
+  peer: string | undefined,
+): Promise<MigrationRecord | undefined> {
+  if (peer === undefined) return (await openMigrations(context, domain))[0];
+  const here = (await findMigrations(context, domain)).find(({ kind }) => kind === 'record');
+  if (here?.kind === 'record') return here.record;
+  await using there = openSession(peer);
+  return (await openMigrations(there.context, domain))[0];
 }
 
 /** Every migration that is open on this connection, one after the other. */
@@ -108,9 +124,33 @@ export async function carryOn(
   view: MigrationView,
   { asked, peer, signal, afterStep }: CarryOn,
 ): Promise<ExitCode> {
-  await using open = await openPair(session, record, peer);
+  const open = await openPair(session, record, peer).catch((error: unknown) => error);
+  if (!isOpenPair(open)) return notReached(record, view, open, peer);
+  await using _ = open;
   const wanted = asked === 'home' ? await wantHome(open.pair, record) : record;
   view.continuing(wanted);
   const direction = asked === 'home' || wanted.goal === 'home' ? 'home' : 'away';
-  return migrateToResult(open.pair, wanted, view, { asked: direction, signal, afterStep, recorded: true });
+  return migrateToResult(open.pair, wanted, view, {
+    ...{ asked: direction, signal, afterStep, recorded: true, peer },
+  });
+}
+
+function isOpenPair(opened: unknown): opened is OpenPair {
+  return typeof opened === 'object' && opened !== null && 'pair' in opened;
+}
+
+/** The record stands, wherever the other host is. @throws the error, if it is one that says what to do */
+function notReached(
+  record: MigrationRecord,
+  view: MigrationView,
+  error: unknown,
+  peer: string | undefined,
+): ExitCode {
+  if (error instanceof Refusal || error instanceof ConnectionUriError) throw error;
+  const { exitCode, error: words } = explain(error, true);
+  const { resume } = commandsOf(record, peer ?? 'URI');
+  const hint = `if the other host is reached otherwise from here: ${resume}`;
+  const known = { ...partsOf(record), error: { ...words, hint } };
+  view.result(bareMigration('interrupted', exitCode, known));
+  return exitCode;
 }

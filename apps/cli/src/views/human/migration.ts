@@ -143,10 +143,10 @@ function figures({
   return facts.length === 0 ? [] : [`  ${facts.join(', ')}`];
 }
 
-function kept({ sourcesKept, home }: MigrationResult): string[] {
+function kept({ sourcesKept, home, domain = '' }: MigrationResult): string[] {
   if (sourcesKept.length === 0) return [];
   return [
     `  kept at ${home}: ${sourcesKept.join(' ')}`,
-    `  once nothing else uses them there and you no longer want them: rm ${sourcesKept.map(shellWord).join(' ')}`,
+    `  once you no longer want them: blockferry cleanup ${shellWord(domain)} --delete-source`,
   ];
 }

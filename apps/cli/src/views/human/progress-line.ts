@@ -40,14 +40,19 @@ function join(parts: Parts): string {
 
 function partsOf(progress: ProgressReport | undefined): Parts {
   if (progress === undefined) return {};
-  const { copied, total, rate, etaMs, guestWriteRate, guard, space } = progress;
-  const percent = percentOf(copied, total);
+  const { copied, verified = 0n, total, rate, etaMs, guestWriteRate, guard, space } = progress;
+  // All is copied, and what is awaited is the reading back.
+  const verifies = copied >= total && verified > 0n && verified < total;
+  const percent = percentOf(verifies ? verified : copied, total);
+  const amount = `${formatBytes(verifies ? verified : copied)} of ${formatBytes(total)}`;
   return {
     bar: drawBar(percent),
     percent: `${percent} %`,
-    amount: `${formatBytes(copied)} of ${formatBytes(total)}`,
-    rate: space !== undefined ? 'waits for room' : rate === undefined ? undefined : formatRate(rate),
-    left: etaMs === undefined || space !== undefined ? undefined : `${formatDuration(etaMs)} left`,
+    amount: verifies ? `${amount} verified` : amount,
+    rate:
+      space !== undefined ? 'waits for room' : rate === undefined || verifies ? undefined : formatRate(rate),
+    left:
+      verifies || etaMs === undefined || space !== undefined ? undefined : `${formatDuration(etaMs)} left`,
     guest: guestWriteRate === undefined ? undefined : `guest writes ${formatRate(guestWriteRate)}`,
     latency: latencyWords(guard),
   };
