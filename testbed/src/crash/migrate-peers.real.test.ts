@@ -80,6 +80,8 @@ test('resumed from the destination with --peer; the images at home stay until th
   const resumed = pair.command('away', ['resume', 'vm', '--peer', pair.home.uri]);
   const result = await resumed.result();
   assert.equal(result.outcome, 'migrated', JSON.stringify(result.error));
+  const away = resumed.lines.filter((line) => line.type === 'warning' && line.code === 'daemon-away');
+  assert.deepEqual(away, [], 'the connection to the other host stays open');
   const sources = ['top.qcow2', 'base.qcow2'].map((name) => join(pair.home.imagesDir, name));
   // The note has the URI by which nobody reaches the destination from here.
   const ask = ['vm', '--delete-source', '--peer', pair.away.uri];

@@ -38,7 +38,9 @@ export async function beginAlone<T>(
   { once, isRecorded }: { readonly once: () => Promise<T | undefined>; readonly isRecorded: () => boolean },
 ): Promise<T | undefined> {
   const { name, uuid } = what.domain;
+  let isOurs = false;
   const begin = async (): Promise<T | undefined> => {
+    isOurs = true;
     const definitions = await readDefinitions(await link.connection(), uuid);
     if (definitions !== undefined) checkBeginning(definitions, what.disks);
     let ended: T | undefined;
@@ -54,5 +56,11 @@ export async function beginAlone<T>(
       { domain: name },
       'see whether it hangs, or end it; then try again',
     );
-  return withHostLock(host, ['sh', '-c', TAKE, 'sh', uuid], { refusal, signal }, begin);
+  try {
+    return await withHostLock(host, ['sh', '-c', TAKE, 'sh', uuid], { refusal, signal }, begin);
+  } catch (error) {
+    // Stopped before its turn had come.
+    if (signal.aborted && !isOurs) return once();
+    throw error;
+  }
 }

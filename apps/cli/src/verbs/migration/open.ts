@@ -68,25 +68,20 @@ export async function unlessMigrating(
 ): Promise<ExitCode> {
   const { afterStep } = invocation;
   const done = await migrationCommand(invocation, { json, domain }, async ({ session, view, signal }) => {
-    const record = await openMigration(session.context, domain, peer);
-    return record === undefined
-      ? undefined
-      : carryOn(session, record, view, { asked, peer, signal, afterStep });
+    const { records, unclear } = await openOn(session.context, domain, peer);
+    const [record] = records;
+    if (record !== undefined) return carryOn(session, record, view, { asked, peer, signal, afterStep });
+    return unclear[0] && unclearResult(unclear[0], view);
   });
   return done ?? otherwise();
 }
 
 /** Of this domain: by what this host knows of it, or by what the other does, where we are told how that is reached. */
-async function openMigration(
-  context: Context,
-  domain: string,
-  peer: string | undefined,
-): Promise<MigrationRecord | undefined> {
-  if (peer === undefined) return (await openMigrations(context, domain))[0];
-  const here = (await findMigrations(context, domain)).find(({ kind }) => kind === 'record');
-  if (here?.kind === 'record') return here.record;
+async function openOn(context: Context, domain?: string, peer?: string): Promise<LookedAtMigrations> {
+  const here = await findMigrations(context, domain);
+  if (peer === undefined || here.some(({ kind }) => kind === 'record')) return lookAtMigrations(here);
   await using there = openSession(peer);
-  return (await openMigrations(there.context, domain))[0];
+  return await lookAtMigrations(await findMigrations(there.context, domain));
 }
 
 /** Every migration that is open on this connection, one after the other. */
@@ -97,17 +92,41 @@ export async function resumeMigrations(
   const { afterStep } = invocation;
   let worst: ExitCode = ExitCode.DONE;
   let stopped = false;
-  const failed = await migrationCommand(invocation, { json }, async ({ session, view, signal }) => {
-    for (const record of await openMigrations(session.context)) {
+  const over = await migrationCommand(invocation, { json }, async ({ session, view, signal }) => {
+    const { records, unclear } = await openOn(session.context);
+    for (const one of unclear) worst = worse(worst, unclearResult(one, view));
+    for (const record of records) {
       const how = { asked: 'away', peer: undefined, signal, afterStep } as const;
-      const exitCode = await carryOn(session, record, view, how);
-      if (exitCode > worst) worst = exitCode;
+      // One whose other host is another by now holds up none of the rest.
+      const ended = carryOn(session, record, view, how).catch((error: unknown) =>
+        failed(record, view, error),
+      );
+      worst = worse(worst, await ended);
       stopped = signal.aborted;
       if (stopped) break;
     }
     return undefined;
   });
-  return { worst: failed ?? worst, stopped };
+  return { worst: over ?? worst, stopped };
+}
+
+function worse(one: ExitCode, other: ExitCode): ExitCode {
+  return one > other ? one : other;
+}
+
+function failed(record: MigrationRecord, view: MigrationView, error: unknown): ExitCode {
+  const { outcome, exitCode, error: words } = explain(error, true);
+  view.result(bareMigration(outcome, exitCode, { ...partsOf(record), error: words }));
+  return exitCode;
+}
+
+function unclearResult({ note, why }: UnclearMigration, view: MigrationView): ExitCode {
+  const { domain, home, away } = note;
+  const hint = `if the destination is reached otherwise from here: ${commandsOf(note, 'URI').resume}`;
+  const error = { code: 'migration-unclear', message: `its record is at ${away}: ${why}`, hint };
+  const known = { domain: domain.name, home, away, error };
+  view.result(bareMigration('interrupted', ExitCode.RESUMABLE, known));
+  return ExitCode.RESUMABLE;
 }
 
 export interface CarryOn {
@@ -130,7 +149,8 @@ export async function carryOn(
   const wanted = asked === 'home' ? await wantHome(open.pair, record) : record;
   view.continuing(wanted);
   const direction = asked === 'home' || wanted.goal === 'home' ? 'home' : 'away';
-  return migrateToResult(open.pair, wanted, view, {
+  // Awaited here: the other host stays open until it has ended.
+  return await migrateToResult(open.pair, wanted, view, {
     ...{ asked: direction, signal, afterStep, recorded: true, peer },
   });
 }
