@@ -133,7 +133,7 @@ async function continued(
     (record) => record.goal === 'away' && record.away === uri && goesTo(record, destDir),
   );
   if (same === undefined) throw error;
-  return carryOn(session, same, view, { asked: 'away', peer: uri, signal, afterStep });
+  return carryOn(session, same, view, { asked: 'away', peer: undefined, signal, afterStep });
 }
 
 function requestOf(domain: string, uri: string, options: MigrateOptions): MigrationRequest {

@@ -11,12 +11,12 @@ export interface ProgressLine {
 
 /** Without the bar: for logs and files. */
 export function plainProgress({ phase, progress }: ProgressLine): string {
-  return join({ ...partsOf(progress), phase, bar: undefined });
+  return join({ phase, ...partsOf(progress), bar: undefined });
 }
 
 /** With the bar, cut to `columns` so that redrawing never wraps: the least important parts go first. */
 export function drawnProgress({ phase, progress }: ProgressLine, columns: number): string {
-  const parts: Parts = { ...partsOf(progress), phase };
+  const parts: Parts = { phase, ...partsOf(progress) };
   // The last column stays free: some terminals wrap when it is written to.
   for (const name of DISPENSABLE) {
     if (join(parts).length < columns) break;
@@ -43,12 +43,13 @@ function partsOf(progress: ProgressReport | undefined): Parts {
   const { copied, verified = 0n, total, rate, etaMs, guestWriteRate, guard, space } = progress;
   // All is copied, and what is awaited is the reading back.
   const verifies = copied >= total && verified > 0n && verified < total;
-  const percent = percentOf(verifies ? verified : copied, total);
-  const amount = `${formatBytes(verifies ? verified : copied)} of ${formatBytes(total)}`;
+  const done = verifies ? verified : copied;
+  const percent = percentOf(done, total);
   return {
+    ...(verifies && { phase: 'verifying' }),
     bar: drawBar(percent),
     percent: `${percent} %`,
-    amount: verifies ? `${amount} verified` : amount,
+    amount: `${formatBytes(done)} of ${formatBytes(total)}`,
     rate:
       space !== undefined ? 'waits for room' : rate === undefined || verifies ? undefined : formatRate(rate),
     left:

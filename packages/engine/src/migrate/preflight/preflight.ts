@@ -147,7 +147,7 @@ function forgetSnapshots(name: string): string {
   return [
     `save what libvirt knows of them: ${each(`snapshot-dumpxml ${name} "$s" > ${name}-"$s".xml`)}`,
     `have it forget them, data and all that is in the images stays: ${each(`snapshot-delete ${name} "$s" --metadata`)}`,
-    `at the destination afterwards, for each, parents first: virsh snapshot-create ${name} ${name}-NAME.xml --redefine`,
+    `at the destination afterwards, for each, parents first (with --dest-dir, put the new paths into the file before): virsh snapshot-create ${name} ${name}-NAME.xml --redefine`,
   ].join('\n');
 }
 
