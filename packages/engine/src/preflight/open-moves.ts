@@ -18,7 +18,7 @@ export function checkOpenMoves({ open, disk: { target }, definitions }: Situatio
 /**
  * The same by one look more, right before the first record is written.
  *
- * @param disks that are to move; `all`: the domain is to be migrated
+ * @param disks that are to move; `all`: the domain is to be migrated, or backed up
  * @throws Refusal `migration-under-way`, `move-under-way`, `backup-under-way`
  */
 export function checkBeginning(

@@ -20,7 +20,7 @@ mkdir -p "$d/blockferry" && exec flock -w ${WAIT_S} -E ${HELD_ELSEWHERE} "$d/blo
 /** What is about to begin. */
 export interface Beginning {
   readonly domain: { readonly name: string; readonly uuid: string };
-  /** The disks that move; `all`: the domain is migrated. */
+  /** The disks that move; `all`: the domain is migrated, or backed up. */
   readonly disks: readonly { readonly disk: string; readonly jobMode: JobMode }[] | 'all';
 }
 
@@ -29,7 +29,7 @@ export interface Beginning {
  * comes second waits for that, and is refused. A connection that gives no way to run tools has no lock, only the look; nor
  * are two users of one libvirt kept apart.
  *
- * @throws Refusal `migration-under-way`, `move-under-way`, `domain-at-work`, with nothing touched; what `once` throws
+ * @throws Refusal `migration-under-way`, `move-under-way`, `backup-under-way`, `domain-at-work`, with nothing touched; what `once` throws
  */
 export async function beginAlone<T>(
   { link, host }: Pick<Context, 'link' | 'host'>,
