@@ -10,6 +10,7 @@ import { finishDestination, openLayer } from './open-layer.ts';
 import { type CopyProgress, Progress } from './progress.ts';
 import { Room } from './room.ts';
 import { verifyWindows } from './verify-windows.ts';
+import { WindowMemory } from './window-memory.ts';
 import { DEFAULT_WINDOW_BYTES } from './windows.ts';
 import { atRisk, journalWritten } from './written-before.ts';
 
@@ -109,12 +110,14 @@ export class LayerCopy {
     const onWait = (waits: boolean) => this.#progress.shortOfSpace(waits);
     await this.#journalWritten(layers, signal);
     const backlog = new Backlog(layers, verify);
+    await using memory = verify ? await WindowMemory.take(this.#host, layers, signal) : undefined;
     const work = {
       host: this.#host,
       signal,
       backlog,
       speed: () => this.#speed,
       progress: this.#progress,
+      memory,
       room: hasRoom && new Room({ hasRoom, signal, onWait }),
       start: () => this.#start(signal),
       settle: (layer: Layer) => this.#settle(layer, signal),
