@@ -52,6 +52,17 @@ test('migrations to two places, and a move: the first is migrated, the others ar
   await pair.turn();
 });
 
+test('a second that goes on with the same migration while its images are copied leaves the first alone', async () => {
+  const first = pair.migrate([], { at: 'step-done', name: 'copy', signal: 'SIGSTOP' });
+  await first.halted('copy');
+  const { exitCode, error } = await pair.resume().result();
+  assert.deepEqual([exitCode, error?.code], [4, 'step-copy'], error?.message);
+  first.cont();
+  assert.equal((await first.result()).outcome, 'migrated');
+  await pair.expectWhole('left alone', 'away');
+  await pair.turn();
+});
+
 test('a move and a migration that begin in the same moment: one of them does, whichever', async () => {
   const to = join(pair.home.imagesDir, 'moved');
   await mkdir(to);

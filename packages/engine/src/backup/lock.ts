@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Host } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
-import { HELD_ELSEWHERE, SAYS_HELD, withHostLock } from '../run/host-lock.ts';
+import { HELD_ELSEWHERE, SAYS_HELD, takeHostLock } from '../run/host-lock.ts';
 
 /**
  * Takes the lock (flock of the file .blockferry-lock on the host) while `work` runs.
@@ -25,5 +25,7 @@ export async function withDirectoryLock<T>(
       { path: directory },
       'wait for it; or stop it, and go on with: blockferry resume',
     );
-  return withHostLock(host, ['flock', ...how, path, 'sh', '-c', SAYS_HELD], { refusal, signal }, work);
+  const argv = ['flock', ...how, path, 'sh', '-c', SAYS_HELD];
+  using _ = await takeHostLock(host, argv, { refusal, signal });
+  return await work();
 }

@@ -6,17 +6,10 @@ import type { JobMode } from '../model/record.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import { checkBeginning } from '../preflight/open-moves.ts';
 import type { Context } from './context.ts';
-import { HELD_ELSEWHERE, SAYS_HELD, withHostLock } from './host-lock.ts';
+import { namedLock, takeHostLock } from './host-lock.ts';
 
 /** Whoever is ahead has written its record by then, or hangs. */
 const WAIT_S = 30;
-/** In a directory that is ours alone, and empty after a boot. */
-const TAKE = `
-command -v flock >/dev/null || exit 0
-d=/run
-[ "$(id -u)" = 0 ] || d=\${XDG_RUNTIME_DIR:-/tmp/blockferry-$(id -u)}
-mkdir -p "$d/blockferry" && exec flock -w ${WAIT_S} -E ${HELD_ELSEWHERE} "$d/blockferry/$1.lock" sh -c '${SAYS_HELD}'`;
-
 /** What is about to begin. */
 export interface Beginning {
   readonly domain: { readonly name: string; readonly uuid: string };
@@ -57,7 +50,8 @@ export async function beginAlone<T>(
       'see whether it hangs, or end it; then try again',
     );
   try {
-    return await withHostLock(host, ['sh', '-c', TAKE, 'sh', uuid], { refusal, signal }, begin);
+    using _ = await takeHostLock(host, namedLock(uuid, '-w', `${WAIT_S}`), { refusal, signal });
+    return await begin();
   } catch (error) {
     // Stopped before its turn had come.
     if (signal.aborted && !isOurs) return once();

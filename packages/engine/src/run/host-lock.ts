@@ -1,6 +1,5 @@
 // A lock on a host that goes with the process that holds it: flock(1) there, held by a program that dies with us.
 import type { Host, HostProcess } from '@blockferry/qemu';
-import type { Refusal } from '../model/errors.ts';
 
 /** What flock is to exit with (-E) when somebody else holds the lock. */
 export const HELD_ELSEWHERE = 77;
@@ -8,27 +7,42 @@ export const HELD_ELSEWHERE = 77;
 export const SAYS_HELD = 'echo held; exec cat';
 
 /**
- * Holds a lock while `work` runs. A host without flock has none.
+ * Takes a lock, until it is disposed of. A host without flock has none.
  *
  * @param argv takes the lock and runs SAYS_HELD in it
- * @throws what `refusal` makes when it is held elsewhere; what `work` throws
+ * @throws what `refusal` makes when it is held elsewhere; the signal's reason
  */
-export async function withHostLock<T>(
+export async function takeHostLock(
   host: Host,
   argv: readonly string[],
-  { refusal, signal }: { readonly refusal: () => Refusal; readonly signal: AbortSignal },
-  work: () => Promise<T>,
-): Promise<T> {
+  { refusal, signal }: { readonly refusal: () => Error; readonly signal: AbortSignal },
+): Promise<Disposable> {
   const holder = await host.spawn(argv, { signal });
   // How it ends is looked at below; until then nobody listens.
   holder.exited.catch(() => {});
+  const lock = { [Symbol.dispose]: () => void holder.kill() };
   try {
     if ((await held(holder)) === 'elsewhere') throw refusal();
     signal.throwIfAborted();
-    return await work();
-  } finally {
-    holder.kill();
+    return lock;
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
   }
+}
+
+/** In a directory that is the user's alone, and empty after a boot. Two users are not kept apart. */
+const TAKE_NAMED = `
+command -v flock >/dev/null || exit 0
+d=/run
+[ "$(id -u)" = 0 ] || d=\${XDG_RUNTIME_DIR:-/tmp/blockferry-$(id -u)}
+name=$1
+shift
+mkdir -p "$d/blockferry" && exec flock "$@" -E ${HELD_ELSEWHERE} "$d/blockferry/$name.lock" sh -c '${SAYS_HELD}'`;
+
+/** The argv that takes a lock by its name. @param how options of flock: -n, or -w SECONDS */
+export function namedLock(name: string, ...how: readonly string[]): readonly string[] {
+  return ['sh', '-c', TAKE_NAMED, 'sh', name, ...how];
 }
 
 async function held({ stdout, exited }: HostProcess): Promise<'here' | 'elsewhere'> {
