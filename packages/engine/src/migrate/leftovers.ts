@@ -58,7 +58,7 @@ export async function removeMigrationLeftover(
     await remove(copyJournalPath(each));
     await remove(each);
   }
-  await removeWay(here.host, at.host, record.id);
+  await removeWay((await homeOf(here, record, reach)).host, at.host, record.id);
   await remove(wishPath(record));
   await remove(journal);
   const [note] = await here.openMoves.migrations(record.domain.uuid);
