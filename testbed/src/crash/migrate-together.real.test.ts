@@ -88,6 +88,7 @@ test('a move and a migration that begin in the same moment: one of them does, wh
 /** What a blockferry holds that begins, or that copies: see run/host-lock.ts. */
 async function holdLock(which: '' | '.copy'): Promise<{ release(): void }> {
   const uuid = (await pair.home.virsh('domuuid', 'vm')).trim();
+  await mkdir('/run/blockferry', { recursive: true });
   const holder = spawn('flock', [`/run/blockferry/${uuid}${which}.lock`, 'sh', '-c', 'echo held; exec cat'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
