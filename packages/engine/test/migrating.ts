@@ -55,8 +55,8 @@ export class TwoHosts {
   }
 
   /** Notes of migrations and moves that have not ended. */
-  notes(): Promise<string[]> {
-    return readdir(this.#state);
+  async notes(): Promise<string[]> {
+    return (await readdir(this.#state)).filter((name) => !name.endsWith('.left'));
   }
 }
 

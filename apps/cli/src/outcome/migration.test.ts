@@ -48,7 +48,7 @@ test('a migration that is done says where the domain is, what it felt, and what 
       'migrated: web is at qemu+ssh://b/system',
       '  stood still for 48 ms, freeze 54 ms, 22.0 MiB copied, 22.0 MiB verified, took 5.9 s',
       '  kept at qemu:///system: /i/top',
-      '  once nothing else uses them there and you no longer want them: rm /i/top',
+      '  once you no longer want them: blockferry cleanup web --delete-source',
       '',
     ].join('\n'),
   );

@@ -67,11 +67,12 @@ export function partsOf(record: MigrationRecord): Partial<MigrationResult> {
 
 export type Asked = 'away' | 'home';
 
-/** Pure. */
+/** Pure. @param peer as given with --peer, so that advised commands carry it */
 export function judgeMigration(
   { ending, record, ...figures }: MigrationEnded,
   asked: Asked,
   where: Whereabouts | undefined,
+  peer?: string,
 ): MigrationResult {
   const known: Partial<MigrationResult> = {
     ...partsOf(record),
@@ -83,7 +84,7 @@ export function judgeMigration(
     copiedBefore: figures.copiedBefore,
     verifiedBytes: figures.verified,
   };
-  const { resume, undo } = commandsOf(record);
+  const { resume, undo } = commandsOf(record, peer);
   const hint = `go on: ${resume}\nundo: ${undo}`;
   switch (ending.kind) {
     case 'migrated':
@@ -110,15 +111,19 @@ export function judgeMigration(
     case 'ask':
       return bareMigration('question', ExitCode.NEEDS_PERSON, {
         ...known,
-        error: questionError(ending.question, record),
+        error: questionError(ending.question, record, peer),
       });
     default:
       return unreachable(ending);
   }
 }
 
-export function commandsOf({ domain }: MigrationRecord): { readonly resume: string; readonly undo: string } {
-  const name = shellWord(domain.name);
+export function commandsOf(
+  { domain }: Pick<MigrationRecord, 'domain'>,
+  peer?: string,
+): { readonly resume: string; readonly undo: string } {
+  const other = peer === undefined ? '' : ` --peer ${shellWord(peer)}`;
+  const name = `${shellWord(domain.name)}${other}`;
   return { resume: `blockferry resume ${name}`, undo: `blockferry abort ${name}` };
 }
 
@@ -164,9 +169,9 @@ function interruptionWords(why: Interruption, { domain: { name }, away }: Migrat
 
 type Question = (MigrationEnded['ending'] & { kind: 'ask' })['question'];
 
-function questionError(question: Question, record: MigrationRecord): ResultError {
+function questionError(question: Question, record: MigrationRecord, peer: string | undefined): ResultError {
   const { domain, home, away } = record;
-  const { resume, undo } = commandsOf(record);
+  const { resume, undo } = commandsOf(record, peer);
   const name = shellWord(domain.name);
   switch (question) {
     case 'runs-on-both':

@@ -1,31 +1,26 @@
-// blockferry cleanup: removes what moves and restores that ended badly left behind, and nothing that is not provably that.
-import {
-  findLeftovers,
-  findRestoreRemains,
-  type Leftover,
-  type RestoreRemains,
-  removeLeftover,
-  removeRestoreRemains,
-} from '@blockferry/engine';
+// blockferry cleanup: removes what moves, migrations and restores that ended badly left behind, and nothing that is not
+// provably that.
 import type { Command } from 'commander';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
-import { leftoverText, remainsText } from '../views/human/leftovers.ts';
-import { leftoverLine, remainsLine } from '../views/json/inventory.ts';
+import { type Finding, findAllLeft } from './cleanup/findings.ts';
 import { type LookTools, lookCommand } from './commands.ts';
 import type { Invocation, Verb } from './verb.ts';
 
 const EXAMPLES = `
 Examples:
-  blockferry cleanup web                        by our notes of web's moves
+  blockferry cleanup web                        by our notes of web's moves and migrations
   blockferry cleanup /srv/fast                  every journal in a directory
   blockferry cleanup /srv/fast/web.qcow2 --yes
+  blockferry cleanup web --delete-source        the images too that web left here when it was migrated
 
-Only a file that one of our journals claims by device and inode, whose move is open nowhere, and that no
-definition uses is removed. An open move is undone with blockferry abort.
+Only a file that one of our journals claims by device and inode, whose move or migration is open nowhere, and that no
+definition uses is removed. What is open is undone with blockferry abort.
 `;
 
 interface CleanupOptions {
+  readonly deleteSource?: boolean;
+  readonly peer?: string;
   readonly yes?: boolean;
   readonly json?: boolean;
 }
@@ -35,6 +30,11 @@ export const cleanup: Verb = {
     command
       .argument('<domain-or-path>', 'a domain; or a destination, its journal, or a directory')
       .usage('DOMAIN|PATH [options]')
+      .option(
+        '--delete-source',
+        'remove the images too that a domain left when it was migrated to another host',
+      )
+      .option('--peer <uri>', 'the other host of a migration, if it is reached otherwise from here')
       .option('-y, --yes', 'do not ask')
       .option('--json', 'one JSON object a line on stdout')
       .addHelpText('after', EXAMPLES)
@@ -47,22 +47,17 @@ export const cleanup: Verb = {
 function runCleanup(
   invocation: Invocation,
   target: string,
-  { yes = false, json = false }: CleanupOptions,
+  { yes = false, json = false, deleteSource = false, peer }: CleanupOptions,
 ): Promise<ExitCode> {
   return lookCommand(invocation, json, async (tools) => {
-    const found = await findLeftovers(tools.context, target);
-    const restores = target.includes('/') ? await findRestoreRemains(tools.context, target) : [];
-    if (found.length + restores.length === 0 && !json) tools.io.out('nothing is left behind there\n');
-    if (!json) for (const leftover of found) tools.io.out(leftoverText(leftover));
-    if (!json) for (const remains of restores) tools.io.out(remainsText(remains));
-    const removable = restores.length > 0 || found.some(({ verdict }) => verdict.kind !== 'keep');
-    if (removable && !yes && !(await agreed(tools, json))) {
-      if (json) for (const leftover of found) tools.show(leftoverLine(leftover, []), () => '');
-      if (json) for (const remains of restores) tools.show(remainsLine(remains, []), () => '');
-      return ExitCode.DONE;
-    }
-    for (const leftover of found) await remove(tools, leftover);
-    for (const remains of restores) await removeRestored(tools, remains);
+    await using left = await findAllLeft(tools.context, target, { deleteSource, peer });
+    const { findings } = left;
+    if (findings.length === 0 && !json) tools.io.out('nothing is left behind there\n');
+    if (!json) for (const { text } of findings) tools.io.out(text);
+    const removable = findings.some((finding) => finding.removable);
+    const goes = !removable || yes || (await agreed(tools, json));
+    if (goes) for (const finding of findings) await remove(tools, finding);
+    else if (json) for (const { line } of findings) tools.show(line([]), () => '');
     return ExitCode.DONE;
   });
 }
@@ -73,12 +68,7 @@ async function agreed({ io }: LookTools, json: boolean): Promise<boolean> {
   return /^y(es)?$/i.test(answer?.trim() ?? '');
 }
 
-async function remove({ context, show }: LookTools, leftover: Leftover): Promise<void> {
-  const removed = await removeLeftover(context, leftover);
-  show(leftoverLine(leftover, removed), () => removed.map((path) => `removed ${path}\n`).join(''));
-}
-
-async function removeRestored({ context, show }: LookTools, remains: RestoreRemains): Promise<void> {
-  const removed = await removeRestoreRemains(context, remains);
-  show(remainsLine(remains, removed), () => removed.map((path) => `removed ${path}\n`).join(''));
+async function remove({ show }: LookTools, finding: Finding): Promise<void> {
+  const removed = await finding.remove();
+  show(finding.line(removed), () => removed.map((path) => `removed ${path}\n`).join(''));
 }

@@ -1,5 +1,13 @@
 // blockferry migrate: a domain to another host that shares no storage with this one.
-import { type MigrationRequest, type Pair, preflightMigration, Refusal } from '@blockferry/engine';
+import { dirname, resolve } from 'node:path';
+import {
+  type MigrationRecord,
+  type MigrationRequest,
+  type Pair,
+  preflightMigration,
+  Refusal,
+} from '@blockferry/engine';
+import { describeSource } from '@blockferry/libvirt';
 import type { Command } from 'commander';
 import { parseGuard } from '../arguments/guard.ts';
 import { parseRate } from '../arguments/size.ts';
@@ -96,24 +104,36 @@ function runMigrate(
       return await migrateToResult(pair, found.record, tools.view, how);
     } catch (error) {
       if (options.plan) throw error;
-      return continued(tools, invocation, domain, uri, error);
+      return continued(tools, invocation, { domain, uri, destDir: options.destDir }, error);
     }
   });
+}
+
+/** The copies go where they are asked to, as far as that is said. */
+function goesTo({ disks }: MigrationRecord, directory: string | undefined): boolean {
+  if (directory === undefined) return true;
+  const paths = disks.map(({ layers }) => describeSource(layers[0].to.source));
+  return paths.every((path) => dirname(path) === resolve(directory));
 }
 
 /** Preflight has many reasons against a domain that is being migrated; whichever it was, the same migration goes on. */
 async function continued(
   { session, view, signal }: MigrationTools,
   { afterStep }: Invocation,
-  domain: string,
-  uri: string,
+  {
+    domain,
+    uri,
+    destDir,
+  }: { readonly domain: string; readonly uri: string; readonly destDir: string | undefined },
   error: unknown,
 ): Promise<ExitCode> {
   if (!(error instanceof Refusal)) throw error;
   const open = await openMigrations(session.context, domain).catch(() => []);
-  const same = open.find(({ goal, away }) => goal === 'away' && away === uri);
+  const same = open.find(
+    (record) => record.goal === 'away' && record.away === uri && goesTo(record, destDir),
+  );
   if (same === undefined) throw error;
-  return carryOn(session, same, view, { asked: 'away', peer: uri, signal, afterStep });
+  return carryOn(session, same, view, { asked: 'away', peer: undefined, signal, afterStep });
 }
 
 function requestOf(domain: string, uri: string, options: MigrateOptions): MigrationRequest {

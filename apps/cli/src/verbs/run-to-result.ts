@@ -32,6 +32,7 @@ export async function runToResult(
   let recorded = options.recorded;
   const copied = new CopiedBytes(options.recorded);
   const run: RunOptions = {
+    begins: !options.recorded,
     signal: options.signal,
     report: (report) => {
       if (report.type === 'step') recorded = true;

@@ -20,6 +20,7 @@ export async function runTogether(
   const bytesOf = ({ disk }: MoveRecord) => copied.get(disk)?.bytes;
   try {
     const ended = await runGroup(context, moves, {
+      begins: !options.recorded,
       signal: options.signal,
       report: (move, report) => {
         if (report.type === 'step') recorded = true;

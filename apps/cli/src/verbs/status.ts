@@ -1,14 +1,13 @@
 // blockferry status: the open moves, backups and migrations, how far they are, and what to do about each.
-import { statusOf } from '@blockferry/engine';
+import { findMigrations, statusOf } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { ExitCode } from '../exit-code.ts';
-import { migrationText } from '../views/human/migration.ts';
 import { statusText } from '../views/human/status.ts';
 import { moveLine } from '../views/json/inventory.ts';
-import { migrationLine } from '../views/migration-view.ts';
 import { backupLine, backupStatusText } from '../views/open-backup.ts';
 import { lookCommand } from './commands.ts';
-import { isPartOf, openMigrations } from './migration/open.ts';
+import { isPartOf, lookAtMigrations } from './migration/open.ts';
+import { showMigrations } from './migration/show.ts';
 import { findOpen } from './open-backup.ts';
 import type { Verb } from './verb.ts';
 
@@ -28,9 +27,10 @@ export const status: Verb = {
       .action((domain: string | undefined, { json = false }: { json?: boolean }) =>
         run((invocation) =>
           lookCommand(invocation, json, async ({ context, io, show }) => {
-            const migrations = await openMigrations(context, domain);
-            for (const record of migrations) show(migrationLine(record), () => migrationText(record));
-            const isKnown = domain === undefined || migrations.length === 0;
+            const looked = await lookAtMigrations(await findMigrations(context, domain));
+            showMigrations(looked, show);
+            const migrations = looked.records;
+            const isKnown = domain === undefined || migrations.length + looked.unclear.length === 0;
             // The domain of a migration may be on the other host by now.
             const found = isKnown ? await findOpen(context, domain) : { moves: [], backups: [] };
             const moves = found.moves.filter((move) => !isPartOf(move, migrations));
@@ -39,7 +39,7 @@ export const status: Verb = {
               show(moveLine(state), () => statusText(state));
             }
             for (const record of found.backups) show(backupLine(record), () => backupStatusText(record));
-            const open = moves.length + found.backups.length + migrations.length;
+            const open = moves.length + found.backups.length + migrations.length + looked.unclear.length;
             if (open === 0 && !json) io.out('no move is open\n');
             return ExitCode.DONE;
           }),

@@ -10,7 +10,7 @@ export interface VerbEntry {
 export const VERBS: readonly VerbEntry[] = [
   {
     name: 'list',
-    summary: 'show domains, their disks, and open moves',
+    summary: 'show domains, their disks, open moves and migrations',
     load: async () => (await import('./list.ts')).list,
   },
   {
@@ -40,7 +40,7 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'status',
-    summary: 'show open moves',
+    summary: 'show open moves, backups and migrations',
     load: async () => (await import('./status.ts')).status,
   },
   {
@@ -100,7 +100,7 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'cleanup',
-    summary: 'remove what moves that ended badly left behind',
+    summary: 'remove what moves and migrations left behind',
     load: async () => (await import('./cleanup.ts')).cleanup,
   },
   {

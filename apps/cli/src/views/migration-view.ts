@@ -12,7 +12,12 @@ import type { MigrationResult } from '../outcome/migration.ts';
 import type { Io } from '../terminal/io.ts';
 import { addressed, addressedIo } from './addressed.ts';
 import { percentOf } from './format.ts';
-import { continuingMigration, migrationPlanText, migrationResultText } from './human/migration.ts';
+import {
+  continuingMigration,
+  migrationPlanText,
+  migrationResultText,
+  type UnclearMigration,
+} from './human/migration.ts';
 import { StatusLine } from './human/status-line.ts';
 import { formatLine, type JsonLine } from './json/lines.ts';
 import { errorObject } from './json/move.ts';
@@ -39,6 +44,12 @@ export function migrationLine(record: MigrationRecord): JsonLine {
     destination: describeSource(layers[0].to.source),
   }));
   return { type: 'migration', domain: domain.name, id, home, away, mode, phase, goal, disks };
+}
+
+/** One of which there is a note of ours, and no more. */
+export function unclearMigrationLine({ note, why }: UnclearMigration): JsonLine {
+  const { domain, home, away } = note;
+  return { type: 'warning', code: 'migration-unclear', domain: domain.name, home, away, message: why };
 }
 
 class HumanMigrationView implements MigrationView {

@@ -11,7 +11,7 @@ import { type BackupEnded, type BackupRunOptions, runBackup } from './run-backup
 /**
  * Makes the backup that was planned. As `runBackup`, with the directory locked.
  *
- * @throws Refusal `backup-at-work`
+ * @throws Refusal `backup-at-work`, and as `beginAlone` does
  */
 export async function makeBackup(
   context: Context,
@@ -22,7 +22,7 @@ export async function makeBackup(
   const { directory } = record;
   if ((await host.stat(directory)) === null) await host.mkdir(directory, { mode: DIRECTORY_MODE });
   return withDirectoryLock(host, directory, { wait: false, signal: options.signal }, async () => {
-    await openBackup(context, host, record);
+    await openBackup(context, host, record, options.signal);
     return runBackup(context, host, record, options);
   });
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import type { DomainXml } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
+import { mustNotMigrate } from '../migrate/under-way.ts';
 import { Refusal } from '../model/errors.ts';
 import type { Quiesce } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
@@ -23,6 +24,7 @@ import type { BackupDisk, BackupRecord, CopyingPart, PointKind } from './model.t
 import { backupUnderWay } from './observe.ts';
 import { type Point, readPoints } from './points.ts';
 import { openBackupOf, readBackupJournal } from './record.ts';
+import { backupUnderWayRefusal } from './under-way.ts';
 
 export interface BackupRequest {
   /** Name or UUID. */
@@ -174,6 +176,7 @@ function mustBeOfDomain({ points, request, live, definitions }: BackupSituation)
 
 /** Nothing else of ours, of libvirt's or of QEMU's is under way there. */
 async function mustBeFree({ context, host, definitions, live, request }: BackupSituation): Promise<void> {
+  mustNotMigrate(definitions);
   const open = openBackupOf(definitions) ?? (await readBackupJournal(host, request.directory));
   if (open !== undefined) throw backupUnderWayRefusal(open);
   const [move] = await findMoves(context, definitions.domain.uuid);
@@ -184,15 +187,6 @@ async function mustBeFree({ context, host, definitions, live, request }: BackupS
     `a backup of ${live.name} is running, which is none of ours`,
     {},
     `wait for it, or: virsh domjobabort ${live.name}`,
-  );
-}
-
-export function backupUnderWayRefusal({ domain, directory, point }: BackupRecord): Refusal {
-  return new Refusal(
-    'backup-under-way',
-    `a backup of ${domain.name} to ${directory} has not ended: ${point}`,
-    { path: directory },
-    `continue it: blockferry resume ${domain.name}; or undo it: blockferry abort ${domain.name}`,
   );
 }
 

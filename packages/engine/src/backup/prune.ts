@@ -1,10 +1,10 @@
 // Removes points that nobody wants and nothing stands on.
 import type { Host } from '@blockferry/qemu';
 import { readPoints } from './points.ts';
-import { backupUnderWayRefusal } from './preflight-backup.ts';
 import { removePoint } from './prepare.ts';
 import { readBackupJournal } from './record.ts';
 import { type Retention, type Sorted, sortPoints } from './retention.ts';
+import { backupUnderWayRefusal } from './under-way.ts';
 
 /**
  * What a prune would do. @throws Refusal `backup-under-way`, `no-backup-directory`; FileError, HostError

@@ -1,4 +1,4 @@
-// What the domains of a connection are: state, disks, and the moves that are open on them. Read-only.
+// What the domains of a connection are: state, disks, and the moves and migrations that are open on them. Read-only.
 import {
   type Connection,
   type DiskDefinition,
@@ -10,6 +10,8 @@ import {
   ErrorCode,
   isLibvirtError,
 } from '@blockferry/libvirt';
+import type { MigrationRecord } from '../migrate/record.ts';
+import { newest, recordIn } from '../migrate/store.ts';
 import type { MoveRecord } from '../model/record.ts';
 import { readMetadata } from '../record/metadata.ts';
 import { RecordUnreadable } from '../record/serialise.ts';
@@ -35,6 +37,8 @@ export interface DomainSummary {
   readonly state: DomainState;
   readonly persistent: boolean;
   readonly disks: readonly DiskSummary[];
+  /** The migration that is open on it, from here or to here. */
+  readonly migration: MigrationRecord | 'unreadable' | undefined;
 }
 
 /** Every domain of the connection, by name. @throws what connecting and libvirt's calls throw */
@@ -62,7 +66,8 @@ async function summarise(domain: Domain): Promise<DomainSummary | undefined> {
     const xml = DomainXml.parse(current);
     const other = config === undefined ? undefined : DomainXml.parse(config);
     const disks = xml.disks().map((disk) => summariseDisk(disk, [xml, other]));
-    return { name: xml.name, uuid: domain.uuid, state, persistent, disks };
+    const migration = openMigration([xml, other]);
+    return { name: xml.name, uuid: domain.uuid, state, persistent, disks, migration };
   } catch (error) {
     // Gone between the list and now.
     if (isLibvirtError(error, ErrorCode.NO_DOMAIN)) return undefined;
@@ -89,14 +94,24 @@ function openMove(
   definitions: readonly (DomainXml | undefined)[],
   disk: string,
 ): MoveRecord | 'unreadable' | undefined {
-  for (const definition of definitions) {
-    try {
-      const stored = definition && readMetadata(definition, disk);
-      if (stored !== undefined) return stored.record;
-    } catch (error) {
-      if (!(error instanceof RecordUnreadable)) throw error;
-      return 'unreadable';
-    }
+  return ifReadable(() =>
+    definitions
+      .map((definition) => definition && readMetadata(definition, disk)?.record)
+      .find((found) => found !== undefined),
+  );
+}
+
+function openMigration(
+  definitions: readonly (DomainXml | undefined)[],
+): MigrationRecord | 'unreadable' | undefined {
+  return ifReadable(() => newest(definitions.map(recordIn)));
+}
+
+function ifReadable<T>(read: () => T): T | 'unreadable' {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof RecordUnreadable)) throw error;
+    return 'unreadable';
   }
-  return undefined;
 }

@@ -19,6 +19,7 @@ import {
   removeJournal,
 } from '../record/journal.ts';
 import { readMetadata } from '../record/metadata.ts';
+import { keep, strangerBehind, type Verdict } from '../record/verdict.ts';
 import type { Context } from '../run/context.ts';
 import { toLocation } from '../storage/to-image.ts';
 
@@ -28,14 +29,6 @@ export interface Leftover {
   readonly move: MoveRecord | undefined;
   readonly verdict: Verdict;
 }
-
-export type Verdict =
-  /** The copies are ours by device and inode, unfinished, and nobody uses them. */
-  | { readonly kind: 'remove-copy'; readonly paths: readonly string[] }
-  /** Only the journal goes: no file that it claims is there. `note`: what is there instead, and stays. */
-  | { readonly kind: 'remove-journal'; readonly note?: string }
-  /** Nothing goes. */
-  | { readonly kind: 'keep'; readonly why: string; readonly hint?: string };
 
 /** @param target a domain (name or UUID), or a path: a destination, its journal, or a directory of them */
 export async function findLeftovers(context: Context, target: string): Promise<Leftover[]> {
@@ -234,15 +227,6 @@ function rbdHint(source: DiskSource): string | undefined {
   return location.kind === 'rbd' ? quoteCommand(rbdRemoval(location)) : undefined;
 }
 
-/** The uid that wrote the journal, if it is not ours: in a directory for all (/tmp) that may be anybody. */
-async function strangerBehind({ host, path }: JournalPlace): Promise<number | undefined> {
-  const [stat, self] = await Promise.all([
-    host.stat(path, { followSymlinks: false }),
-    host.run(['id', '-u'], { timeoutMs: 10_000 }),
-  ]);
-  return stat === null || stat.uid === Number(self.stdout) ? undefined : stat.uid;
-}
-
 /** Is the file that stands there the one we made? Undefined: there is none; else what it is. */
 async function claimOf(host: Host, journal: Journal, path: string): Promise<'ours' | string | undefined> {
   const claimed = journal.files?.[path] ?? journal.claimed;
@@ -251,10 +235,6 @@ async function claimOf(host: Host, journal: Journal, path: string): Promise<'our
   if (claimed === undefined) return `${path} is there and not claimed by the journal`;
   const same = stat.device === claimed.device && stat.inode === claimed.inode;
   return same ? 'ours' : `${path} is another file than the one we made`;
-}
-
-function keep(why: string, hint?: string): Verdict {
-  return { kind: 'keep', why, ...(hint !== undefined && { hint }) };
 }
 
 function continueOrUndo({ domain, disk }: MoveRecord): string {

@@ -22,11 +22,19 @@ export async function findMigrations(context: Context, name?: string): Promise<F
     known.add(record.domain.uuid);
     found.push({ kind: 'record', record });
   }
-  for (const note of await context.openMoves.migrations(name)) {
-    const isOfHere = note.home === context.link.uri || note.away === context.link.uri;
-    if (isOfHere && !known.has(note.domain.uuid)) found.push({ kind: 'note', note });
+  for (const note of await notedMigrations(context, name)) {
+    if (!known.has(note.domain.uuid)) found.push({ kind: 'note', note });
   }
   return found;
+}
+
+/** By our notes alone: those from or to the host of this connection. They may have ended, from another machine. */
+export async function notedMigrations(
+  { openMoves, link }: Pick<Context, 'openMoves' | 'link'>,
+  name?: string,
+): Promise<MigrationNote[]> {
+  const notes = await openMoves.migrations(name);
+  return notes.filter(({ home, away }) => home === link.uri || away === link.uri);
 }
 
 async function domainsCalled(connection: Connection, name: string | undefined): Promise<Domain[]> {

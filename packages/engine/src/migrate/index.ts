@@ -1,8 +1,19 @@
 // Migration of a domain to a host that shares no storage with this one.
 export { wantHome } from './change-goal.ts';
 export { CommitHeld, StepImpossible } from './errors.ts';
-export { type FoundMigration, findMigrations } from './find.ts';
+export { type FoundMigration, findMigrations, notedMigrations } from './find.ts';
 export { mustBeTheHosts, sideOf as sideOfMigration } from './hosts.ts';
+export {
+  findLeftImages,
+  type LeftImages,
+  removeLeftImages,
+} from './left-images.ts';
+export {
+  findMigrationLeftovers,
+  type MigrationLeftover,
+  type Reach,
+  removeMigrationLeftover,
+} from './leftovers.ts';
 export type { OneSide, Pair } from './pair.ts';
 export { migrationSteps, type PlannedMigrationStep } from './plan.ts';
 export {

@@ -3,6 +3,7 @@ import { ErrorCode, isLibvirtError } from '@blockferry/libvirt';
 import { messageOf } from '../model/errors.ts';
 import type { Bytes, Millis } from '../model/units.ts';
 import { unreachable } from '../model/units.ts';
+import { beginAlone } from '../run/begin-alone.ts';
 import { Bell } from '../run/bell.ts';
 import { isHostLost, isLinkLost, meansLookAgain } from '../run/link.ts';
 import { roomWords } from '../run/warnings.ts';
@@ -53,6 +54,7 @@ export interface MigrationEnded {
  * Runs a migration from wherever it stands to its end, or until `signal` aborts: then it stops between two steps (a
  * crossing is called off), and `resume` goes on from there.
  *
+ * @throws Refusal as `beginAlone` does, for one that is not recorded
  * @throws StepImpossible, StepFailed, LibvirtError, HostError, RecordUnreadable: the record stands, and the domain runs
  *   where it did; asking again continues. Connections that drop are waited for (60 s) before that.
  */
@@ -62,15 +64,15 @@ export async function runMigration(
   options: MigrationRunOptions,
 ): Promise<MigrationEnded> {
   const run = new MigrationRun(pair, record, options);
+  const { signal } = options;
   try {
-    for (;;) {
-      if (options.signal.aborted) {
-        await run.stop();
-        return run.ended({ kind: 'stopped' });
-      }
-      const ending = await run.turnOrOvercome();
-      if (ending !== undefined) return run.ended(ending);
-    }
+    const once = () => run.once();
+    const what = { domain: record.domain, disks: 'all' } as const;
+    let ending = options.recorded
+      ? undefined
+      : await beginAlone(pair.home, what, signal, { once, isRecorded: () => run.hasRecorded });
+    while (ending === undefined) ending = await once();
+    return run.ended(ending);
   } finally {
     await run.stop();
   }
@@ -85,6 +87,8 @@ class MigrationRun {
   readonly #progress = new MigrationProgress();
   #record: MigrationRecord;
   #onRecord: boolean;
+  /** This run has written the record to every place. */
+  hasRecorded = false;
   #shown = '';
   #awaySince: number | undefined;
   readonly #space: SpaceWatch;
@@ -106,7 +110,14 @@ class MigrationRun {
     await this.#memory.copy?.stop();
   }
 
-  async turnOrOvercome(): Promise<MigrationEnded['ending'] | undefined> {
+  /** Undefined: it goes on. */
+  async once(): Promise<MigrationEnded['ending'] | undefined> {
+    if (!this.#options.signal.aborted) return this.#turnOrOvercome();
+    await this.stop();
+    return { kind: 'stopped' };
+  }
+
+  async #turnOrOvercome(): Promise<MigrationEnded['ending'] | undefined> {
     try {
       const ending = await this.#turn();
       this.#awaySince = undefined;
@@ -171,6 +182,7 @@ class MigrationRun {
     };
     await actMigration(scene, step);
     this.#record = record;
+    this.hasRecorded ||= step.name === 'record';
     afterStep?.(step.name);
     return step.name === 'close' ? step.outcome : undefined;
   }

@@ -3,6 +3,7 @@ import { type Domain, DomainAffectFlags, type DomainXml } from '@blockferry/libv
 import type { Definitions } from '../observe/definitions.ts';
 import { escapeText, removeElement, setElement, textOfElement } from '../record/element.ts';
 import {
+  destinationOfJournal,
   type FileIdentity,
   fromText,
   type IdentityText,
@@ -50,9 +51,18 @@ export interface MigrationJournal {
   readonly files: Readonly<Record<string, FileIdentity>>;
 }
 
+const SUFFIX = '-migration';
+
 /** Beside the copy of the first disk's active image. On the destination's host. */
 export function journalPath({ disks }: Pick<MigrationRecord, 'disks'>): string {
-  return `${journalPathFor(pathOf(disks[0].layers[0].to))}-migration`;
+  return `${journalPathFor(pathOf(disks[0].layers[0].to))}${SUFFIX}`;
+}
+
+/** The journal that stands beside a copy; undefined for what has the name of a journal itself. */
+export function migrationJournalFor(path: string): string | undefined {
+  const isJournal =
+    path.endsWith(SUFFIX) && destinationOfJournal(path.slice(0, -SUFFIX.length)) !== undefined;
+  return isJournal ? undefined : `${journalPathFor(path)}${SUFFIX}`;
 }
 
 /**

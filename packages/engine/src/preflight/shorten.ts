@@ -1,6 +1,7 @@
 // Before a chain is shortened: everything that can be refused is refused here; the rest becomes the move's record.
 import { randomBytes } from 'node:crypto';
 import { describeSource } from '@blockferry/libvirt';
+import { mustNotMigrate } from '../migrate/under-way.ts';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
 import type { Context } from '../run/context.ts';
@@ -42,7 +43,8 @@ export async function preflightShorten(context: Context, asked: ShortenRequest):
   };
 }
 
-function checkOpenMoves({ open, disk }: Situation): void {
+function checkOpenMoves({ open, disk, definitions }: Situation): void {
+  mustNotMigrate(definitions);
   const other = open.find((one) => one.disk === disk.target || one.jobMode === 'undefine');
   if (other !== undefined) throw underWay(other);
 }

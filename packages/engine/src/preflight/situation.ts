@@ -101,7 +101,7 @@ export async function gather(
     job: disk.mirror?.job ?? info?.type,
     backupRuns,
     checkpoints,
-    open: openMoves(live, definitions.config),
+    open: openMovesIn(definitions),
     libVersion,
     secretsTold,
   };
@@ -117,9 +117,10 @@ async function areSecretsTold(connection: Connection, { chain }: DiskDefinition)
   return true;
 }
 
-function openMoves(live: DomainXml, config: DomainXml | undefined): MoveRecord[] {
-  return live.disks().flatMap(({ target }) => {
-    const stored = readMetadata(live, target) ?? (config && readMetadata(config, target));
+/** Of every disk that the domain has now. @throws RecordUnreadable */
+export function openMovesIn({ live, config }: Pick<Definitions, 'live' | 'config'>): MoveRecord[] {
+  return ((live ?? config)?.disks() ?? []).flatMap(({ target }) => {
+    const stored = (live && readMetadata(live, target)) ?? (config && readMetadata(config, target));
     return stored === undefined ? [] : [stored.record];
   });
 }

@@ -41,6 +41,18 @@ export interface MigrationNote {
   readonly journal: string;
 }
 
+/** The images that a domain left at home when it was migrated, as they were then. */
+export interface LeftNote {
+  /** Of the migration. */
+  readonly id: string;
+  readonly domain: { readonly name: string; readonly uuid: string };
+  /** Connection URIs, and the hosts' UUIDs. */
+  readonly home: string;
+  readonly away: string;
+  readonly hosts: { readonly home: string; readonly away: string };
+  readonly images: readonly Readonly<Record<'path' | 'device' | 'inode' | 'mtimeNs', string>>[];
+}
+
 export class OpenMoves {
   readonly #host: Host;
   readonly #directory: string;
@@ -126,18 +138,41 @@ export class OpenMoves {
   }
 
   /** Of one domain (by name or UUID), or of all. */
-  async migrations(domain: string | undefined): Promise<MigrationNote[]> {
+  migrations(domain: string | undefined): Promise<MigrationNote[]> {
+    return this.#notes<MigrationNote>('.migration', domain);
+  }
+
+  /** Notes what a migration that has ended left at home. May be repeated. */
+  async noteLeft(note: LeftNote): Promise<void> {
+    await this.#host.mkdir(this.#directory, { parents: true, mode: 0o700 });
+    await this.#host.writeFileAtomic(this.#left(note), `${JSON.stringify(note)}\n`, { mode: 0o600 });
+  }
+
+  async forgetLeft(note: LeftNote): Promise<void> {
+    await this.#host.unlink(this.#left(note));
+  }
+
+  /** Of one domain (by name or UUID), or of all. */
+  left(domain: string | undefined): Promise<LeftNote[]> {
+    return this.#notes<LeftNote>('.left', domain);
+  }
+
+  async #notes<T extends MigrationNote | LeftNote>(suffix: string, domain: string | undefined): Promise<T[]> {
     if ((await this.#host.stat(this.#directory)) === null) return [];
-    const names = (await this.#host.readdir(this.#directory)).filter((name) => name.endsWith('.migration'));
-    const notes: MigrationNote[] = [];
+    const names = (await this.#host.readdir(this.#directory)).filter((name) => name.endsWith(suffix));
+    const notes: T[] = [];
     for (const name of names) {
       const text = await this.#host.readFile(join(this.#directory, name));
-      const note = text === null ? undefined : parseNote(text);
+      const note = text === null ? undefined : (withDomain(text) as T | undefined);
       if (note === undefined) continue;
       if (domain === undefined || note.domain.name === domain || note.domain.uuid === domain)
         notes.push(note);
     }
     return notes;
+  }
+
+  #left({ domain, id }: LeftNote): string {
+    return join(this.#directory, `${domain.uuid}-${id}.left`);
   }
 
   #migration(uuid: string): string {
@@ -151,10 +186,6 @@ export class OpenMoves {
 
 function parseEntry(text: string): Entry | undefined {
   return withDomain(text) as Entry | undefined;
-}
-
-function parseNote(text: string): MigrationNote | undefined {
-  return withDomain(text) as MigrationNote | undefined;
 }
 
 function withDomain(text: string): object | undefined {

@@ -30,6 +30,8 @@ export interface RunOptions {
   readonly report: (report: Report) => void;
   /** Called after each step has been carried out. Tests stop the process there. */
   readonly afterStep?: (step: StepName) => void;
+  /** The move is new: nothing else may be open on its disk, or begin there at the same time. */
+  readonly begins?: boolean;
 }
 
 export interface Ended {
@@ -64,6 +66,7 @@ export class DiskRun {
   readonly #warned = new Set<string>();
   #move: MoveRecord;
   #onRecord = false;
+  #hasRecorded = false;
   #pivotOrderedAt: number | undefined;
   #cutoverMs: Millis | undefined;
   #shown = '';
@@ -88,6 +91,11 @@ export class DiskRun {
   /** The record as it stands, by the last look. */
   get move(): MoveRecord {
     return this.#move;
+  }
+
+  /** This run has written the record to every place. */
+  get hasRecorded(): boolean {
+    return this.#hasRecorded;
   }
 
   /** One look at the host. @throws as `observe` does */
@@ -146,6 +154,7 @@ export class DiskRun {
       this.#options.report({ type: 'round', round: 1 + (this.#move.layered?.rounds?.length ?? 0) });
     }
     this.#hostAwaySince = undefined;
+    this.#hasRecorded ||= step.name === 'record';
     this.#options.afterStep?.(step.name);
     if (step.name !== 'close') return undefined;
     await this.atEnd(seen);

@@ -5,6 +5,7 @@ import { decideGroup, type GroupView } from '../layered/group/index.ts';
 import type { Outcome } from '../model/decision.ts';
 import type { MoveRecord } from '../model/record.ts';
 import type { Millis } from '../model/units.ts';
+import { beginAlone } from './begin-alone.ts';
 import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
 import { DiskRun, type Ended, POLL_MS, type RunOptions } from './disk-run.ts';
@@ -14,7 +15,7 @@ import type { Look } from './strategy.ts';
 /** A guest that we paused runs on after this, whatever its disks wait for. */
 const PAUSE_AT_MOST_MS = 3_000;
 
-export interface GroupRunOptions extends Pick<RunOptions, 'signal' | 'afterStep'> {
+export interface GroupRunOptions extends Pick<RunOptions, 'signal' | 'afterStep' | 'begins'> {
   readonly report: (move: MoveRecord, report: Report) => void;
 }
 
@@ -52,6 +53,7 @@ interface Seen {
 }
 
 class GroupRun {
+  readonly #context: Context;
   readonly #options: GroupRunOptions;
   readonly #bell = new Bell();
   readonly #seats: readonly Seat[];
@@ -59,6 +61,7 @@ class GroupRun {
   readonly #began = performance.now();
 
   constructor(context: Context, moves: readonly MoveRecord[], options: GroupRunOptions) {
+    this.#context = context;
     this.#options = options;
     this.#complete = (moves[0]?.group?.disks ?? []).every((disk) => moves.some((move) => move.disk === disk));
     this.#seats = moves.map((move) => {
@@ -69,15 +72,26 @@ class GroupRun {
 
   async toEnd(): Promise<GroupEnded> {
     try {
-      for (;;) {
-        if (this.#options.signal.aborted) return this.#allEnded(() => ({ kind: 'stopped' }));
-        const ended = await this.#turnOrOvercome();
-        if (ended !== undefined) return ended;
-      }
+      let ended = this.#options.begins ? await this.#begin() : undefined;
+      while (ended === undefined) ended = await this.#once();
+      return ended;
     } finally {
       await Promise.all(this.#seats.map(({ run }) => run.stop()));
       await this.#letGuestGoOn();
     }
+  }
+
+  #begin(): Promise<GroupEnded | undefined> {
+    const disks = this.#seats.map(({ run }) => run.move);
+    const isRecorded = () => this.#seats.every(({ run, ended }) => run.hasRecorded || ended !== undefined);
+    const once = () => this.#once();
+    const what = { domain: this.#leader.move.domain, disks };
+    return beginAlone(this.#context, what, this.#options.signal, { once, isRecorded });
+  }
+
+  async #once(): Promise<GroupEnded | undefined> {
+    if (this.#options.signal.aborted) return this.#allEnded(() => ({ kind: 'stopped' }));
+    return this.#turnOrOvercome();
   }
 
   async #turnOrOvercome(): Promise<GroupEnded | undefined> {

@@ -1,6 +1,7 @@
 // The loop: observe, decide, act, until the move has ended. There is no other path for recovery.
 import type { MoveRecord } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
+import { beginAlone } from './begin-alone.ts';
 import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
 import { DiskRun, type Ended, POLL_MS, type RunOptions } from './disk-run.ts';
@@ -10,6 +11,7 @@ import { DiskRun, type Ended, POLL_MS, type RunOptions } from './disk-run.ts';
  * `resume` goes on from there.
  *
  * @throws Error for one of several disks that move as one: see `runGroup`
+ * @throws Refusal as `beginAlone` does, for one that begins
  * @throws StepFailed, LibvirtError, HostError, RecordUnreadable: the record stands and the guest runs on; asking
  *   again continues. A connection that drops is waited for (60 s) before ConnectionClosed is thrown.
  */
@@ -17,13 +19,16 @@ export async function runMove(context: Context, move: MoveRecord, options: RunOp
   if ((move.group?.disks.length ?? 1) > 1) throw new Error(`${move.disk} moves together with other disks`);
   const bell = new Bell();
   const run = new DiskRun(context, move, options, bell);
+  const { signal } = options;
+  const once = async (): Promise<Ended['ending'] | undefined> =>
+    signal.aborted ? { kind: 'stopped' } : turnOrOvercome(run, bell, options);
   try {
-    for (;;) {
-      const ending = options.signal.aborted
-        ? ({ kind: 'stopped' } as const)
-        : await turnOrOvercome(run, bell, options);
-      if (ending !== undefined) return run.ended(ending);
-    }
+    const what = { domain: move.domain, disks: [move] };
+    let ending = options.begins
+      ? await beginAlone(context, what, signal, { once, isRecorded: () => run.hasRecorded })
+      : undefined;
+    while (ending === undefined) ending = await once();
+    return run.ended(ending);
   } finally {
     await run.stop();
   }

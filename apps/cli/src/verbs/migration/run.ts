@@ -18,6 +18,8 @@ export interface RunMigration {
   readonly afterStep: ((step: string) => void) | undefined;
   /** The record stands already. */
   readonly recorded: boolean;
+  /** How the operator said that the other host is reached. */
+  readonly peer?: string | undefined;
 }
 
 /** Never throws for what becomes of the migration: that is in the result, which the view has shown. */
@@ -43,10 +45,10 @@ export async function migrateToResult(
       ...(options.afterStep && { afterStep: options.afterStep }),
     });
     const where = await whereIs(pair, ended.record).catch(() => undefined);
-    return end(judgeMigration(ended, options.asked, where));
+    return end(judgeMigration(ended, options.asked, where, options.peer));
   } catch (error) {
     const { outcome, exitCode, error: words } = explain(error, recorded);
-    const { resume, undo } = commandsOf(record);
+    const { resume, undo } = commandsOf(record, options.peer);
     const code = error instanceof StepImpossible ? `step-${error.step}` : words.code;
     const message = error instanceof StepImpossible ? error.message : words.message;
     const hint = recorded

@@ -1,5 +1,10 @@
 // The list of domains for people.
-import type { DiskSummary, DomainSummary } from '@blockferry/engine';
+import {
+  type DiskSummary,
+  type DomainSummary,
+  type MigrationRecord,
+  mayHaveRunAway,
+} from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { phaseWords } from '../../outcome/work-words.ts';
 import { table } from './table.ts';
@@ -18,13 +23,30 @@ function rowsOf(domain: DomainSummary): string[][] {
     disk.target,
     disk.format ?? '-',
     disk.source ?? `(no medium in the ${disk.device})`,
-    moveWords(disk),
+    migrationWords(disk, domain.migration) ?? moveWords(disk),
   ]);
 }
 
 /** libvirt's words, with `off` for its `shutoff`. */
 function stateWord(state: DomainSummary['state']): string {
   return state === 'shutoff' ? 'off' : state;
+}
+
+/** A commit of a migration's overlay is a move of its own, and a part of the migration to whoever reads this. */
+function migrationWords(
+  { target, move }: DiskSummary,
+  migration: DomainSummary['migration'],
+): string | undefined {
+  if (migration === undefined) return undefined;
+  if (migration === 'unreadable') return 'a record of another version of blockferry';
+  const isOther = typeof move === 'object' && !move.id.startsWith(`${migration.id}-`);
+  if (isOther || !migration.disks.some((disk) => disk.target === target)) return undefined;
+  return `migration, ${migrationPhaseWords(migration)}`;
+}
+
+/** What an open migration is doing. Once the domain may have run at the destination it is finished, whatever is wanted. */
+export function migrationPhaseWords(record: Pick<MigrationRecord, 'phase' | 'goal'>): string {
+  return record.goal === 'home' && !mayHaveRunAway(record) ? 'going back' : record.phase;
 }
 
 function moveWords({ move, mirror }: DiskSummary): string {

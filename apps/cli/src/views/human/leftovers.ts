@@ -1,6 +1,14 @@
 // What cleanup found and did, for people.
-import { type Leftover, type RestoreRemains, unreachable } from '@blockferry/engine';
+import {
+  type LeftImages,
+  type Leftover,
+  type MigrationLeftover,
+  type RestoreRemains,
+  unreachable,
+  type Verdict,
+} from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
+import { shellWord } from '../format.ts';
 
 /** One leftover, and what is to become of it. */
 export function leftoverText({ journal, move, verdict }: Leftover): string {
@@ -8,20 +16,53 @@ export function leftoverText({ journal, move, verdict }: Leftover): string {
     move === undefined
       ? journal.path
       : `${move.domain.name} ${move.disk} to ${describeSource(move.destination.source)}`;
+  return verdictText(whose, verdict, journal.path, 'an unfinished copy that nothing uses');
+}
+
+/** What a migration has left at its destination. */
+export function migrationLeftoverText({ journal, record, verdict }: MigrationLeftover): string {
+  const whose = record === undefined ? journal : `${record.domain.name} to ${record.away}`;
+  return verdictText(whose, verdict, journal, 'unfinished copies of a migration that is open nowhere');
+}
+
+/** What a domain has left at home. */
+export function leftImagesText({ note, verdict }: LeftImages, deleteSource: boolean): string {
+  const { domain, home, away } = note;
+  const whose = `${domain.name}, migrated to ${away}`;
+  const paths = note.images.map(({ path }) => `  ${path}\n`).join('');
   switch (verdict.kind) {
     case 'remove-copy':
-      return `${whose}: an unfinished copy that nothing uses\n${[...verdict.paths, journal.path].map((path) => `  remove ${path}\n`).join('')}`;
-    case 'remove-journal': {
-      const note = verdict.note === undefined ? 'its copy is gone' : `${verdict.note}, and stays`;
-      return `${whose}: ${note}\n  remove ${journal.path}\n`;
-    }
-    case 'keep': {
-      const hint = verdict.hint === undefined ? '' : `  → ${verdict.hint}\n`;
-      return `${whose}: kept: ${verdict.why}\n${hint}`;
-    }
+      if (deleteSource) {
+        const removed = verdict.paths.map((path) => `  remove ${path}\n`).join('');
+        return `${whose}: what it left at ${home}, and nothing uses\n${removed}`;
+      }
+      return `${whose}: what it left at ${home} is kept as a way back\n${paths}  → once you no longer want it: blockferry cleanup ${shellWord(domain.name)} --delete-source\n`;
+    case 'remove-journal':
+      return `${whose}: what it left at ${home} is gone\n`;
+    case 'keep':
+      return `${whose}: what it left at ${home} is kept: ${verdict.why}\n${paths}${hintLine(verdict.hint)}`;
     default:
       return unreachable(verdict);
   }
+}
+
+function verdictText(whose: string, verdict: Verdict, journal: string, what: string): string {
+  switch (verdict.kind) {
+    case 'remove-copy':
+      return `${whose}: ${what}\n${[...verdict.paths, journal].map((path) => `  remove ${path}\n`).join('')}`;
+    case 'remove-journal': {
+      const note = verdict.note === undefined ? 'its copy is gone' : `${verdict.note}, and stays`;
+      return `${whose}: ${note}\n  remove ${journal}\n`;
+    }
+    case 'keep':
+      return `${whose}: kept: ${verdict.why}\n${hintLine(verdict.hint)}`;
+    default:
+      return unreachable(verdict);
+  }
+}
+
+function hintLine(hint: string | undefined): string {
+  return hint === undefined ? '' : `  → ${hint}\n`;
 }
 
 /** What a restore that died has left. */

@@ -1,5 +1,6 @@
 // A migration for people: what it will do, how far it is, and how it ended.
 import {
+  type MigrationNote,
   type MigrationPreflight,
   type MigrationRecord,
   mayHaveRunAway,
@@ -9,7 +10,14 @@ import {
 import { describeSource } from '@blockferry/libvirt';
 import { commandsOf, type MigrationResult } from '../../outcome/migration.ts';
 import { formatBytes, formatDuration, shellWord } from '../format.ts';
+import { migrationPhaseWords } from './domains.ts';
 import { errorLines } from './result.ts';
+
+/** A note of ours, and why it could not be followed to where the record is. */
+export interface UnclearMigration {
+  readonly note: MigrationNote;
+  readonly why: string;
+}
 
 export function migrationPlanText({ record, bytes }: MigrationPreflight, withSteps: boolean): string {
   const off = record.mode === 'offline' ? ', while it is off' : '';
@@ -36,15 +44,26 @@ export function continuingMigration({ domain, away, goal }: MigrationRecord): st
 
 /** An open migration, and what to do about it. */
 export function migrationText(record: MigrationRecord): string {
-  const { domain, home, away, phase, goal, mode, disks } = record;
+  const { domain, home, away, mode, disks } = record;
   const { resume, undo } = commandsOf(record);
   const lines = [
-    `${domain.name}: ${mode === 'live' ? 'migration' : 'migration while off'}, ${goal === 'home' ? 'to be undone' : phase}`,
+    `${domain.name}: ${mode === 'live' ? 'migration' : 'migration while off'}, ${migrationPhaseWords(record)}`,
     `  from  ${home}`,
     `  to    ${away}`,
     ...disks.map(({ target, layers }) => `  ${target}   ${describeSource(layers[0].to.source)}`),
     `  → go on, if no blockferry does: ${resume}`,
     ...(mayHaveRunAway(record) ? [] : [`  → undo: ${undo}`]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** One that we have a note of, and no more. */
+export function unclearMigrationText({ note, why }: UnclearMigration): string {
+  const lines = [
+    `${note.domain.name}: migration, unless it has ended: its record cannot be read (${why})`,
+    `  from  ${note.home}`,
+    `  to    ${note.away}`,
+    `  → go on, once the destination can be reached: blockferry resume ${shellWord(note.domain.name)}`,
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -124,10 +143,10 @@ function figures({
   return facts.length === 0 ? [] : [`  ${facts.join(', ')}`];
 }
 
-function kept({ sourcesKept, home }: MigrationResult): string[] {
+function kept({ sourcesKept, home, domain = '' }: MigrationResult): string[] {
   if (sourcesKept.length === 0) return [];
   return [
     `  kept at ${home}: ${sourcesKept.join(' ')}`,
-    `  once nothing else uses them there and you no longer want them: rm ${sourcesKept.map(shellWord).join(' ')}`,
+    `  once you no longer want them: blockferry cleanup ${shellWord(domain)} --delete-source`,
   ];
 }

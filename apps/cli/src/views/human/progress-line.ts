@@ -11,12 +11,12 @@ export interface ProgressLine {
 
 /** Without the bar: for logs and files. */
 export function plainProgress({ phase, progress }: ProgressLine): string {
-  return join({ ...partsOf(progress), phase, bar: undefined });
+  return join({ phase, ...partsOf(progress), bar: undefined });
 }
 
 /** With the bar, cut to `columns` so that redrawing never wraps: the least important parts go first. */
 export function drawnProgress({ phase, progress }: ProgressLine, columns: number): string {
-  const parts: Parts = { ...partsOf(progress), phase };
+  const parts: Parts = { phase, ...partsOf(progress) };
   // The last column stays free: some terminals wrap when it is written to.
   for (const name of DISPENSABLE) {
     if (join(parts).length < columns) break;
@@ -40,14 +40,20 @@ function join(parts: Parts): string {
 
 function partsOf(progress: ProgressReport | undefined): Parts {
   if (progress === undefined) return {};
-  const { copied, total, rate, etaMs, guestWriteRate, guard, space } = progress;
-  const percent = percentOf(copied, total);
+  const { copied, verified = 0n, total, rate, etaMs, guestWriteRate, guard, space } = progress;
+  // All is copied, and what is awaited is the reading back.
+  const verifies = copied >= total && verified > 0n && verified < total;
+  const done = verifies ? verified : copied;
+  const percent = percentOf(done, total);
   return {
+    ...(verifies && { phase: 'verifying' }),
     bar: drawBar(percent),
     percent: `${percent} %`,
-    amount: `${formatBytes(copied)} of ${formatBytes(total)}`,
-    rate: space !== undefined ? 'waits for room' : rate === undefined ? undefined : formatRate(rate),
-    left: etaMs === undefined || space !== undefined ? undefined : `${formatDuration(etaMs)} left`,
+    amount: `${formatBytes(done)} of ${formatBytes(total)}`,
+    rate:
+      space !== undefined ? 'waits for room' : rate === undefined || verifies ? undefined : formatRate(rate),
+    left:
+      verifies || etaMs === undefined || space !== undefined ? undefined : `${formatDuration(etaMs)} left`,
     guest: guestWriteRate === undefined ? undefined : `guest writes ${formatRate(guestWriteRate)}`,
     latency: latencyWords(guard),
   };

@@ -1,5 +1,5 @@
 // What people read.
-import type { ChainReport, Leftover, MoveStatus, Plan } from '@blockferry/engine';
+import type { ChainReport, Leftover, MigrationRecord, MoveStatus, Plan } from '@blockferry/engine';
 import { describe, expect, it } from 'vitest';
 import { ExitCode } from '../../exit-code.ts';
 import { bareResult, errorOf, namesOf } from '../../outcome/result.ts';
@@ -74,6 +74,10 @@ describe('progress', () => {
   it('leaves out what is not known yet', () => {
     const unknown = { ...progress, rate: undefined, etaMs: undefined, guestWriteRate: undefined };
     expect(plainProgress({ phase: 'copying', progress: unknown })).toBe('copying  50 %  512 MiB of 1.0 GiB');
+    const readBack = { ...unknown, copied: 4n * MIB, total: 4n * MIB, verified: MIB };
+    expect(plainProgress({ phase: 'copying', progress: readBack })).toBe(
+      'verifying  25 %  1.0 MiB of 4.0 MiB',
+    );
   });
 
   it('says so, instead of a rate, while the copy waits for room', () => {
@@ -224,18 +228,38 @@ describe('the list of domains', () => {
         uuid: 'u',
         state: 'running',
         persistent: false,
+        migration: undefined,
         disks: [
           { ...disk, mirror: undefined, move },
           { ...disk, target: 'vdb', mirror: { job: 'copy', destination: '/theirs' }, move: undefined },
           { ...disk, target: 'sda', device: 'cdrom', source: undefined, mirror: undefined, move: undefined },
         ],
       },
-      { name: 'db', uuid: 'v', state: 'shutoff', persistent: true, disks: [] },
+      { name: 'db', uuid: 'v', state: 'shutoff', persistent: true, disks: [], migration: undefined },
     ]);
     expect(text).toMatch(/web +running \(transient\) +vda +qcow2 +\/a +copying to \/new\/web\.qcow2/);
     expect(text).toContain('copy job to /theirs, not ours');
     expect(text).toContain('(no medium in the cdrom)');
     expect(text).toMatch(/db +off +- +no disks/);
+  });
+
+  it('shows a migration on the disks that it copies, and not the commits that are a part of it', () => {
+    const disk = { target: 'vda', device: 'disk', source: '/a', format: 'qcow2', mirror: undefined } as const;
+    const migration = { id: 'abcd', phase: 'copying', goal: 'away', disks: [{ target: 'vda' }] };
+    const textOf = (change: Partial<MigrationRecord>) =>
+      domainsText([
+        {
+          ...{ name: 'web', uuid: 'u', state: 'running', persistent: true },
+          migration: { ...migration, ...change } as unknown as MigrationRecord,
+          disks: [
+            { ...disk, move: sampleMove({ id: 'abcd-vda' }) },
+            { ...disk, target: 'sda', move: undefined },
+          ],
+        },
+      ]);
+    expect(textOf({})).toMatch(/vda +qcow2 +\/a +migration, copying\n +sda +qcow2 +\/a\n/);
+    expect(textOf({ goal: 'home' })).toContain('migration, going back');
+    expect(textOf({ goal: 'home', phase: 'collapsing' })).toContain('migration, collapsing');
   });
 
   it('says so when there is none', () => {

@@ -3,10 +3,8 @@ import type {
   ChainReport,
   Check,
   DomainSummary,
-  Leftover,
   MoveRecord,
   MoveStatus,
-  RestoreRemains,
   TreeImage,
   TreesReport,
 } from '@blockferry/engine';
@@ -17,7 +15,13 @@ import type { JsonLine } from './lines.ts';
 
 export function domainLine(domain: DomainSummary): JsonLine {
   const disks = domain.disks.map((disk) => ({ ...disk, move: moveOf(disk.move) }));
-  return { type: 'domain', ...domain, disks };
+  return { type: 'domain', ...domain, disks, migration: migrationOf(domain.migration) };
+}
+
+function migrationOf(migration: DomainSummary['migration']): object | string | undefined {
+  if (migration === undefined || migration === 'unreadable') return migration;
+  const { id, home, away, mode, phase, goal } = migration;
+  return { id, home, away, mode, phase, goal };
 }
 
 function moveOf(move: MoveRecord | 'unreadable' | undefined): object | string | undefined {
@@ -80,31 +84,4 @@ export function moveLine({ move, domain, live, config, job, layers, next }: Move
 
 export function checkLine(check: Check): JsonLine {
   return { type: 'check', ...check };
-}
-
-export function leftoverLine({ journal, move, verdict }: Leftover, removed: readonly string[]): JsonLine {
-  return {
-    type: 'leftover',
-    journal: journal.path,
-    domain: move?.domain.name,
-    disk: move?.disk,
-    destination: move && describeSource(move.destination.source),
-    verdict: verdict.kind,
-    why: verdict.kind === 'keep' ? verdict.why : verdict.kind === 'remove-journal' ? verdict.note : undefined,
-    removed,
-  };
-}
-
-/** In the words of `leftoverLine`. */
-export function remainsLine({ path, plan, used }: RestoreRemains, removed: readonly string[]): JsonLine {
-  return {
-    type: 'leftover',
-    journal: path,
-    domain: plan.name,
-    disk: undefined,
-    destination: plan.disks[0].path,
-    verdict: used ? 'remove-journal' : 'remove-copy',
-    why: undefined,
-    removed,
-  };
 }

@@ -4,6 +4,7 @@ import { mustBeUnused } from '../../layered/act/clear.ts';
 import { claimOf, isSomething } from '../../layered/claims.ts';
 import { copyJournalPath } from '../../layers/index.ts';
 import { readUsage, usesOf } from '../../observe/usage.ts';
+import { noteLeftImages } from '../left-images.ts';
 import { copiesOf, type MigrationRecord, pathOf } from '../record.ts';
 import { journalPath, removeMetadata, wishPath } from '../store.ts';
 import { removeWay } from '../way.ts';
@@ -49,6 +50,7 @@ export async function close({ pair, record, observation }: MigrationScene, migra
   if (home !== undefined) await removeMetadata(home.domain, home);
   if (away !== undefined && observation.world.away !== 'foreign') await removeMetadata(away.domain, away);
   if (migrated) for (const path of await uselessJournals(pair, record)) await pair.away.host.unlink(path);
+  if (migrated) await noteLeftImages(pair, record);
   await removeWay(pair.home.host, pair.away.host, record.id);
   await pair.away.host.unlink(wishPath(record));
   await pair.away.host.unlink(journalPath(record));

@@ -39,7 +39,10 @@ async function makeOverlay({ pair }: MigrationScene, { origin, overlay }: Migrat
   const path = pathOf(overlay.home);
   if ((await host.stat(path)) !== null) {
     if ((await hasWriter(host, toLocation(overlay.home.source), WITHIN_MS)) !== 'no') {
-      throw new StepImpossible('freeze', `${path} is in use, and libvirt does not say by whom`);
+      throw new StepImpossible(
+        'freeze',
+        `${path} is in use, and libvirt does not say by whom: perhaps another blockferry is at work`,
+      );
     }
     await host.unlink(path);
   }

@@ -40,7 +40,7 @@ async function makeOverlay({ pair, observation }: MigrationScene, disk: Migrated
   if (isThere && (await hasWriter(host, toLocation(disk.overlay.away.source), WITHIN_MS)) !== 'no') {
     throw new StepImpossible(
       'prepare',
-      `${path} is in use at the destination, and libvirt does not say by whom`,
+      `${path} is in use at the destination, and libvirt does not say by whom: perhaps another blockferry is at work`,
     );
   }
   await host.unlink(path);

@@ -6,14 +6,13 @@ import { Refusal } from '../../model/errors.ts';
 import type { Bytes } from '../../model/units.ts';
 import type { Definitions } from '../../observe/definitions.ts';
 import { readDefinitions } from '../../observe/definitions.ts';
+import { checkBeginning } from '../../preflight/open-moves.ts';
 import { findDomain } from '../../preflight/situation.ts';
-import { underWay } from '../../preflight/under-way.ts';
 import type { Warning } from '../../preflight/warning.ts';
 import { floorOf } from '../../space/floor.ts';
 import type { Pair } from '../pair.ts';
 import { type MigrationOptions, type MigrationRecord, pathOf } from '../record.ts';
 import type { MigrationRequest } from '../request.ts';
-import { mustNotMigrate } from '../under-way.ts';
 import { mustBeElsewhere, mustHave, mustRun } from './destination.ts';
 import { needsOf } from './devices.ts';
 import { type ExaminedDisk, examineDisk, isCopied, mustBeDistinct } from './disks.ts';
@@ -31,7 +30,7 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
   const definitions = await readDefinitions(home, uuid);
   const definition = definitions?.live ?? definitions?.config;
   if (definitions === undefined || definition === undefined) throw new Error(`${name} is gone`);
-  mustNotMigrate(definitions);
+  checkBeginning(definitions, 'all');
   await mustBeReady(definitions, name, request);
   const hosts = await mustBeElsewhere(home, away, { name, uuid });
   const needs = needsOf(definition);
@@ -39,7 +38,6 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
   const warnings = await mustHave(away, pair.away.host, needs);
   const id = randomBytes(4).toString('hex');
   const [first, ...rest] = await examineDisks(pair, request, definition, id);
-  mustNotMove(first);
   mustBeDistinct([first, ...rest].map(({ disk }) => disk));
   await mustFit(pair, [first, ...rest], definitions.running);
   const record: MigrationRecord = {
@@ -87,11 +85,6 @@ function optionsOf(request: MigrationRequest): MigrationOptions {
   };
 }
 
-function mustNotMove({ situation }: ExaminedDisk): void {
-  const [open] = situation.open;
-  if (open !== undefined) throw underWay(open);
-}
-
 /** @throws Refusal */
 async function mustBeReady(
   { domain, running, paused, persistent, live, config }: Definitions,
@@ -123,13 +116,13 @@ async function mustBeReady(
     throw no(
       'has-snapshots',
       `has ${snapshots.length} snapshot(s), with which libvirt migrates no domain`,
-      `virsh snapshot-delete ${name} --metadata`,
+      forgetSnapshots(name),
     );
   if (checkpoints.length > 0)
     throw no(
       'has-checkpoints',
       `has ${checkpoints.length} checkpoint(s), which libvirt forgets at home and does not know there`,
-      `virsh checkpoint-delete ${name} --metadata`,
+      `delete them (the next incremental backup is a full one): for c in $(virsh checkpoint-list ${name} --name); do virsh checkpoint-delete ${name} "$c"; done`,
     );
   if (!offline) return;
   const xml = config?.toString() ?? live?.toString() ?? '';
@@ -145,6 +138,17 @@ async function mustBeReady(
       'has a TPM, whose state --offline does not copy',
       'start it: a live migration takes it along',
     );
+}
+
+/** Images are copied byte for byte, so snapshots inside them come along; what libvirt knows of them does not. */
+function forgetSnapshots(name: string): string {
+  const each = (work: string) =>
+    `for s in $(virsh snapshot-list ${name} --name --topological); do virsh ${work}; done`;
+  return [
+    `save what libvirt knows of them: ${each(`snapshot-dumpxml ${name} "$s" > ${name}-"$s".xml`)}`,
+    `have it forget them, data and all that is in the images stays: ${each(`snapshot-delete ${name} "$s" --metadata`)}`,
+    `at the destination afterwards, for each, parents first (with --dest-dir, put the new paths into the file before): virsh snapshot-create ${name} ${name}-NAME.xml --redefine`,
+  ].join('\n');
 }
 
 function nothingToCopy(name: string): Refusal {

@@ -1,0 +1,105 @@
+// The images that a domain left at home when it was migrated: a way back, until somebody says that it is not needed.
+import { dirname } from 'node:path';
+import { messageOf } from '../model/errors.ts';
+import { readDefinitions } from '../observe/definitions.ts';
+import { readUsage, usesOf } from '../observe/usage.ts';
+import type { LeftNote } from '../record/open-moves.ts';
+import { keep, type Verdict } from '../record/verdict.ts';
+import { sideOf } from './hosts.ts';
+import type { Reach } from './leftovers.ts';
+import type { OneSide, Pair } from './pair.ts';
+import { type MigrationRecord, pathOf } from './record.ts';
+
+export interface LeftImages {
+  readonly note: LeftNote;
+  /** The host that it was migrated from. */
+  readonly home: OneSide;
+  /** `remove-journal`: the images are gone, or are others by now: nothing is left but our note. */
+  readonly verdict: Verdict;
+}
+
+/** Notes what stays at home, each image as it is now. Best effort: that nothing is noted loses nothing. May be repeated. */
+export async function noteLeftImages({ home }: Pair, record: MigrationRecord): Promise<void> {
+  const images: LeftNote['images'][number][] = [];
+  for (const path of record.disks.flatMap(({ layers }) => layers.map(({ from }) => pathOf(from)))) {
+    const stat = await home.host.stat(path).catch(() => null);
+    if (stat !== null) images.push({ path, ...stamp(stat) });
+  }
+  if (images.length === 0) return;
+  const { id, domain, hosts } = record;
+  await home.openMoves.noteLeft({ id, domain, home: record.home, away: record.away, hosts, images });
+}
+
+function stamp({ device, inode, mtimeNs }: Readonly<Record<'device' | 'inode' | 'mtimeNs', bigint>>) {
+  return { device: `${device}`, inode: `${inode}`, mtimeNs: `${mtimeNs}` };
+}
+
+/** @param target a domain (name or UUID) that was migrated; or a path: one of the images, or the directory of one */
+export async function findLeftImages(here: OneSide, target: string, reach: Reach): Promise<LeftImages[]> {
+  const isPath = target.includes('/');
+  const notes = (await here.openMoves.left(isPath ? undefined : target)).filter(
+    ({ images }) => !isPath || images.some(({ path }) => path === target || dirname(path) === target),
+  );
+  const found: LeftImages[] = [];
+  for (const note of notes) {
+    const side = await sideOf(await here.link.connection(), note);
+    if (side === undefined) continue;
+    const pair =
+      side === 'home' ? { home: here, away: reach(note.away) } : { home: reach(note.home), away: here };
+    found.push({ note, home: pair.home, verdict: await verdictOn(pair, note).catch(unseen) });
+  }
+  return found;
+}
+
+/** Looks once more, and removes them, then our note. May be repeated. @returns what was removed, at home */
+export async function removeLeftImages(here: OneSide, left: LeftImages, reach: Reach): Promise<string[]> {
+  const [now] = (await findLeftImages(here, left.note.domain.uuid, reach)).filter(
+    ({ note }) => note.id === left.note.id,
+  );
+  if (now === undefined || now.verdict.kind === 'keep') return [];
+  const removed: string[] = [];
+  for (const path of now.verdict.kind === 'remove-copy' ? now.verdict.paths : []) {
+    if (await now.home.host.unlink(path)) removed.push(path);
+  }
+  await here.openMoves.forgetLeft(left.note);
+  return removed;
+}
+
+function unseen(error: unknown): Verdict {
+  const hint = 'if the other host is reached otherwise from here, add --peer URI';
+  return keep(`whether they are still needed cannot be seen: ${messageOf(error)}`, hint);
+}
+
+/** @throws when a host cannot be looked at */
+async function verdictOn({ home, away }: Pair, { domain, images, hosts }: LeftNote): Promise<Verdict> {
+  const [here, there] = [await home.link.connection(), await away.link.connection()];
+  if ((await sideOf(here, { hosts })) !== 'home' || (await sideOf(there, { hosts })) !== 'away') {
+    return keep('one of the two hosts is another one from here', 'say how it is reached: --peer URI');
+  }
+  const remaining: string[] = [];
+  for (const { path, ...was } of images) {
+    const stat = await home.host.stat(path);
+    if (stat === null) continue;
+    const now = stamp(stat);
+    if (now.device !== was.device || now.inode !== was.inode) continue;
+    if (now.mtimeNs !== was.mtimeNs) return keep(`${path} was written to since ${domain.name} left it`);
+    remaining.push(path);
+  }
+  if (remaining.length === 0) return { kind: 'remove-journal' };
+  if ((await readDefinitions(there, domain.uuid)) === undefined) {
+    return keep(
+      `${domain.name} is not where it was migrated to any more: these may be all that is left of it`,
+    );
+  }
+  const sources = remaining.map((path) => ({ kind: 'file', path }) as const);
+  const usage = await readUsage(here, home.host, sources);
+  for (const source of sources) {
+    const [use] = usesOf(usage, source);
+    if (use !== undefined) return keep(`${source.path} is used by ${use.domain} for ${use.disk}`);
+  }
+  const [unknown] = usage.unknown;
+  if (unknown === undefined) return { kind: 'remove-copy', paths: remaining };
+  return keep(
+    `they may be used: the chain of ${unknown.disk} of ${unknown.domain} cannot be read (${unknown.why})`,
+  );
+}

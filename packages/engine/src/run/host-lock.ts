@@ -1,0 +1,53 @@
+// A lock on a host that goes with the process that holds it: flock(1) there, held by a program that dies with us.
+import type { Host, HostProcess } from '@blockferry/qemu';
+
+/** What flock is to exit with (-E) when somebody else holds the lock. */
+export const HELD_ELSEWHERE = 77;
+/** What flock is to run: it tells us that the lock is ours, and keeps it until we are gone. */
+export const SAYS_HELD = 'echo held; exec cat';
+
+/**
+ * Takes a lock, until it is disposed of. A host without flock has none.
+ *
+ * @param argv takes the lock and runs SAYS_HELD in it
+ * @throws what `refusal` makes when it is held elsewhere; the signal's reason
+ */
+export async function takeHostLock(
+  host: Host,
+  argv: readonly string[],
+  { refusal, signal }: { readonly refusal: () => Error; readonly signal: AbortSignal },
+): Promise<Disposable> {
+  const holder = await host.spawn(argv, { signal });
+  // How it ends is looked at below; until then nobody listens.
+  holder.exited.catch(() => {});
+  const lock = { [Symbol.dispose]: () => void holder.kill() };
+  try {
+    if ((await held(holder)) === 'elsewhere') throw refusal();
+    signal.throwIfAborted();
+    return lock;
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** In a directory that is the user's alone, and empty after a boot. Two users are not kept apart. */
+const TAKE_NAMED = `
+command -v flock >/dev/null || exit 0
+d=/run
+[ "$(id -u)" = 0 ] || d=\${XDG_RUNTIME_DIR:-/tmp/blockferry-$(id -u)}
+name=$1
+shift
+mkdir -p "$d/blockferry" && exec flock "$@" -E ${HELD_ELSEWHERE} "$d/blockferry/$name.lock" sh -c '${SAYS_HELD}'`;
+
+/** The argv that takes a lock by its name. @param how options of flock: -n, or -w SECONDS */
+export function namedLock(name: string, ...how: readonly string[]): readonly string[] {
+  return ['sh', '-c', TAKE_NAMED, 'sh', name, ...how];
+}
+
+async function held({ stdout, exited }: HostProcess): Promise<'here' | 'elsewhere'> {
+  const said = new Promise<'said'>((resolve) => stdout.once('data', () => resolve('said')));
+  const over = exited.catch(() => ({ code: 0 }));
+  const first = await Promise.race([said, over]);
+  return first !== 'said' && first.code === HELD_ELSEWHERE ? 'elsewhere' : 'here';
+}

@@ -1,0 +1,97 @@
+// Two blockferrys that begin something on one domain at once: one of them does, the other is refused before it touches
+// anything. Each stands still in the middle of its beginning until the others have looked and found nothing open.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, test } from 'vitest';
+import type { Ferry, Halt } from './ferry.ts';
+import { type FerryPair, startFerryPair } from './ferry-pair.ts';
+
+let pair: FerryPair;
+
+beforeAll(async () => {
+  pair = await startFerryPair({ rate: 30 });
+});
+
+afterAll(async () => {
+  await pair.stop();
+});
+
+/** The first thing that a beginning writes: its note. Nobody else can see anything of it yet. */
+const BEGINNING: Halt = { at: 'effect', name: 'host.mkdir', signal: 'SIGSTOP' };
+
+/** It has looked, and found nothing that stands against it. */
+const planned = (ferry: Ferry) =>
+  ferry.find('a plan', ({ type }) => type === 'plan' || type === 'migration-plan' || undefined);
+
+async function refused(ferry: Ferry, code: string): Promise<void> {
+  const { outcome, exitCode, error } = await ferry.result();
+  assert.deepEqual([outcome, exitCode, error?.code], ['refused', 3, code], error?.message);
+}
+
+test('migrations to two places, and a move: the first is migrated, the others are refused and leave nothing', async () => {
+  const other = join(pair.away.imagesDir, 'other');
+  await mkdir(other);
+  const first = pair.migrate([], BEGINNING);
+  await first.halted('host.mkdir');
+  const second = pair.migrateTo(other);
+  const move = pair.command('home', ['move', 'vm', 'vda', join(pair.home.imagesDir, 'moved/')]);
+  await mkdir(join(pair.home.imagesDir, 'moved'));
+  await Promise.all([planned(second), planned(move)]);
+  first.cont();
+  await Promise.all([refused(second, 'migration-under-way'), refused(move, 'migration-under-way')]);
+  const { outcome, error } = await first.result();
+  assert.equal(outcome, 'migrated', JSON.stringify(error));
+  for (const directory of [other, join(pair.home.imagesDir, 'moved')]) {
+    assert.deepEqual(await readdir(directory), []);
+    await rm(directory, { recursive: true });
+  }
+  await pair.expectWhole('the first', 'away');
+  await pair.turn();
+});
+
+test('while another is copying the images of the domain nobody else does; afterwards it goes on', async () => {
+  const copying = await holdLock('.copy');
+  const { exitCode, runsOn, error } = await pair.migrate().result();
+  assert.deepEqual([exitCode, runsOn, error?.code], [4, null, 'step-copy'], error?.message);
+  copying.release();
+  assert.equal((await pair.resume().result()).outcome, 'migrated');
+  await pair.expectWhole('went on', 'away');
+  await pair.turn();
+});
+
+test('a move and a migration that begin in the same moment: one of them does, whichever', async () => {
+  const to = join(pair.home.imagesDir, 'moved');
+  await mkdir(to);
+  const beginning = await holdLock('');
+  const move = pair.command('home', ['move', 'vm', 'vda', `${to}/`, '--guard', 'off']);
+  const migration = pair.migrate();
+  await Promise.all([planned(migration), planned(move)]);
+  beginning.release();
+  const [moved, migrated] = await Promise.all([move.result(), migration.result()]);
+  if (moved.outcome === 'moved') {
+    await refused(migration, 'move-under-way');
+    assert.deepEqual(await readdir(pair.away.imagesDir), []);
+    assert.deepEqual((await readdir(to)).sort(), ['base.qcow2', 'top.qcow2']);
+  } else {
+    await refused(move, 'migration-under-way');
+    assert.equal(migrated.outcome, 'migrated');
+    assert.deepEqual(await readdir(to), []);
+    await rm(to, { recursive: true });
+    await pair.expectWhole('the migration', 'away');
+  }
+  assert.deepEqual(await pair.notes(), []);
+});
+
+/** What a blockferry holds that begins, or that copies: see run/host-lock.ts. */
+async function holdLock(which: '' | '.copy'): Promise<{ release(): void }> {
+  const uuid = (await pair.home.virsh('domuuid', 'vm')).trim();
+  await mkdir('/run/blockferry', { recursive: true });
+  const holder = spawn('flock', [`/run/blockferry/${uuid}${which}.lock`, 'sh', '-c', 'echo held; exec cat'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  await once(holder.stdout, 'data');
+  return { release: () => holder.stdin.end() };
+}
