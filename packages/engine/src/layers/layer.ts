@@ -44,6 +44,12 @@ export class Layer {
     return this.plan.how === 'bytes' || this.plan.to.format === 'raw';
   }
 
+  /** How its image is read, if it is read byte for byte from a file. */
+  readThrough(access: Access): void {
+    const { how, from } = this.plan;
+    if (how === 'bytes' && from.location.kind === 'file') this.access.set('source', access);
+  }
+
   get journal(): CopyJournal {
     return this.#journal;
   }

@@ -146,6 +146,8 @@ export class DiskRun {
       this.#options.report({ type: 'round', round: 1 + (this.#move.layered?.rounds?.length ?? 0) });
     }
     this.#hostAwaySince = undefined;
+    // What is beside the loop has no event of libvirt's to wake it.
+    if (step.name === 'copy-layers') void this.memory.layered.copy?.over.then(() => this.#bell.ring());
     this.#options.afterStep?.(step.name);
     if (step.name !== 'close') return undefined;
     await this.atEnd(seen);
