@@ -3,12 +3,14 @@ import { utimesSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { expect, test } from 'vitest';
+import { describeEachHost } from '../../../../qemu/src/testing/each-host.ts';
 import { relink } from '../../layers/index.ts';
 import type { LayerPlan } from '../../layers/layer-plan.ts';
 import { Bench, MiB } from '../../layers/testing/bench.ts';
 import type { Layer } from '../../model/record.ts';
 import { sha256Of } from '../hash.ts';
 import { CopySums } from './copy-sums.ts';
+import { FileSums } from './file-sums.ts';
 import { RunningSum } from './running-sum.ts';
 
 const HOLES = ['write -P 1 0 3M', 'write -P 2 5M 64k', 'write -P 3 30M 1M'];
@@ -61,18 +63,23 @@ test.each([true, false])('a copy whose backing link is rewritten (verified: %s)'
   expect(made).toEqual([]);
 });
 
-test('openssl and sha256sum tell the same of a file, and so do both ways of reading it', async () => {
-  await using copying = new Copying();
-  copying.make('base', 'raw', '64M', ...HOLES);
-  const { size, sha256 } = await copying.truth('base');
-  const signal = AbortSignal.timeout(60_000);
-  expect(await sha256Of(copying.host, copying.path('base'), { signal })).toEqual({ sha256, size });
-  const sum = new RunningSum(
-    copying.host,
-    { image: copying.path('base'), total: size, backing: undefined },
-    signal,
-  );
-  expect(await sum.result()).toMatchObject({ sha256, size });
+describeEachHost('what openssl sums', (on) => {
+  test('sha256sum sums alike, however the file is read, and whatever its name', async () => {
+    await using files = new Bench(on.directory);
+    const [name, signal] = ["it's a, b=c", AbortSignal.timeout(60_000)];
+    files.make(name, 'raw', '8M', 'write -P 1 0 3M', 'write -P 2 5M 64k');
+    const [sha256] = files.run('sha256sum', '--', name).split(' ');
+    const path = on.path(name);
+    expect(await sha256Of(on.host, path, { signal })).toEqual({ sha256, size: 8n * MiB });
+    const sum = new RunningSum(on.host, { image: path, total: 8n * MiB, backing: undefined }, signal);
+    for (let told = 1n; told <= 8n; told++) sum.upTo(told * MiB);
+    expect(await sum.result()).toMatchObject({ sha256, size: 8n * MiB });
+    const read = new FileSums(on.host, [{ path, size: 8n * MiB }]);
+    await read.setSpeed(64n * MiB);
+    await read.run(signal);
+    expect(read.sums.get(path)).toEqual({ sha256, size: 8n * MiB });
+    expect(read.progress().copiedNow).toBe(8n * MiB);
+  });
 });
 
 test.each([1, 65_535, 65_537, 3_000_001])('%i bytes', async (length) => {
