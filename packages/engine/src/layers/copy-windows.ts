@@ -1,11 +1,12 @@
 // The copier's side: one window after the other, without a gap between them.
 import type { Host } from '@blockferry/qemu';
-import type { Backlog } from './backlog.ts';
+import type { Backlog, Task } from './backlog.ts';
 import type { WindowDaemon } from './daemon/window-daemon.ts';
 import type { Layer } from './layer.ts';
 import type { Progress } from './progress.ts';
 import type { Room } from './room.ts';
 import { type Opened, Settler } from './settle-windows.ts';
+import type { Slot, WindowMemory } from './window-memory.ts';
 import { windowAt } from './windows.ts';
 
 /** What copier and verifier share. */
@@ -16,6 +17,8 @@ export interface Work {
   readonly progress: Progress;
   /** Undefined: the destination's storage is not looked at. */
   readonly room: Room | undefined;
+  /** Undefined: every window is read from the source twice, once for verifying. */
+  readonly memory: WindowMemory | undefined;
   /** Bytes a second; 0n for unlimited. */
   speed(): bigint;
   /** Starts a daemon, which ends with the run. */
@@ -25,8 +28,8 @@ export interface Work {
 }
 
 /**
- * Copies until nothing is left for anybody to do. While a window is written, the next one is opened and the ones before
- * are flushed and journaled.
+ * Copies until nothing is left for anybody to do. While a window is written, the next one is opened, and read if it is kept
+ * in memory, and the ones before are flushed and journaled.
  *
  * @throws LayerFailed, LayerInUse, SourceChanged; QmpConnectionError when its daemon ends
  */
@@ -54,17 +57,29 @@ export async function copyWindows(work: Work): Promise<void> {
 
 /** Where two windows cannot be open at once, it waits until the one before is `written` and settled. */
 async function openNext(
-  { backlog }: Work,
+  work: Work,
   daemon: WindowDaemon,
   settler: Settler,
   written: Promise<void> | undefined,
 ): Promise<Opened | undefined> {
-  const task = await Promise.race([backlog.nextToCopy(), settler.failed]);
+  const task = await Promise.race([work.backlog.nextToCopy(), settler.failed]);
   if (!task) return undefined;
   const { layer, index } = task;
+  const window = windowAt(layer.journal.cut, index);
+  const slot = await keep(work, daemon, task);
   if (!layer.mayOverlap) {
     await written;
     await settler.done();
   }
-  return { task, window: await daemon.openCopy(layer, windowAt(layer.journal.cut, index)) };
+  return { task, window: await daemon.openCopy(layer, window, slot) };
+}
+
+/** Where the window is kept until it is verified; undefined where there is no room for it. */
+async function keep({ memory }: Work, daemon: WindowDaemon, task: Task): Promise<Slot | undefined> {
+  const slot = memory?.keep(task);
+  if (!slot) return undefined;
+  if (await daemon.keep(task.layer, windowAt(task.layer.journal.cut, task.index), slot)) return slot;
+  memory?.free(task);
+  memory?.giveUp();
+  return undefined;
 }

@@ -10,6 +10,7 @@ import { finishDestination, openLayer } from './open-layer.ts';
 import { type CopyProgress, Progress } from './progress.ts';
 import { Room } from './room.ts';
 import { verifyWindows } from './verify-windows.ts';
+import { WindowMemory } from './window-memory.ts';
 import { SHARED } from './window-trees.ts';
 import { DEFAULT_WINDOW_BYTES } from './windows.ts';
 import { atRisk, journalWritten } from './written-before.ts';
@@ -83,7 +84,7 @@ export class LayerCopy {
     const layers: Layer[] = [];
     for (const plan of this.#plans) layers.push(await this.#open(plan, both));
     const { sharesSource = false } = this.#options;
-    if (sharesSource) for (const layer of layers) layer.readThrough(SHARED);
+    if (sharesSource) for (const layer of layers) layer.share(SHARED);
     this.#progress.begin(layers);
     if (layers.every(({ journal }) => journal.finished)) return;
     const { promise: aborted, reject: abort } = Promise.withResolvers<never>();
@@ -130,12 +131,17 @@ export class LayerCopy {
     const onWait = (waits: boolean) => this.#progress.shortOfSpace(waits);
     await this.#journalWritten(layers, signal);
     const backlog = new Backlog(layers, verify);
+    // What is shared through the page cache is read once as it is.
+    const readTwice = verify ? layers.filter(({ isShared }) => !isShared) : [];
+    await using memory =
+      readTwice.length > 0 ? await WindowMemory.take(this.#host, readTwice, signal) : undefined;
     const work = {
       host: this.#host,
       signal,
       backlog,
       speed: () => this.#speed,
       progress: this.#progress,
+      memory,
       room: hasRoom && new Room({ hasRoom, signal, onWait }),
       start: () => this.#start(signal),
       settle: (layer: Layer) => this.#settle(layer, signal),

@@ -25,6 +25,7 @@ export class Layer {
   /** Is told when the journal's storage is full, and when it has room again. */
   onSpace: (waits: boolean) => void = () => {};
   #journal: CopyJournal;
+  #isShared = false;
   /** The last writing of the journal, and the one that has not begun yet. */
   #writing: Promise<void> = Promise.resolve();
   #queued: Promise<void> | undefined;
@@ -44,10 +45,15 @@ export class Layer {
     return this.plan.how === 'bytes' || this.plan.to.format === 'raw';
   }
 
-  /** How its image is read, if it is read byte for byte from a file. */
-  readThrough(access: Access): void {
+  /** Others read its image too: it is read as `access` says, if it is read byte for byte from a file. */
+  share(access: Access): void {
     const { how, from } = this.plan;
-    if (how === 'bytes' && from.location.kind === 'file') this.access.set('source', access);
+    this.#isShared = how === 'bytes' && from.location.kind === 'file';
+    if (this.#isShared) this.access.set('source', access);
+  }
+
+  get isShared(): boolean {
+    return this.#isShared;
   }
 
   get journal(): CopyJournal {

@@ -1,16 +1,12 @@
-// The verifier's side: what was copied is read back from the storage and compared with the source.
+// The verifier's side: what was copied is read back from the storage and compared with the source, as it was read once.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Task } from './backlog.ts';
 import { compareWindow, type VerifyResult } from './compare-window.ts';
 import type { Work } from './copy-windows.ts';
-import type { JobWatch } from './daemon/block-job.ts';
 import { QuorumMissing, type WindowDaemon } from './daemon/window-daemon.ts';
 import { LayerDiffers } from './errors.ts';
 import { ACCESSES } from './window-trees.ts';
 import { type Window, windowAt } from './windows.ts';
-
-/** It has no progress of its own: whole windows are counted. */
-const QUIET: JobWatch = { progress: () => {}, waitsForSpace: () => {} };
 
 /**
  * Verifies until nothing is left for anybody to do. A window that differs is copied again, once.
@@ -26,6 +22,7 @@ export async function verifyWindows(work: Work): Promise<void> {
     if (!task) break;
     const window = windowAt(task.layer.journal.cut, task.index);
     const [result] = await Promise.all([verify(task, window), noted]);
+    work.memory?.free(task);
     noted = note(work, task, result);
     noted.catch(() => {}); // awaited with the next window, or below
   }
@@ -37,10 +34,11 @@ type Verify = (task: Task, window: Window) => Promise<VerifyResult>;
 /** By the daemon; by qemu-img where that cannot do it, and to know what is wrong where something is. */
 function verifier(work: Work, daemon: WindowDaemon): Verify {
   let hasQuorum = true;
-  return async ({ layer }, window) => {
+  return async (task, window) => {
+    const { layer } = task;
     if (hasQuorum) {
       try {
-        if (await daemon.isSame(layer, window, QUIET)) return { kind: 'same' };
+        if (await daemon.isSame(layer, window, work.memory?.slotOf(task))) return { kind: 'same' };
       } catch (error) {
         if (!(error instanceof QuorumMissing)) throw error;
         hasQuorum = false;

@@ -1,6 +1,7 @@
 // The block nodes through which one window of a layer is read and written, with nothing left for QEMU to guess.
 import { type Blockdev, type Image, type JsonInput, type NodeOptions, toBlockdev } from '@blockferry/qemu';
 import type { LayerPlan } from './layer-plan.ts';
+import type { Slot } from './window-memory.ts';
 import type { Window } from './windows.ts';
 
 /** How files and devices are opened; see openNodes. */
@@ -30,6 +31,8 @@ export interface WindowNodes {
   readonly stable: NodeOptions | null;
 }
 
+/** What of a plan says how it is written. */
+type Target = Pick<LayerPlan, 'how' | 'to' | 'compressed'>;
 type Options = Readonly<Record<string, JsonInput | undefined>>;
 
 /** Holes and zeroes of the source become holes. */
@@ -71,8 +74,21 @@ function readingNodes(
   return { nodes: [node], stable: null };
 }
 
+/** Memory is written and read like a raw copy, but there is no storage below it to go past the page cache to. */
+export const IN_MEMORY: Access = { direct: false, aio: 'threads' };
+
+/** A window that is kept in memory, for being written there. */
+export function keepingNodes({ image, window }: Slot, name: string): WindowNodes {
+  return targetNodes({ how: 'bytes', to: image }, window, name, IN_MEMORY);
+}
+
+/** The same, for being read. */
+export function keptNodes({ image, window }: Slot, name: string): WindowNodes {
+  return readingNodes(container(image), window, name, IN_MEMORY, { locking: 'off' });
+}
+
 /** Files and devices, when nothing of them is kept in QEMU's memory: fdatasync on the host brings all to the storage. */
-export function isFlushedByHost({ how, to }: LayerPlan): boolean {
+export function isFlushedByHost({ how, to }: Target): boolean {
   const { kind } = to.location;
   return (kind === 'file' || kind === 'block') && (how === 'bytes' || to.format === 'raw');
 }
@@ -84,7 +100,7 @@ export function hasSmallClusters({ how, to }: LayerPlan): boolean {
 }
 
 /** The window of the destination, for writing. */
-export function targetNodes(plan: LayerPlan, window: Window, name: string, access: Access): WindowNodes {
+export function targetNodes(plan: Target, window: Window, name: string, access: Access): WindowNodes {
   const { file, ...format } = plan.how === 'bytes' ? container(plan.to) : toBlockdev(plan.to);
   const isContainer = format.driver === 'raw';
   // What the host flushes, all windows at once, must not be flushed once more by the closing of each.

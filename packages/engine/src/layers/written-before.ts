@@ -41,8 +41,7 @@ export async function journalWritten(
 
 async function isThere(daemon: WindowDaemon, layer: Layer, index: number): Promise<boolean> {
   try {
-    const quiet = { progress: () => {}, waitsForSpace: () => {} };
-    return await daemon.isSame(layer, windowAt(layer.journal.cut, index), quiet);
+    return await daemon.isSame(layer, windowAt(layer.journal.cut, index));
   } catch (error) {
     if (error instanceof QuorumMissing) return false;
     throw error;

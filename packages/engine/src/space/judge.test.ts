@@ -30,6 +30,15 @@ test('what the copy itself writes there is not what the guest writes', () => {
   expect(judgeSpace(samples, 50n * MiB, 120_000)).toEqual({ kind: 'enough' });
 });
 
+test('a round that counts anew is not the guest writing all that the one before copied', () => {
+  const before = looks(9_000n * MiB, 500n * MiB, 6, 500n * MiB);
+  const after = looks(6_500n * MiB, 1n * MiB, 6, 0n).map((look) => ({ ...look, atMs: look.atMs + 12_000 }));
+  for (let count = 1; count <= after.length; count++) {
+    const samples = [...before, ...after.slice(0, count)];
+    expect(judgeSpace(samples, 50n * MiB, undefined)).toEqual({ kind: 'enough' });
+  }
+});
+
 test('two looks are too few for a rate', () => {
   expect(judgeSpace(looks(1_100n * MiB, 200n * MiB, 2), 50n * MiB, undefined)).toEqual({ kind: 'enough' });
 });

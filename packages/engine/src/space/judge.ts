@@ -5,7 +5,10 @@ import type { Bytes, Millis } from '../model/units.ts';
 export interface SpaceSample {
   readonly atMs: Millis;
   readonly available: Bytes;
-  /** What the copy has written there by then: it ends by itself. 0n where that is another file system. */
+  /**
+   * What the copy has written there by then, counted anew by each round: it ends by itself. 0n where that is another file
+   * system.
+   */
   readonly copied: Bytes;
 }
 
@@ -34,7 +37,9 @@ export function judgeSpace(
   floor: Bytes,
   neededMs: Millis | undefined,
 ): SpaceState {
-  const [first, last] = [samples[0], samples.at(-1)];
+  // The next round, and the mirror, count from the beginning.
+  const begun = samples.findLastIndex(({ copied }, at) => copied < (samples[at - 1]?.copied ?? 0n));
+  const [first, last] = [samples[Math.max(0, begun)], samples.at(-1)];
   if (first === undefined || last === undefined) return { kind: 'enough' };
   if (last.available < floor) return { kind: 'low' };
   const elapsedMs = last.atMs - first.atMs;

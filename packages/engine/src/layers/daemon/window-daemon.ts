@@ -5,13 +5,25 @@ import {
   type NodeOptions,
   type QmpClient,
   QmpCommandError,
+  QmpConnectionError,
   type StorageDaemon,
   startStorageDaemon,
   tlsObject,
 } from '@blockferry/qemu';
 import { Depth } from '../depth.ts';
 import type { Layer } from '../layer.ts';
-import { hasSmallClusters, readBackNodes, sourceNodes, targetNodes } from '../window-trees.ts';
+import type { LayerPlan } from '../layer-plan.ts';
+import type { Slot } from '../window-memory.ts';
+import {
+  hasSmallClusters,
+  IN_MEMORY,
+  keepingNodes,
+  keptNodes,
+  readBackNodes,
+  sourceNodes,
+  targetNodes,
+  type WindowNodes,
+} from '../window-trees.ts';
 import type { Window } from '../windows.ts';
 import { type JobEnd, type JobWatch, runBlockJob, setJobSpeed } from './block-job.ts';
 import { type MakeNodes, type OpenNodes, openNodes } from './open-nodes.ts';
@@ -23,6 +35,9 @@ const MiB = 1024 * 1024;
  * the zeroing of their pages costs 0.7 s of CPU for each GiB copied: four times as much as all the rest.
  */
 const KEEP_BUFFERS = { MALLOC_MMAP_THRESHOLD_: String(32 * MiB), MALLOC_TRIM_THRESHOLD_: String(1024 * MiB) };
+
+/** For jobs whose progress nobody counts. */
+const QUIET: JobWatch = { progress: () => {}, waitsForSpace: () => {} };
 
 /** This QEMU was built without the quorum driver. */
 export class QuorumMissing extends Error {
@@ -49,8 +64,8 @@ export class WindowDaemon {
   readonly #depth = new Depth();
   #speed: bigint;
   #count = 0;
-  /** The job that runs. */
-  #job: string | null = null;
+  /** The jobs that run: one that writes, and one that reads ahead into memory. */
+  readonly #jobs = new Set<string>();
 
   private constructor(daemon: StorageDaemon, speed: bigint) {
     this.#daemon = daemon;
@@ -87,10 +102,10 @@ export class WindowDaemon {
     return this.#daemon.stderr().trim().split('\n').at(-1) ?? '';
   }
 
-  /** For the job that runs and all that follow. */
+  /** For the jobs that run and all that follow. */
   async setSpeed(speed: bigint): Promise<void> {
     this.#speed = speed;
-    if (this.#job !== null) await setJobSpeed(this.#qmp, this.#job, speed);
+    await Promise.all([...this.#jobs].map((job) => setJobSpeed(this.#qmp, job, speed)));
   }
 
   /** Ends it, together with what it is doing. May be called again. */
@@ -99,21 +114,46 @@ export class WindowDaemon {
   }
 
   /**
+   * Reads a window of the source into memory, which may be done while another one is being copied. False if that cannot
+   * be done, whatever the reason: who goes on with the source itself finds it.
+   *
+   * @throws QmpConnectionError when the daemon ends
+   */
+  async keep(layer: Layer, window: Window, slot: Slot): Promise<boolean> {
+    try {
+      await using source = await this.#open(layer, window, 'source', sourceNodes);
+      await using memory = await this.#openSlot(layer, slot, keepingNodes);
+      const job = { ...this.#newJob(layer.plan), device: source.name, target: memory.name };
+      const end = await this.#backup(job, window, { watch: QUIET, whenFull: 'report', smallClusters: true });
+      return end.kind === 'done';
+    } catch (error) {
+      if (error instanceof QmpConnectionError) throw error;
+      return false;
+    }
+  }
+
+  /**
    * Opens a window for copying, which may be done while another one is being copied.
    *
+   * @param slot where its contents are kept in memory; undefined: they are read from the source
    * @throws LayerFailed, LayerInUse; QmpConnectionError when the daemon ends
    */
-  async openCopy(layer: Layer, window: Window): Promise<WindowCopy> {
+  async openCopy(layer: Layer, window: Window, slot?: Slot): Promise<WindowCopy> {
     const { plan } = layer;
-    const source = await this.#open(layer, window, 'source', sourceNodes);
+    const source = await this.#openContents(layer, window, slot);
     const target = await this.#open(layer, window, 'target', targetNodes);
+    const job = { ...this.#newJob(plan), device: source.name, target: target.name };
+    const tell = async (command: 'block-job-pause' | 'block-job-resume') => {
+      await this.#qmp.execute(command, { device: job.id });
+    };
     return {
       write: async (watch) => {
-        const end = await this.#backup(layer, window, source.name, target.name, watch);
+        const smallClusters = hasSmallClusters(plan);
+        const end = await this.#backup(job, window, { watch, whenFull: 'enospc', smallClusters });
         if (end.kind === 'failed') throw windowFailed(plan, window, end);
       },
-      pause: () => this.#tell('block-job-pause'),
-      resume: () => this.#tell('block-job-resume'),
+      pause: () => tell('block-job-pause'),
+      resume: () => tell('block-job-resume'),
       flush: async () => {
         try {
           await target.flush();
@@ -129,23 +169,37 @@ export class WindowDaemon {
   }
 
   /**
-   * Reads a window of source and copy and compares them: are they the same? False also when one cannot be read. A
-   * backup into nowhere of a quorum of the two, in which both have to agree: QEMU reads both at once, with many
-   * requests under way, and compares in memory. (It has events for what went wrong, but drops all but one a second.)
+   * Reads a window of source (or what memory keeps of it) and copy and compares them: are they the same? False also when
+   * one cannot be read. A backup into nowhere of a quorum of the two, in which both have to agree: QEMU reads both at
+   * once, with many requests under way, and compares in memory. (It has events for what went wrong, but drops all but
+   * one a second.)
    *
    * @throws QuorumMissing; LayerFailed, LayerInUse when one cannot be opened; QmpConnectionError when the daemon ends
    */
-  async isSame(layer: Layer, window: Window, watch: JobWatch): Promise<boolean> {
-    await using source = await this.#open(layer, window, 'source', sourceNodes);
+  async isSame(layer: Layer, window: Window, slot?: Slot): Promise<boolean> {
+    await using source = await this.#openContents(layer, window, slot);
     await using copy = await this.#open(layer, window, 'copy', readBackNodes);
     await using both = await this.#addQuorum([source.name, copy.name]);
     await using nowhere = await this.#add('nowhere', { driver: 'null-co', size: window.nodeLength });
-    const end = await this.#backup(layer, window, both.name, nowhere.name, watch);
+    const job = { ...this.#newJob(layer.plan), device: both.name, target: nowhere.name };
+    const smallClusters = hasSmallClusters(layer.plan);
+    const end = await this.#backup(job, window, { watch: QUIET, whenFull: 'report', smallClusters });
     return end.kind === 'done';
   }
 
-  async #tell(command: 'block-job-pause' | 'block-job-resume'): Promise<void> {
-    if (this.#job !== null) await this.#qmp.execute(command, { device: this.#job });
+  #openContents(layer: Layer, window: Window, slot: Slot | undefined): Promise<OpenNodes> {
+    return slot ? this.#openSlot(layer, slot, keptNodes) : this.#open(layer, window, 'source', sourceNodes);
+  }
+
+  #openSlot(
+    { plan }: Layer,
+    slot: Slot,
+    make: (slot: Slot, name: string) => WindowNodes,
+  ): Promise<OpenNodes> {
+    this.#count += 1;
+    const name = `memory-${this.#count}`;
+    const { window } = slot;
+    return openNodes(this.#qmp, { plan, window, name, make: () => make(slot, name), access: IN_MEMORY });
   }
 
   async #addQuorum(children: readonly string[]): Promise<Added> {
@@ -177,18 +231,16 @@ export class WindowDaemon {
     return { name, [Symbol.asyncDispose]: () => remove().then(undefined, () => {}) };
   }
 
-  async #backup(
-    layer: Layer,
-    window: Window,
-    device: string,
-    target: string,
-    watch: JobWatch,
-  ): Promise<JobEnd> {
+  #newJob(plan: LayerPlan): Pick<Backup, 'id' | 'plan'> {
     this.#count += 1;
-    const id = `job-${this.#count}`;
+    return { id: `job-${this.#count}`, plan };
+  }
+
+  async #backup(job: Backup, window: Window, { watch, whenFull, smallClusters }: How): Promise<JobEnd> {
+    const { id, plan, device, target } = job;
     const began = { at: performance.now(), speed: this.#speed };
     const start = async () => {
-      this.#job = id;
+      this.#jobs.add(id);
       await this.#qmp.execute('blockdev-backup', {
         'job-id': id,
         device,
@@ -196,9 +248,9 @@ export class WindowDaemon {
         sync: 'full',
         speed: this.#speed,
         'on-source-error': 'report',
-        'on-target-error': 'enospc',
+        'on-target-error': whenFull,
         'auto-dismiss': false,
-        'x-perf': this.#depth.requests(this.#speed, hasSmallClusters(layer.plan)),
+        'x-perf': this.#depth.requests(this.#speed, smallClusters),
       });
       // It may have been changed since the command was written.
       await setJobSpeed(this.#qmp, id, this.#speed);
@@ -209,11 +261,25 @@ export class WindowDaemon {
       this.#depth.learn({ bytes: window.length, ms: performance.now() - began.at, speed });
       return end;
     } catch (error) {
-      throw refusedBy(layer.plan, undefined, window, error);
+      throw refusedBy(plan, undefined, window, error);
     } finally {
-      this.#job = null;
+      this.#jobs.delete(id);
     }
   }
+}
+
+interface Backup {
+  readonly id: string;
+  readonly plan: LayerPlan;
+  readonly device: string;
+  readonly target: string;
+}
+
+interface How {
+  readonly watch: JobWatch;
+  /** `enospc`: it waits for space. */
+  readonly whenFull: 'enospc' | 'report';
+  readonly smallClusters: boolean;
 }
 
 type Added = AsyncDisposable & { readonly name: string };

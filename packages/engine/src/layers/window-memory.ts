@@ -1,0 +1,160 @@
+// Memory of the host that holds a window from when it is read until its copy is verified: the source is read once.
+import type { Host, HostProcess, Image } from '@blockferry/qemu';
+import type { Task } from './backlog.ts';
+import type { Layer } from './layer.ts';
+import type { LayerPlan } from './layer-plan.ts';
+import { type Window, windowAt } from './windows.ts';
+
+const DIRECTORY = '/dev/shm';
+/** One that is being read, one that is written, two that are flushed, one that waits, one that is compared. */
+const MOST_SLOTS = 6;
+/** With fewer, most windows would find none. */
+const FEWEST_SLOTS = 3;
+/** The host is there for its guests: no more than this part of what it has left. */
+const SHARE = 8n;
+
+/** Where a window is kept: that of `image` at `window`. */
+export interface Slot {
+  readonly image: Image;
+  readonly window: Window;
+}
+
+/**
+ * A file in memory without a name, which goes with the process that holds it, as that goes with us: whatever dies, nothing
+ * is left.
+ */
+export class WindowMemory implements AsyncDisposable {
+  readonly #holder: HostProcess;
+  readonly #image: Image;
+  readonly #slotBytes: bigint;
+  readonly #kept: (Task | undefined)[];
+  #isOver = false;
+
+  private constructor(holder: HostProcess, path: string, slots: number, slotBytes: bigint) {
+    this.#holder = holder;
+    this.#image = { location: { kind: 'file', path }, format: 'raw' };
+    this.#slotBytes = slotBytes;
+    this.#kept = new Array(slots).fill(undefined);
+  }
+
+  /** Undefined where the host has no memory to spare, or the copy is too small for it. Fails with the signal alone. */
+  static async take(
+    host: Host,
+    layers: readonly Layer[],
+    signal: AbortSignal,
+  ): Promise<WindowMemory | undefined> {
+    const slotBytes = layers.reduce((most, { journal }) => max(most, journal.cut.windowBytes), 0n);
+    const windows = layers.reduce((sum, { count, journal }) => sum + count - journal.copied.size, 0);
+    const spare = await spareBytes(host, signal);
+    signal.throwIfAborted();
+    const slots = slotCount(spare, slotBytes, windows);
+    if (slots === 0) return undefined;
+    const holder = await hold(host, BigInt(slots) * slotBytes, signal);
+    signal.throwIfAborted();
+    return holder && new WindowMemory(holder.process, holder.path, slots, slotBytes);
+  }
+
+  /** A free slot for the window, which is its own until `free`; undefined if there is none. */
+  keep(task: Task): Slot | undefined {
+    if (this.#isOver || task.layer.isShared || !mayBeKept(task.layer.plan)) return undefined;
+    const at = this.#kept.indexOf(undefined);
+    if (at < 0) return undefined;
+    this.#kept[at] = task;
+    return this.#slot(at, task);
+  }
+
+  /** Where the window is kept; undefined if it is not. */
+  slotOf(task: Task): Slot | undefined {
+    const at = this.#find(task);
+    return at < 0 ? undefined : this.#slot(at, task);
+  }
+
+  free(task: Task): void {
+    const at = this.#find(task);
+    if (at >= 0) this.#kept[at] = undefined;
+  }
+
+  /** It does not do what it should: nothing more is kept in it. */
+  giveUp(): void {
+    this.#isOver = true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#holder.kill();
+    await this.#holder.exited.catch(() => {});
+  }
+
+  #find({ layer, index }: Task): number {
+    return this.#kept.findIndex((kept) => kept?.layer === layer && kept.index === index);
+  }
+
+  #slot(at: number, { layer, index }: Task): Slot {
+    const window = windowAt(layer.journal.cut, index);
+    return { image: this.#image, window: { ...window, offset: BigInt(at) * this.#slotBytes } };
+  }
+}
+
+/** How many windows are kept at once; 0 for none. Pure. */
+export function slotCount(spareBytes: bigint, slotBytes: bigint, windows: number): number {
+  if (slotBytes === 0n) return 0;
+  const slots = Math.min(MOST_SLOTS, windows, Number(spareBytes / SHARE / slotBytes));
+  return slots < FEWEST_SLOTS ? 0 : slots;
+}
+
+/** What is decrypted on the way is not: memory may be swapped out. */
+function mayBeKept({ how, from, chain }: LayerPlan): boolean {
+  return how === 'bytes' || [from, ...chain].every(({ passphrase }) => passphrase === undefined);
+}
+
+/** Bytes of memory that the host could give without swapping; 0n where that cannot be told. */
+async function spareBytes(host: Host, signal: AbortSignal): Promise<bigint> {
+  try {
+    const { type, available } = await host.statfs(DIRECTORY, { signal });
+    const kib = /^MemAvailable:\s+(\d+) kB$/m.exec(
+      (await host.readFile('/proc/meminfo', { signal })) ?? '',
+    )?.[1];
+    if (type !== 'tmpfs' || kib === undefined) return 0n;
+    const memory = BigInt(kib) * 1024n;
+    return memory < available ? memory : available;
+  } catch {
+    return 0n;
+  }
+}
+
+const HOLD =
+  'file=$(mktemp "$1/blockferry-XXXXXX") && exec 3<>"$file" && rm -f -- "$file" && truncate -s "$2" /proc/self/fd/3 && echo $$ && exec cat';
+
+interface Held {
+  readonly process: HostProcess;
+  /** Of the file, for whoever may look at that process: we ourselves. */
+  readonly path: string;
+}
+
+async function hold(host: Host, bytes: bigint, signal: AbortSignal): Promise<Held | undefined> {
+  try {
+    const process = await host.spawn(['sh', '-c', HOLD, 'sh', DIRECTORY, String(bytes)], { signal });
+    const said = new Promise<string>((resolve) =>
+      process.stdout.once('data', (data) => resolve(String(data))),
+    );
+    const pid = /^\d+\n$/
+      .exec(
+        await Promise.race([
+          said,
+          process.exited.then(
+            () => '',
+            () => '',
+          ),
+        ]),
+      )?.[0]
+      .trim();
+    if (pid !== undefined) return { process, path: `/proc/${pid}/fd/3` };
+    process.kill();
+  } catch {
+    // Without a shell, or with another one: it does without.
+  }
+  return undefined;
+}
+
+function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
