@@ -131,8 +131,7 @@ export async function copyLayers(scene: LayeredScene): Promise<void> {
     const layer = planned.get(plan);
     if (layer !== undefined) scene.context.follower?.grew(layer, done);
   };
-  const sharesSource = scene.context.follower !== undefined;
-  const options = { verify, moveId: move.id, hasRoom, onDone, sharesSource };
+  const options = { verify, moveId: move.id, hasRoom, onDone };
   const copy = new LayerCopy(host, [...planned.keys()], options);
   if (memory.layered.copy !== undefined)
     memory.layered.earlier = [...memory.layered.earlier, memory.layered.copy];

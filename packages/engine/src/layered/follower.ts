@@ -2,10 +2,7 @@
 import type { LayerDone } from '../layers/index.ts';
 import type { Layer } from '../model/record.ts';
 
-/**
- * Must not throw, and holds nothing up. What it is told may be told again. Copies that are followed leave what they have read
- * of an image in the page cache: a follower that reads it there, as soon as it is told, also drops it.
- */
+/** Must not throw, and holds nothing up. What it is told may be told again. */
 export interface CopyFollower {
   /**
    * @param done so much of the layer, from its start on, is copied, on stable storage, and read back where that is wanted;

@@ -11,7 +11,6 @@ import { type CopyProgress, Progress } from './progress.ts';
 import { Room } from './room.ts';
 import { verifyWindows } from './verify-windows.ts';
 import { WindowMemory } from './window-memory.ts';
-import { SHARED } from './window-trees.ts';
 import { DEFAULT_WINDOW_BYTES } from './windows.ts';
 import { atRisk, journalWritten } from './written-before.ts';
 
@@ -29,11 +28,6 @@ export interface LayerCopyOptions {
    * that it is finished. May be told the same again.
    */
   readonly onDone?: (plan: LayerPlan, done: LayerDone) => void;
-  /**
-   * Somebody else reads what is copied byte for byte, right behind us (see onDone): it is read from the storage once, through
-   * the page cache, for all who read it, reading back to compare included, and it is for him to drop it from there.
-   */
-  readonly sharesSource?: boolean;
   /** Makes the way to copies on another machine, once their files are there; it is closed at the end. */
   readonly lead?: (plans: readonly LayerPlan[], signal: AbortSignal) => Promise<AsyncDisposable>;
 }
@@ -83,8 +77,6 @@ export class LayerCopy {
     const both = AbortSignal.any([signal, ending.signal]);
     const layers: Layer[] = [];
     for (const plan of this.#plans) layers.push(await this.#open(plan, both));
-    const { sharesSource = false } = this.#options;
-    if (sharesSource) for (const layer of layers) layer.share(SHARED);
     this.#progress.begin(layers);
     if (layers.every(({ journal }) => journal.finished)) return;
     const { promise: aborted, reject: abort } = Promise.withResolvers<never>();
@@ -131,10 +123,7 @@ export class LayerCopy {
     const onWait = (waits: boolean) => this.#progress.shortOfSpace(waits);
     await this.#journalWritten(layers, signal);
     const backlog = new Backlog(layers, verify);
-    // What is shared through the page cache is read once as it is.
-    const readTwice = verify ? layers.filter(({ isShared }) => !isShared) : [];
-    await using memory =
-      readTwice.length > 0 ? await WindowMemory.take(this.#host, readTwice, signal) : undefined;
+    await using memory = verify ? await WindowMemory.take(this.#host, layers, signal) : undefined;
     const work = {
       host: this.#host,
       signal,

@@ -25,7 +25,6 @@ export class Layer {
   /** Is told when the journal's storage is full, and when it has room again. */
   onSpace: (waits: boolean) => void = () => {};
   #journal: CopyJournal;
-  #isShared = false;
   /** The last writing of the journal, and the one that has not begun yet. */
   #writing: Promise<void> = Promise.resolve();
   #queued: Promise<void> | undefined;
@@ -43,17 +42,6 @@ export class Layer {
   /** A format has metadata, so only one may write it; windows of a container know nothing of each other. */
   get mayOverlap(): boolean {
     return this.plan.how === 'bytes' || this.plan.to.format === 'raw';
-  }
-
-  /** Others read its image too: it is read as `access` says, if it is read byte for byte from a file. */
-  share(access: Access): void {
-    const { how, from } = this.plan;
-    this.#isShared = how === 'bytes' && from.location.kind === 'file';
-    if (this.#isShared) this.access.set('source', access);
-  }
-
-  get isShared(): boolean {
-    return this.#isShared;
   }
 
   get journal(): CopyJournal {

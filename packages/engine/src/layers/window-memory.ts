@@ -56,7 +56,7 @@ export class WindowMemory implements AsyncDisposable {
 
   /** A free slot for the window, which is its own until `free`; undefined if there is none. */
   keep(task: Task): Slot | undefined {
-    if (this.#isOver || task.layer.isShared || !mayBeKept(task.layer.plan)) return undefined;
+    if (this.#isOver || !mayBeKept(task.layer.plan)) return undefined;
     const at = this.#kept.indexOf(undefined);
     if (at < 0) return undefined;
     this.#kept[at] = task;

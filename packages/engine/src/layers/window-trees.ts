@@ -21,9 +21,6 @@ export const ACCESSES: readonly [Access, ...Access[]] = [
   { direct: false, aio: 'threads' },
 ];
 
-/** For what others read too: it comes from the storage once. Never for reading a copy back. */
-export const SHARED: Access = { direct: false, aio: 'threads' };
-
 /** Nodes in the order in which they are added; the last one is the window. */
 export interface WindowNodes {
   readonly nodes: readonly [NodeOptions, ...NodeOptions[]];

@@ -7,13 +7,13 @@ import { DIGEST, type Sum } from '../hash.ts';
 /**
  * What rewriting the backing link changes is seen beforehand: qemu-img does it to an overlay over the container, which is
  * gone at once. Where it changes more than one piece at the start (bitmaps are written anew), the sum is not to be had so.
- * What was read is dropped from the page cache (nocache), unless more of the image is there than the copying can have
- * brought: then a guest lives on it. dd tells of each piece on stdout.
+ * It is read through the page cache, for what the kernel reads ahead keeps the digest busy, and dropped from there (nocache),
+ * unless much of the image is there already: then a guest lives on it. dd tells of each piece on stdout.
  */
 const SUM_AS_TOLD = `
 ${DIGEST}
 image=$1 total=$2 reference=$3 format=$4
-cached=$(fincore -b -n -o RES -- "$image" 2>/dev/null) && [ "$cached" -gt 1073741824 ] || drop=,nocache
+cached=$(fincore -b -n -o RES -- "$image" 2>/dev/null) && [ "$cached" -gt 67108864 ] || drop=,nocache
 d=$(mktemp -d) || exit
 trap 'rm -rf -- "$d"' EXIT
 trap 'exit 143' TERM
