@@ -28,22 +28,27 @@ export function linksOf(plans: readonly LayerPlan[]): Link[] {
  */
 export async function relink(host: Host, links: readonly Link[], signal?: AbortSignal): Promise<void> {
   const limits = signal ? { signal } : {};
-  for (const { image, backing } of links) {
-    const reference = backing ? (backing.reference ?? toReference(backing.image)) : null;
-    const format = backing?.image.format ?? null;
-    const current = (await info(host, image, limits)).backing;
-    const isRight = reference === (current?.reference ?? null) && format === (current?.format ?? null);
-    if (!isRight && reference !== null && format !== null) {
-      await relinkBacking(host, image, { reference, format }, limits);
-    } else if (!isRight) {
-      await relinkBacking(host, image, null, limits);
-    }
-    // qemu-img flushes what it writes; but the one that a crash interrupted may have been the page cache's last.
-    if (image.location.kind === 'file') await sync(host, image, limits);
-  }
+  // None of this looks at the image below.
+  await Promise.all(links.map((link) => relinkOne(host, link, limits)));
 }
 
-async function sync(host: Host, image: Image, limits: { signal?: AbortSignal }): Promise<void> {
+type Limits = { readonly signal?: AbortSignal };
+
+async function relinkOne(host: Host, { image, backing }: Link, limits: Limits): Promise<void> {
+  const reference = backing ? (backing.reference ?? toReference(backing.image)) : null;
+  const format = backing?.image.format ?? null;
+  const current = (await info(host, image, limits)).backing;
+  const isRight = reference === (current?.reference ?? null) && format === (current?.format ?? null);
+  if (!isRight && reference !== null && format !== null) {
+    await relinkBacking(host, image, { reference, format }, limits);
+  } else if (!isRight) {
+    await relinkBacking(host, image, null, limits);
+  }
+  // qemu-img flushes what it writes; but the one that a crash interrupted may have been the page cache's last.
+  if (image.location.kind === 'file') await sync(host, image, limits);
+}
+
+async function sync(host: Host, image: Image, limits: Limits): Promise<void> {
   const path = formatLocation(image.location);
   const { code, stderr } = await host.run(['sync', '--', path], limits);
   if (code !== 0) throw new Error(`sync ${path}: ${stderr.trim()}`);

@@ -30,7 +30,7 @@ export async function clear(scene: LayeredScene, what: 'overlays' | 'everything'
   const host = hostOf(scene);
   const files = { ...observation.journal?.files };
   // First: what tells the next who looks that something is left to remove are the images.
-  for (const path of await uselessJournals(scene, what)) await host.unlink(path);
+  await Promise.all((await uselessJournals(scene, what)).map((path) => host.unlink(path)));
   for (const path of doomed.map(filePath)) {
     if (path === undefined) continue;
     await host.unlink(path);

@@ -30,17 +30,23 @@ export function filePath({ source }: ImageRef): string | undefined {
 export async function claimFiles(scene: LayeredScene, images: readonly ImageRef[]): Promise<Files> {
   const host = hostOf(scene);
   const like = await likeFile(host, scene.move.origin.source);
-  const files: Record<string, FileIdentity> = { ...scene.observation.journal?.files };
-  for (const path of images.map(filePath)) {
-    if (path === undefined) continue;
-    await makeEmpty(host, path, like.mode);
-    if (like.owner !== undefined) await giveTo(host, path, like.owner);
-    const stat = await host.stat(path);
-    if (stat === null) throw new StepFailed('claim-files', `${path} vanished as soon as it was made`);
-    files[path] = { device: stat.device, inode: stat.inode };
-  }
+  const paths = images.flatMap((image) => filePath(image) ?? []);
+  const claims = await Promise.all(paths.map(async (path) => [path, await claim(host, path, like)] as const));
+  const files = { ...scene.observation.journal?.files, ...Object.fromEntries(claims) };
   await updateJournal(scene, { ...scene.observation.journal, files });
   return files;
+}
+
+async function claim(
+  host: Host,
+  path: string,
+  { mode, owner }: Awaited<ReturnType<typeof likeFile>>,
+): Promise<FileIdentity> {
+  await makeEmpty(host, path, mode);
+  if (owner !== undefined) await giveTo(host, path, owner);
+  const stat = await host.stat(path);
+  if (stat === null) throw new StepFailed('claim-files', `${path} vanished as soon as it was made`);
+  return { device: stat.device, inode: stat.inode };
 }
 
 type Files = Readonly<Record<string, FileIdentity>>;
