@@ -17,6 +17,7 @@ import { copiesRequest } from './foresee-full.ts';
 import { pointPath } from './layout.ts';
 import type { BackupRecord } from './model.ts';
 import { type BackupScene, recorded, warn } from './scene.ts';
+import { CopySums } from './sums/copy-sums.ts';
 
 /** The copies went back by themselves: nothing of them is left. */
 export class CopiesWentBack extends Error {
@@ -119,7 +120,9 @@ async function planCopies({ context, record, definitions }: BackupScene): Promis
 
 async function runCopies(scene: BackupScene, moves: readonly MoveRecord[]): Promise<readonly Ended[]> {
   if (moves.length === 0) return [];
-  const { context, signal, afterStep } = scene;
+  const { host, memory, signal, afterStep } = scene;
+  memory.sums ??= new CopySums(host, signal);
+  const context = { ...scene.context, follower: memory.sums };
   const report = reporter(scene, moves);
   const options = { signal, report, ...(afterStep && { afterStep }) };
   return (await runGroup(context, moves, options)).disks;

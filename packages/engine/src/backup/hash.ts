@@ -5,9 +5,12 @@ import type { Bytes } from '../model/units.ts';
 // dd reads past the page cache, for what was just written must be on the storage, and tells how far it is, on stdout;
 // the sum goes to stderr. Storage without direct I/O is read through the cache. openssl uses the processor's own
 // instructions where it has them (1.5 GB/s); coreutils 9.1, as Debian builds it, does not (0.35 GB/s).
-const SUM = `
+export const DIGEST = `
 export LC_ALL=C
-if command -v openssl >/dev/null; then digest='openssl dgst -sha256 -r'; else digest=sha256sum; fi
+if command -v openssl >/dev/null; then digest='openssl dgst -sha256 -r'; else digest=sha256sum; fi`;
+
+const SUM = `
+${DIGEST}
 sum() { { dd if="$1" bs=4M $2 status=progress 2>&3 | $digest >&2; } 3>&1; }
 dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none 2>/dev/null && sum "$1" iflag=direct || sum "$1" ''`;
 
@@ -47,6 +50,15 @@ export async function sha256Of(
     throw failed(host, path, 'EIO', words || 'it could not be read to its end');
   }
   return { sha256, size: stat.size };
+}
+
+/** Of its first bytes. @throws FileError when it has less; HostError */
+export async function sha256OfHead(host: Host, path: string, bytes: Bytes): Promise<string> {
+  const script = `${DIGEST}\nhead -c "$2" -- "$1" | $digest`;
+  const { stdout, stderr } = await host.run(['/bin/sh', '-c', script, 'sh', path, String(bytes)]);
+  const sha256 = RESULT.exec(stdout)?.[1];
+  if (sha256 === undefined || stderr !== '') throw failed(host, path, 'EIO', stderr.trim());
+  return sha256;
 }
 
 function lastRead(text: string): Bytes | undefined {

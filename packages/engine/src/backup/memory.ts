@@ -1,6 +1,7 @@
 // What one process remembers of a backup between two looks. All of it may be lost without harm.
 import type { Millis } from '../model/units.ts';
 import type { BackupWorld } from './decide.ts';
+import type { CopySums } from './sums/copy-sums.ts';
 
 export interface BackupMemory {
   prepared: boolean;
@@ -11,6 +12,8 @@ export interface BackupMemory {
   /** Since when it is not seen any more. */
   vanishedSince?: Millis;
   witnessed: BackupWorld['witnessed'];
+  /** Those of the images that are copied, or were, by this process. */
+  sums?: CopySums;
   /** Why the last step could not be done, where that means to go back. */
   cause?: unknown;
 }

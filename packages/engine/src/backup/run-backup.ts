@@ -88,6 +88,7 @@ class BackupRun {
   }
 
   async stop(): Promise<void> {
+    this.#memory.sums?.stop();
     await this.#listening?.[Symbol.asyncDispose]();
   }
 

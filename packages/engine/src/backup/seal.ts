@@ -1,14 +1,12 @@
 // Makes a good backup of a point whose images are complete: checked, summed, and at the very end the manifest.
 import { join } from 'node:path';
 import { check, readHeader } from '@blockferry/qemu';
-import type { Bytes } from '../model/units.ts';
-import { Pace } from '../verify/pace.ts';
 import { flush } from './files.ts';
-import { sha256Of } from './hash.ts';
 import { DEFINITION, manifestPath, NVRAM, pointPath } from './layout.ts';
 import { formatManifest } from './manifest.ts';
 import type { BackupDisk, Manifest, StoredFile } from './model.ts';
 import type { BackupScene } from './scene.ts';
+import { sumAll } from './sums/sum-all.ts';
 
 /**
  * The manifest is written whole or not at all, when all that it speaks of is on stable storage (temporary file, fsync,
@@ -22,7 +20,7 @@ export async function seal(scene: BackupScene): Promise<void> {
   const paths = namesOf(scene).map((name) => join(point, name));
   await flush(host, [point, record.directory, ...paths], signal);
   for (const disk of record.disks) await mustBeSound(scene, point, disk);
-  const files = await sumAll(scene, point);
+  const files = await sumAll(scene, point, namesOf(scene));
   await host.writeFileAtomic(
     manifestPath(record.directory, record.point),
     formatManifest(manifestOf(scene, files)),
@@ -44,28 +42,6 @@ async function mustBeSound({ host, signal }: BackupScene, point: string, disk: B
     const { verdict } = await check(host, image, { signal });
     if (verdict === 'corrupt') throw new Error(`${image.location.path} is corrupt (qemu-img check)`);
   }
-}
-
-async function sumAll(scene: BackupScene, point: string): Promise<readonly StoredFile[]> {
-  const { host, signal, report } = scene;
-  const names = namesOf(scene);
-  const sizes = await Promise.all(
-    names.map(async (name) => (await host.stat(join(point, name)))?.size ?? 0n),
-  );
-  const pace = new Pace(sizes.reduce((sum, size) => sum + size, 0n));
-  const files: StoredFile[] = [];
-  let done: Bytes = 0n;
-  for (const path of names) {
-    const before = done;
-    const onRead = (read: Bytes) => {
-      report({ type: 'progress', stage: 'summing', ...pace.at(before + read) });
-    };
-    const sum = await sha256Of(host, join(point, path), { signal, onRead });
-    files.push({ path, ...sum });
-    done += sum.size;
-  }
-  report({ type: 'progress', stage: 'summing', ...pace.at(done) });
-  return files;
 }
 
 function manifestOf({ record }: BackupScene, files: readonly StoredFile[]): Manifest {

@@ -39,6 +39,7 @@ export function inBackground(
   );
   return {
     state: () => state,
+    over: work,
     progress: () => {
       const { copiedBefore, copiedNow, verified, total, state: doing } = copy.progress();
       return {

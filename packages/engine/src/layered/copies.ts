@@ -5,6 +5,7 @@ import {
   copyState,
   LayerCopy,
   type LayerCopyState,
+  type LayerDone,
   type LayerPlan,
   type Link,
   relink,
@@ -120,11 +121,18 @@ async function planFor(
 export async function copyLayers(scene: LayeredScene): Promise<void> {
   const { move, memory } = scene;
   const { verify } = layeredPart(move);
-  const plans: LayerPlan[] = [];
-  for (const layer of allLayers(layeredPart(move)).toReversed()) plans.push(await planFor(scene, layer));
+  const planned = new Map<LayerPlan, Layer>();
+  for (const layer of allLayers(layeredPart(move)).toReversed()) {
+    planned.set(await planFor(scene, layer), layer);
+  }
   const host = hostOf(scene);
   const hasRoom = () => hasRoomFor(host, move, 0n);
-  const copy = new LayerCopy(host, plans, { verify, moveId: move.id, hasRoom });
+  const onDone = (plan: LayerPlan, done: LayerDone) => {
+    const layer = planned.get(plan);
+    if (layer !== undefined) scene.context.follower?.grew(layer, done);
+  };
+  const options = { verify, moveId: move.id, hasRoom, onDone };
+  const copy = new LayerCopy(host, [...planned.keys()], options);
   if (memory.layered.copy !== undefined)
     memory.layered.earlier = [...memory.layered.earlier, memory.layered.copy];
   memory.layered.copy = inBackground(copy, feltBy(scene), (rate) => {

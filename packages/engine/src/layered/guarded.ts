@@ -7,8 +7,7 @@ import {
   LatencySampler,
   superviseCopy,
 } from '../guard/index.ts';
-import type { LayerCopy } from '../layers/index.ts';
-import type { BytesPerSecond } from '../model/units.ts';
+import type { Bytes, BytesPerSecond } from '../model/units.ts';
 import type { Link } from '../run/link.ts';
 
 /** Who feels the copying, and how much of it is allowed. */
@@ -22,8 +21,16 @@ export interface Felt {
   readonly bandwidth?: BytesPerSecond;
 }
 
+/** What reads or writes much beside a guest, at a speed that can be set. */
+export interface Bulk {
+  run(signal: AbortSignal): Promise<void>;
+  /** 0n: no limit. */
+  setSpeed(speed: BytesPerSecond): Promise<void>;
+  progress(): { readonly copiedNow: Bytes };
+}
+
 export interface GuardedCopy {
-  /** @throws what LayerCopy.run throws */
+  /** @throws what its run throws */
   run(): Promise<void>;
   verdict(): GuardVerdict | undefined;
   summary(): GuardSummary;
@@ -33,7 +40,7 @@ export interface GuardedCopy {
   hurry(on: boolean): void;
 }
 
-export function guarded(felt: Felt, copy: LayerCopy, signal: AbortSignal): GuardedCopy {
+export function guarded(felt: Felt, copy: Bulk, signal: AbortSignal): GuardedCopy {
   const guard = new Guard({ ratio: felt.guard ?? 'off' });
   const sampler = new LatencySampler(domainOf(felt), felt.disk);
   const sample = () => sampler.sample();

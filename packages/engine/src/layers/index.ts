@@ -9,7 +9,7 @@ export {
   type Side,
   SourceChanged,
 } from './errors.ts';
-export { LayerCopy, type LayerCopyOptions } from './layer-copy.ts';
+export { LayerCopy, type LayerCopyOptions, type LayerDone } from './layer-copy.ts';
 export { copyJournalPath, destinationOfCopyJournal, type LayerPlan } from './layer-plan.ts';
 export type { CopyProgress } from './progress.ts';
 export { type Link, linksOf, relink } from './relink.ts';

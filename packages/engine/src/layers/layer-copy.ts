@@ -23,8 +23,21 @@ export interface LayerCopyOptions {
   readonly moveId: string;
   /** Is there room at the destination for more? While there is none, nothing is copied. Default: not asked. */
   readonly hasRoom?: () => Promise<boolean>;
+  /**
+   * Told how much of a layer, from its start on, is copied and on stable storage (and verified, if it is to be); at the end
+   * that it is finished. May be told the same again.
+   */
+  readonly onDone?: (plan: LayerPlan, done: LayerDone) => void;
   /** Makes the way to copies on another machine, once their files are there; it is closed at the end. */
   readonly lead?: (plans: readonly LayerPlan[], signal: AbortSignal) => Promise<AsyncDisposable>;
+}
+
+export interface LayerDone {
+  readonly bytes: bigint;
+  readonly total: bigint;
+  /** Of that, nothing is the work of an earlier run. */
+  readonly isAnew: boolean;
+  readonly finished: boolean;
 }
 
 /** An aborted run ends within a second, also when storage hangs; any other one gives the daemons time to close. */
@@ -139,12 +152,21 @@ export class LayerCopy {
 
   /** Finishes the layer if all of it is done. */
   async #settle(layer: Layer, signal: AbortSignal): Promise<void> {
-    const { copied, verified, finished } = layer.journal;
+    const { copied, verified, finished, cut } = layer.journal;
     const done = this.#options.verify ? verified : copied;
+    const tell = (bytes: bigint, isFinished: boolean) =>
+      this.#options.onDone?.(layer.plan, {
+        bytes,
+        total: cut.total,
+        isAnew: !layer.wasBegun,
+        finished: isFinished,
+      });
+    if (!finished) tell(done.leadingBytes(cut), false);
     if (finished || done.size < layer.count) return;
     await finishDestination(this.#host, layer, signal);
     await layer.checkSource(signal);
     await layer.markFinished();
+    tell(cut.total, true);
   }
 
   async #start(signal: AbortSignal): Promise<WindowDaemon> {

@@ -9,6 +9,8 @@ import type { FileIdentity } from '../record/journal.ts';
 /** A copy of frozen layers, from its start to its end. */
 export interface BackgroundCopy {
   state(): 'running' | 'done' | { readonly failed: string };
+  /** Resolves when it has ended, however it has. */
+  readonly over: Promise<void>;
   progress(): LayersProgress;
   /** What the guest felt of it. */
   guard(): GuardSummary;

@@ -155,6 +155,8 @@ export class DiskRun {
     }
     this.#hostAwaySince = undefined;
     this.#hasRecorded ||= step.name === 'record';
+    // What is beside the loop has no event of libvirt's to wake it.
+    if (step.name === 'copy-layers') void this.memory.layered.copy?.over.then(() => this.#bell.ring());
     this.#options.afterStep?.(step.name);
     if (step.name !== 'close') return undefined;
     await this.atEnd(seen);

@@ -1,0 +1,88 @@
+// The sums of a full backup's images, reckoned while they are copied, and believed when all is copied and linked.
+import type { Host } from '@blockferry/qemu';
+import type { CopyFollower } from '../../layered/follower.ts';
+import type { LayerDone } from '../../layers/index.ts';
+import type { Layer } from '../../model/record.ts';
+import { toImage } from '../../storage/to-image.ts';
+import { type Sum, sha256OfHead } from '../hash.ts';
+import { RunningSum } from './running-sum.ts';
+
+interface Followed {
+  readonly layer: Layer;
+  readonly sum: RunningSum;
+  /** When the copy was written to last, once it is finished. */
+  mtimeNs?: Promise<bigint | undefined>;
+}
+
+/**
+ * What is summed is what the copy should hold, read from the image that it is made of; the bytes that the copying has just
+ * read. Nothing of it is kept: after a crash, or where the sum fails, the copy itself is read.
+ */
+export class CopySums implements CopyFollower {
+  readonly #host: Host;
+  readonly #signal: AbortSignal;
+  readonly #followed = new Map<string, Followed>();
+
+  /** @param signal ends all of them, which then have no result */
+  constructor(host: Host, signal: AbortSignal) {
+    this.#host = host;
+    this.#signal = signal;
+  }
+
+  grew(layer: Layer, done: LayerDone): void {
+    const [image, copy] = [pathOf(layer.from), pathOf(layer.to)];
+    // The container of contents made anew is not what was read.
+    if (layer.how !== 'bytes' || image === undefined || copy === undefined) return;
+    const { backing } = layer;
+    let followed = this.#followed.get(copy);
+    if (followed === undefined) {
+      // What was copied before would have to be read again, all at once.
+      if (!done.isAnew) return;
+      followed = {
+        layer,
+        sum: new RunningSum(this.#host, { image, total: done.total, backing }, this.#signal),
+      };
+      this.#followed.set(copy, followed);
+    }
+    followed.sum.upTo(done.bytes);
+    if (done.finished) followed.mtimeNs ??= this.#mtimeOf(copy);
+  }
+
+  /**
+   * The sum of a copy as it is now, if it is what was foreseen: its head is read, and a copy that no link was to be written
+   * into must not have been written to since.
+   *
+   * @returns undefined where it is not known: the copy has to be read
+   * @throws FileError, HostError when the copy cannot be looked at
+   */
+  async of(copy: string): Promise<Sum | undefined> {
+    const followed = this.#followed.get(copy);
+    if (followed?.mtimeNs === undefined) return undefined;
+    const { layer, sum } = followed;
+    const [found, mtimeNs] = await Promise.all([sum.result(), followed.mtimeNs]);
+    if (found === undefined) return undefined;
+    const { sha256, size, head } = found;
+    const stat = await this.#host.stat(copy);
+    const isAsLeft = layer.backing !== undefined || stat?.mtimeNs === mtimeNs;
+    if (stat?.size !== size || !isAsLeft) return undefined;
+    const now = await sha256OfHead(this.#host, copy, head.bytes);
+    return now === head.sha256 ? { sha256, size } : undefined;
+  }
+
+  stop(): void {
+    for (const { sum } of this.#followed.values()) sum.stop();
+    this.#followed.clear();
+  }
+
+  async #mtimeOf(copy: string): Promise<bigint | undefined> {
+    const stat = await this.#host.stat(copy).catch(() => undefined);
+    return stat?.mtimeNs;
+  }
+}
+
+/** A whole file or device. */
+function pathOf(image: Layer['from']): string | undefined {
+  const { location, offset, size } = toImage(image);
+  const isWhole = offset === undefined && size === undefined;
+  return isWhole && (location.kind === 'file' || location.kind === 'block') ? location.path : undefined;
+}
