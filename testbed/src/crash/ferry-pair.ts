@@ -66,7 +66,7 @@ export class FerryPair {
     return this.command('home', ['abort', 'vm']);
   }
 
-  command(on: 'home' | 'away', argv: readonly string[], halt?: Halt): Ferry {
+  command(on: 'home' | 'away', argv: readonly string[], halt?: Halts): Ferry {
     return this.#ferry(this[on], argv, halt);
   }
 
