@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import type { LayeredWorld } from '../model/layered-world.ts';
 import type { MoveRecord } from '../model/record.ts';
 import { decideLayered } from './decide.ts';
-import { newModel, observe } from './simulation/model.ts';
+import { newModel } from './simulation/model.ts';
+import { observe } from './simulation/observing.ts';
 
 const image = (path: string) => ({ source: { kind: 'file', path }, format: 'qcow2' }) as const;
 

@@ -5,17 +5,10 @@ import type { Outcome, Question } from '../../model/decision.ts';
 import type { KnownPlace, LayeredWorld, Leg } from '../../model/layered-world.ts';
 import type { Goal, MoveRecord } from '../../model/record.ts';
 import type { LayeredDecision } from '../decide.ts';
+import { act } from './acting.ts';
 import { EVENTS, layersCopied, setGoal, switchesUnseenAndDies } from './events.ts';
-import {
-  act,
-  becomeReady,
-  findRecord,
-  finishSwitch,
-  type Model,
-  newModel,
-  observe,
-  viewOf,
-} from './model.ts';
+import { becomeReady, findRecord, finishSwitch, type Model, newModel, viewOf } from './model.ts';
+import { observe } from './observing.ts';
 
 export type Decide = (world: LayeredWorld, move: MoveRecord) => LayeredDecision;
 type Ending = Outcome | { readonly kind: 'ask'; readonly question: Question } | { readonly kind: 'stuck' };

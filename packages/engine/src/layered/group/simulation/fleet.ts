@@ -2,18 +2,17 @@
 import type { Outcome, Question } from '../../../model/decision.ts';
 import type { Goal, MoveRecord } from '../../../model/record.ts';
 import type { LayeredDecision } from '../../decide.ts';
+import { act, writeRecord } from '../../simulation/acting.ts';
 import { layersCopied } from '../../simulation/events.ts';
 import {
-  act,
   becomeReady,
   findRecord,
   finishSwitch,
   freshProcess,
   type Model,
   newModel,
-  observe,
-  writeRecord,
 } from '../../simulation/model.ts';
+import { observe } from '../../simulation/observing.ts';
 import type { GroupView } from '../view.ts';
 
 export type DecideGroup = (view: GroupView) => readonly LayeredDecision[];
