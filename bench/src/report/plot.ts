@@ -43,7 +43,7 @@ export function reportSvg(report: Report): string {
   }
   const height = y + 30;
   const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`;
-  return `${head}\n<rect width="${WIDTH}" height="${height}" fill="#fff"/>\n${parts.join('\n')}\n</svg>\n`;
+  return `${head}\n<title>Figures of the bench</title>\n<rect width="${WIDTH}" height="${height}" fill="#fff"/>\n${parts.join('\n')}\n</svg>\n`;
 }
 
 const BOLD = ' font-weight="bold"';
