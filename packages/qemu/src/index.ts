@@ -7,6 +7,7 @@ export {
   guestfishPackages,
 } from './guestfish/guestfish.ts';
 export { FileError, type FileErrorCode, HostError, type HostErrorCode } from './host/errors.ts';
+export { firstWords } from './host/first-words.ts';
 export type {
   Exit,
   FileOptions,

@@ -1,5 +1,5 @@
 // Memory of the host that holds a window from when it is read until its copy is verified: the source is read once.
-import type { Host, HostProcess, Image } from '@blockferry/qemu';
+import { firstWords, type Host, type HostProcess, type Image } from '@blockferry/qemu';
 import type { Task } from './backlog.ts';
 import type { Layer } from './layer.ts';
 import type { LayerPlan } from './layer-plan.ts';
@@ -133,20 +133,7 @@ interface Held {
 async function hold(host: Host, bytes: bigint, signal: AbortSignal): Promise<Held | undefined> {
   try {
     const process = await host.spawn(['sh', '-c', HOLD, 'sh', DIRECTORY, String(bytes)], { signal });
-    const said = new Promise<string>((resolve) =>
-      process.stdout.once('data', (data) => resolve(String(data))),
-    );
-    const pid = /^\d+\n$/
-      .exec(
-        await Promise.race([
-          said,
-          process.exited.then(
-            () => '',
-            () => '',
-          ),
-        ]),
-      )?.[0]
-      .trim();
+    const pid = /^\d+\n$/.exec((await firstWords(process)) ?? '')?.[0].trim();
     if (pid !== undefined) return { process, path: `/proc/${pid}/fd/3` };
     process.kill();
   } catch {

@@ -129,8 +129,7 @@ export class OpenMoves {
 
   /** Notes that a migration is open: it may be found from either host while the domain is on the other. May be repeated. */
   async noteMigration(uuid: string, note: MigrationNote): Promise<void> {
-    await this.#host.mkdir(this.#directory, { parents: true, mode: 0o700 });
-    await this.#host.writeFileAtomic(this.#migration(uuid), `${JSON.stringify(note)}\n`, { mode: 0o600 });
+    await this.#write(this.#migration(uuid), note);
   }
 
   async forgetMigration(uuid: string): Promise<void> {
@@ -144,8 +143,7 @@ export class OpenMoves {
 
   /** Notes what a migration that has ended left at home. May be repeated. */
   async noteLeft(note: LeftNote): Promise<void> {
-    await this.#host.mkdir(this.#directory, { parents: true, mode: 0o700 });
-    await this.#host.writeFileAtomic(this.#left(note), `${JSON.stringify(note)}\n`, { mode: 0o600 });
+    await this.#write(this.#left(note), note);
   }
 
   async forgetLeft(note: LeftNote): Promise<void> {
@@ -155,6 +153,11 @@ export class OpenMoves {
   /** Of one domain (by name or UUID), or of all. */
   left(domain: string | undefined): Promise<LeftNote[]> {
     return this.#notes<LeftNote>('.left', domain);
+  }
+
+  async #write(path: string, note: MigrationNote | LeftNote): Promise<void> {
+    await this.#host.mkdir(this.#directory, { parents: true, mode: 0o700 });
+    await this.#host.writeFileAtomic(path, `${JSON.stringify(note)}\n`, { mode: 0o600 });
   }
 
   async #notes<T extends MigrationNote | LeftNote>(suffix: string, domain: string | undefined): Promise<T[]> {

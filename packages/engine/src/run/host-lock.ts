@@ -1,5 +1,5 @@
 // A lock on a host that goes with the process that holds it: flock(1) there, held by a program that dies with us.
-import type { Host, HostProcess } from '@blockferry/qemu';
+import { firstWords, type Host, type HostProcess } from '@blockferry/qemu';
 
 /** What flock is to exit with (-E) when somebody else holds the lock. */
 export const HELD_ELSEWHERE = 77;
@@ -45,9 +45,8 @@ export function namedLock(name: string, ...how: readonly string[]): readonly str
   return ['sh', '-c', TAKE_NAMED, 'sh', name, ...how];
 }
 
-async function held({ stdout, exited }: HostProcess): Promise<'here' | 'elsewhere'> {
-  const said = new Promise<'said'>((resolve) => stdout.once('data', () => resolve('said')));
-  const over = exited.catch(() => ({ code: 0 }));
-  const first = await Promise.race([said, over]);
-  return first !== 'said' && first.code === HELD_ELSEWHERE ? 'elsewhere' : 'here';
+async function held(holder: HostProcess): Promise<'here' | 'elsewhere'> {
+  if ((await firstWords(holder)) !== undefined) return 'here';
+  const { code } = await holder.exited.catch(() => ({ code: 0 }));
+  return code === HELD_ELSEWHERE ? 'elsewhere' : 'here';
 }
