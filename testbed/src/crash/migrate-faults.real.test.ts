@@ -1,21 +1,18 @@
 // A migration while daemons and machines die on either side, and while the destination is full.
 import assert from 'node:assert/strict';
-import { afterAll, beforeAll, test } from 'vitest';
+import { test } from 'vitest';
 import { smallFileSystem } from '../faults/file-system.ts';
 import { until } from '../process/until.ts';
 import type { Ferry } from './ferry.ts';
-import { type FerryPair, startFerryPair } from './ferry-pair.ts';
+import type { FerryPair } from './ferry-pair.ts';
+import { sharedPair } from './shared-pair.ts';
 
 const MiB = 1024n * 1024n;
 
 let pair: FerryPair;
 
-beforeAll(async () => {
-  pair = await startFerryPair({ fill: 8n * MiB });
-});
-
-afterAll(async () => {
-  await pair.stop();
+sharedPair({ fill: 8n * MiB }, (started) => {
+  pair = started;
 });
 
 async function migrated(what: string, ferry: Ferry): Promise<void> {

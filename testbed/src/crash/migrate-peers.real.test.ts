@@ -3,22 +3,19 @@
 import assert from 'node:assert/strict';
 import { readdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, test } from 'vitest';
+import { test } from 'vitest';
 import { startIdle } from '../move/idle-domain.ts';
 import type { Ferry, Halt } from './ferry.ts';
-import { type FerryPair, startFerryPair } from './ferry-pair.ts';
+import type { FerryPair } from './ferry-pair.ts';
+import { sharedPair } from './shared-pair.ts';
 
 let pair: FerryPair;
 /** Another name of the destination's socket, as it would be on another machine. */
 let alias: string;
 
-beforeAll(async () => {
-  pair = await startFerryPair({ rate: 30, fill: 1n << 20n });
+sharedPair({ rate: 30, fill: 1n << 20n }, (started) => {
+  pair = started;
   alias = join(pair.away.directory, 'other-sock');
-});
-
-afterAll(async () => {
-  await pair.stop();
 });
 
 /** Begun over a URI that leads nowhere afterwards. */

@@ -5,18 +5,15 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, test } from 'vitest';
+import { test } from 'vitest';
 import type { Ferry, Halt } from './ferry.ts';
-import { type FerryPair, startFerryPair } from './ferry-pair.ts';
+import type { FerryPair } from './ferry-pair.ts';
+import { sharedPair } from './shared-pair.ts';
 
 let pair: FerryPair;
 
-beforeAll(async () => {
-  pair = await startFerryPair({ rate: 30 });
-});
-
-afterAll(async () => {
-  await pair.stop();
+sharedPair({ rate: 30 }, (started) => {
+  pair = started;
 });
 
 /** The first thing that a beginning writes: its note. Nobody else can see anything of it yet. */

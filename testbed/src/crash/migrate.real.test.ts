@@ -1,17 +1,14 @@
 // blockferry is killed after each step of a migration after which it differs: the guest ends at home or away, never on both,
 // never on neither.
 import assert from 'node:assert/strict';
-import { afterAll, beforeAll, test } from 'vitest';
-import { type FerryPair, startFerryPair } from './ferry-pair.ts';
+import { test } from 'vitest';
+import type { FerryPair } from './ferry-pair.ts';
+import { sharedPair } from './shared-pair.ts';
 
 let pair: FerryPair;
 
-beforeAll(async () => {
-  pair = await startFerryPair();
-});
-
-afterAll(async () => {
-  await pair.stop();
+sharedPair({}, (started) => {
+  pair = started;
 });
 
 async function crossed(what: string): Promise<void> {

@@ -190,6 +190,27 @@ describe('a process that is killed while it writes', () => {
     await vi.waitFor(() => expect(readdirSync(path('there'))).toEqual([]), 10_000);
   });
 
+  test('nor does one that is given up', async () => {
+    mkdirSync(path('programs'));
+    mkdirSync(path('there'));
+    program('sync', 'exec sleep 1000');
+    vi.stubEnv('PATH', `${path('programs')}:${process.env.PATH}`);
+    const host = localHost();
+    try {
+      const givenUp = new AbortController();
+      const aborted = host.writeFileAtomic(path('there/aborted'), 'new', { signal: givenUp.signal });
+      const late = host.writeFileAtomic(path('there/late'), 'new', { timeoutMs: 2_000 });
+      const ends = Promise.allSettled([aborted, late]);
+      await vi.waitFor(() => expect(readdirSync(path('there'))).toHaveLength(2), 2_000);
+      givenUp.abort();
+      expect(await ends).toMatchObject([{ reason: { code: 'aborted' } }, { reason: { code: 'timeout' } }]);
+      await vi.waitFor(() => expect(readdirSync(path('there'))).toEqual([]), 10_000);
+    } finally {
+      vi.unstubAllEnvs();
+      await host.close();
+    }
+  });
+
   test('and after a power failure the next who writes the same file removes what is left of it', async () => {
     const host = localHost();
     await host.writeFileAtomic(path('file'), 'old');

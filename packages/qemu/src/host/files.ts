@@ -1,5 +1,6 @@
 // File operations as POSIX shell and coreutils: the same on every host, each in a process that may hang alone.
 import { createHash, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf, FileError, HostError, renameCommand } from './errors.ts';
 import { parseFileStat, STAT_FORMAT } from './file-stat.ts';
 import type {
@@ -14,11 +15,13 @@ import type {
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 const MAX_TEXT_BYTES = 64 * 1024 * 1024;
+/** Whoever gave up on a write waits no longer for what is left of it to go. */
+const DISCARD_MS = 300;
 
 // SIGTERM is how the supervisor tells these that we are dead (shell.ts). What they made for themselves goes then.
 // `sync FILE` is fsync(2) of that file or directory (coreutils 8.24). The count is checked because our death in the
 // middle of the input looks like its end, and half a file must never get the name. A power failure leaves the temporary
-// file: the next write of the same file removes it.
+// file, as does storage that hangs: the next write of the same file removes it.
 const WRITE_ATOMIC = `
 umask 077
 find "$5" -maxdepth 1 -name "$6" -mmin +1 -delete 2>/dev/null
@@ -68,7 +71,12 @@ export abstract class ShellFiles implements FileOperations {
     const temporary = `${directory}/.blockferry-${target}-${randomBytes(4).toString('hex')}.tmp`;
     const [count, mode] = [String(Buffer.byteLength(text)), modeText(options.mode ?? 0o600)];
     const argv = script(WRITE_ATOMIC, path, temporary, count, mode, directory, `.blockferry-${target}-*.tmp`);
-    await this.#must('write', path, argv, { ...options, input: text });
+    try {
+      await this.#must('write', path, argv, { ...options, input: text });
+    } catch (error) {
+      if (isGivenUp(error)) await this.#discard(temporary);
+      throw error;
+    }
   }
 
   async createExclusive(path: string, options: FileOptions & { mode?: number } = {}): Promise<void> {
@@ -156,6 +164,12 @@ export abstract class ShellFiles implements FileOperations {
     }
   }
 
+  /** Removes what a killed command could not. Where the storage hangs, it goes on trying while nobody waits. */
+  async #discard(temporary: string): Promise<void> {
+    const removed = this.runShort(['rm', '-f', '--', temporary], { timeoutMs: DEFAULT_TIMEOUT_MS });
+    await Promise.race([removed.catch(() => {}), sleep(DISCARD_MS)]);
+  }
+
   /** Runs a tool; null when it says that there is no such file. */
   async #attempt(
     operation: string,
@@ -198,6 +212,11 @@ export abstract class ShellFiles implements FileOperations {
   #error(operation: string, path: string, stderr: string): FileError {
     return new FileError({ code: errnoOf(stderr), host: this.name, operation, path, detail: stderr.trim() });
   }
+}
+
+/** Its command was killed. */
+function isGivenUp(error: unknown): boolean {
+  return error instanceof HostError && (error.code === 'aborted' || error.code === 'timeout');
 }
 
 function absolute(path: string): string {
