@@ -121,8 +121,9 @@ async function planCopies({ context, record, definitions }: BackupScene): Promis
 async function runCopies(scene: BackupScene, moves: readonly MoveRecord[]): Promise<readonly Ended[]> {
   if (moves.length === 0) return [];
   const { host, memory, signal, afterStep } = scene;
-  memory.sums ??= new CopySums(host, signal);
-  const context = { ...scene.context, follower: memory.sums };
+  const sums = memory.sums ?? new CopySums(host, signal);
+  memory.sums = sums;
+  const context = { ...scene.context, follow: sums.follow };
   const report = reporter(scene, moves);
   const options = { signal, report, ...(afterStep && { afterStep }) };
   return (await runGroup(context, moves, options)).disks;

@@ -5,7 +5,6 @@ import {
   copyState,
   LayerCopy,
   type LayerCopyState,
-  type LayerDone,
   type LayerPlan,
   type Link,
   relink,
@@ -127,11 +126,8 @@ export async function copyLayers(scene: LayeredScene): Promise<void> {
   }
   const host = hostOf(scene);
   const hasRoom = () => hasRoomFor(host, move, 0n);
-  const onDone = (plan: LayerPlan, done: LayerDone) => {
-    const layer = planned.get(plan);
-    if (layer !== undefined) scene.context.follower?.grew(layer, done);
-  };
-  const options = { verify, moveId: move.id, hasRoom, onDone };
+  const follower = scene.context.follow?.((plan) => planned.get(plan));
+  const options = { verify, moveId: move.id, hasRoom, ...(follower && { follower }) };
   const copy = new LayerCopy(host, [...planned.keys()], options);
   if (memory.layered.copy !== undefined)
     memory.layered.earlier = [...memory.layered.earlier, memory.layered.copy];

@@ -1,6 +1,7 @@
 // The copier's side: one window after the other, without a gap between them.
 import type { Host } from '@blockferry/qemu';
 import type { Backlog, Task } from './backlog.ts';
+import type { CopyFollower } from './copy-follower.ts';
 import type { WindowDaemon } from './daemon/window-daemon.ts';
 import type { Layer } from './layer.ts';
 import type { Progress } from './progress.ts';
@@ -17,8 +18,11 @@ export interface Work {
   readonly progress: Progress;
   /** Undefined: the destination's storage is not looked at. */
   readonly room: Room | undefined;
-  /** Undefined: every window is read from the source twice, once for verifying. */
+  /** Undefined: who needs a window after it is copied reads it from the source again. */
   readonly memory: WindowMemory | undefined;
+  readonly follower: CopyFollower | undefined;
+  /** Those that he follows. */
+  readonly followed: ReadonlySet<Layer>;
   /** Bytes a second; 0n for unlimited. */
   speed(): bigint;
   /** Starts a daemon, which ends with the run. */
@@ -46,6 +50,7 @@ export async function copyWindows(work: Work): Promise<void> {
     const written = window.write(work.progress.watchCopy(task));
     const writing = (work.room?.during(written, window) ?? written).then(() => {
       work.progress.windowWritten(task);
+      if (!work.backlog.verifies) work.memory?.free(task);
       settler.add(opened);
     });
     next = openNext(work, daemon, settler, writing);
@@ -67,6 +72,7 @@ async function openNext(
   const { layer, index } = task;
   const window = windowAt(layer.journal.cut, index);
   const slot = await keep(work, daemon, task);
+  show(work, task, slot);
   if (!layer.mayOverlap) {
     await written;
     await settler.done();
@@ -74,8 +80,23 @@ async function openNext(
   return { task, window: await daemon.openCopy(layer, window, slot) };
 }
 
-/** Where the window is kept until it is verified; undefined where there is no room for it. */
-async function keep({ memory }: Work, daemon: WindowDaemon, task: Task): Promise<Slot | undefined> {
+/** Shows the window to who follows the copy; it stays in memory for as long as he wants. */
+function show({ follower, followed, memory }: Work, task: Task, slot: Slot | undefined): void {
+  const { layer, index, again } = task;
+  if (follower === undefined || again || !followed.has(layer)) return;
+  const { offset, length } = windowAt(layer.journal.cut, index);
+  memory?.hold(task);
+  const kept = slot && { path: slot.path, offset: slot.window.offset };
+  void follower.read(layer.plan, { offset, length, kept }).finally(() => memory?.free(task));
+}
+
+/** Where the window is kept until nobody needs it; undefined where nobody will, or there is no room for it. */
+async function keep(
+  { memory, backlog, followed }: Work,
+  daemon: WindowDaemon,
+  task: Task,
+): Promise<Slot | undefined> {
+  if (!backlog.verifies && !followed.has(task.layer)) return undefined;
   const slot = memory?.keep(task);
   if (!slot) return undefined;
   if (await daemon.keep(task.layer, windowAt(task.layer.journal.cut, task.index), slot)) return slot;

@@ -1,4 +1,5 @@
 // The copier of frozen layers: images that nobody writes to, copied outside the guest's QEMU.
+export type { CopyFollower, FollowedLayer, WindowRead } from './copy-follower.ts';
 export { type CopyState as LayerCopyState, copyState } from './copy-state.ts';
 export {
   CopierDied,
@@ -9,7 +10,7 @@ export {
   type Side,
   SourceChanged,
 } from './errors.ts';
-export { LayerCopy, type LayerCopyOptions, type LayerDone } from './layer-copy.ts';
+export { LayerCopy, type LayerCopyOptions } from './layer-copy.ts';
 export { copyJournalPath, destinationOfCopyJournal, type LayerPlan } from './layer-plan.ts';
 export type { CopyProgress } from './progress.ts';
 export { type Link, linksOf, relink } from './relink.ts';

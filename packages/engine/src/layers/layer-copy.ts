@@ -1,6 +1,7 @@
 // Copies frozen layers, window by window, while a second daemon verifies what the first one has written.
 import { type Host, QmpConnectionError } from '@blockferry/qemu';
 import { Backlog } from './backlog.ts';
+import type { CopyFollower } from './copy-follower.ts';
 import { copyWindows } from './copy-windows.ts';
 import { WindowDaemon } from './daemon/window-daemon.ts';
 import { CopierDied } from './errors.ts';
@@ -23,21 +24,10 @@ export interface LayerCopyOptions {
   readonly moveId: string;
   /** Is there room at the destination for more? While there is none, nothing is copied. Default: not asked. */
   readonly hasRoom?: () => Promise<boolean>;
-  /**
-   * Told how much of a layer, from its start on, is copied and on stable storage (and verified, if it is to be); at the end
-   * that it is finished. May be told the same again.
-   */
-  readonly onDone?: (plan: LayerPlan, done: LayerDone) => void;
+  /** Somebody to whom each window is shown when it is read. */
+  readonly follower?: CopyFollower;
   /** Makes the way to copies on another machine, once their files are there; it is closed at the end. */
   readonly lead?: (plans: readonly LayerPlan[], signal: AbortSignal) => Promise<AsyncDisposable>;
-}
-
-export interface LayerDone {
-  readonly bytes: bigint;
-  readonly total: bigint;
-  /** Of that, nothing is the work of an earlier run. */
-  readonly isAnew: boolean;
-  readonly finished: boolean;
 }
 
 /** An aborted run ends within a second, also when storage hangs; any other one gives the daemons time to close. */
@@ -119,11 +109,13 @@ export class LayerCopy {
   }
 
   async #copyAll(layers: readonly Layer[], signal: AbortSignal): Promise<void> {
-    const { verify, hasRoom } = this.#options;
+    const { verify, hasRoom, follower } = this.#options;
     const onWait = (waits: boolean) => this.#progress.shortOfSpace(waits);
     await this.#journalWritten(layers, signal);
     const backlog = new Backlog(layers, verify);
-    await using memory = verify ? await WindowMemory.take(this.#host, layers, signal) : undefined;
+    const followed = new Set(layers.filter((layer) => this.#isFollowed(layer)));
+    const isReadTwice = verify || followed.size > 0;
+    await using memory = isReadTwice ? await WindowMemory.take(this.#host, layers, signal) : undefined;
     const work = {
       host: this.#host,
       signal,
@@ -131,6 +123,8 @@ export class LayerCopy {
       speed: () => this.#speed,
       progress: this.#progress,
       memory,
+      follower,
+      followed,
       room: hasRoom && new Room({ hasRoom, signal, onWait }),
       start: () => this.#start(signal),
       settle: (layer: Layer) => this.#settle(layer, signal),
@@ -138,6 +132,11 @@ export class LayerCopy {
     await Promise.all([copyWindows(work), verify ? verifyWindows(work) : undefined]);
     // Layers of no length, and those whose last step a crash cut off.
     for (const layer of layers) await this.#settle(layer, signal);
+  }
+
+  #isFollowed({ plan, journal: { cut, finished }, wasBegun }: Layer): boolean {
+    const layer = { total: cut.total, isContinued: wasBegun };
+    return !finished && this.#options.follower?.follows(plan, layer) === true;
   }
 
   async #journalWritten(layers: readonly Layer[], signal: AbortSignal): Promise<void> {
@@ -152,21 +151,13 @@ export class LayerCopy {
 
   /** Finishes the layer if all of it is done. */
   async #settle(layer: Layer, signal: AbortSignal): Promise<void> {
-    const { copied, verified, finished, cut } = layer.journal;
+    const { copied, verified, finished } = layer.journal;
     const done = this.#options.verify ? verified : copied;
-    const tell = (bytes: bigint, isFinished: boolean) =>
-      this.#options.onDone?.(layer.plan, {
-        bytes,
-        total: cut.total,
-        isAnew: !layer.wasBegun,
-        finished: isFinished,
-      });
-    if (!finished) tell(done.leadingBytes(cut), false);
     if (finished || done.size < layer.count) return;
     await finishDestination(this.#host, layer, signal);
     await layer.checkSource(signal);
     await layer.markFinished();
-    tell(cut.total, true);
+    this.#options.follower?.finished(layer.plan);
   }
 
   async #start(signal: AbortSignal): Promise<WindowDaemon> {

@@ -1,5 +1,5 @@
-// Memory of the host that holds a window from when it is read until its copy is verified: the source is read once.
-import { firstWords, type Host, type HostProcess, type Image } from '@blockferry/qemu';
+// Memory of the host that holds a window from when it is read until nobody needs it any more: the source is read once.
+import { firstWords, type Host, type HostProcess } from '@blockferry/qemu';
 import type { Task } from './backlog.ts';
 import type { Layer } from './layer.ts';
 import type { LayerPlan } from './layer-plan.ts';
@@ -13,10 +13,15 @@ const FEWEST_SLOTS = 3;
 /** The host is there for its guests: no more than this part of what it has left. */
 const SHARE = 8n;
 
-/** Where a window is kept: that of `image` at `window`. */
+/** Where a window is kept: `window` of that file, which whoever may look at our processes can open. */
 export interface Slot {
-  readonly image: Image;
+  readonly path: string;
   readonly window: Window;
+}
+
+interface Kept {
+  readonly task: Task;
+  holders: number;
 }
 
 /**
@@ -25,14 +30,14 @@ export interface Slot {
  */
 export class WindowMemory implements AsyncDisposable {
   readonly #holder: HostProcess;
-  readonly #image: Image;
+  readonly #path: string;
   readonly #slotBytes: bigint;
-  readonly #kept: (Task | undefined)[];
+  readonly #kept: (Kept | undefined)[];
   #isOver = false;
 
   private constructor(holder: HostProcess, path: string, slots: number, slotBytes: bigint) {
     this.#holder = holder;
-    this.#image = { location: { kind: 'file', path }, format: 'raw' };
+    this.#path = path;
     this.#slotBytes = slotBytes;
     this.#kept = new Array(slots).fill(undefined);
   }
@@ -54,12 +59,12 @@ export class WindowMemory implements AsyncDisposable {
     return holder && new WindowMemory(holder.process, holder.path, slots, slotBytes);
   }
 
-  /** A free slot for the window, which is its own until `free`; undefined if there is none. */
+  /** A free slot for the window, which is its own until everybody who holds it is through; undefined if there is none. */
   keep(task: Task): Slot | undefined {
     if (this.#isOver || !mayBeKept(task.layer.plan)) return undefined;
     const at = this.#kept.indexOf(undefined);
     if (at < 0) return undefined;
-    this.#kept[at] = task;
+    this.#kept[at] = { task, holders: 1 };
     return this.#slot(at, task);
   }
 
@@ -69,9 +74,18 @@ export class WindowMemory implements AsyncDisposable {
     return at < 0 ? undefined : this.#slot(at, task);
   }
 
+  /** Somebody else needs the window too, until a `free` of his own. */
+  hold(task: Task): void {
+    const kept = this.#kept[this.#find(task)];
+    if (kept) kept.holders += 1;
+  }
+
   free(task: Task): void {
     const at = this.#find(task);
-    if (at >= 0) this.#kept[at] = undefined;
+    const kept = this.#kept[at];
+    if (!kept) return;
+    kept.holders -= 1;
+    if (kept.holders === 0) this.#kept[at] = undefined;
   }
 
   /** It does not do what it should: nothing more is kept in it. */
@@ -84,13 +98,14 @@ export class WindowMemory implements AsyncDisposable {
     await this.#holder.exited.catch(() => {});
   }
 
-  #find({ layer, index }: Task): number {
-    return this.#kept.findIndex((kept) => kept?.layer === layer && kept.index === index);
+  /** A window that is copied again is another task. */
+  #find(task: Task): number {
+    return this.#kept.findIndex((kept) => kept?.task === task);
   }
 
   #slot(at: number, { layer, index }: Task): Slot {
     const window = windowAt(layer.journal.cut, index);
-    return { image: this.#image, window: { ...window, offset: BigInt(at) * this.#slotBytes } };
+    return { path: this.#path, window: { ...window, offset: BigInt(at) * this.#slotBytes } };
   }
 }
 

@@ -75,13 +75,17 @@ function readingNodes(
 export const IN_MEMORY: Access = { direct: false, aio: 'threads' };
 
 /** A window that is kept in memory, for being written there. */
-export function keepingNodes({ image, window }: Slot, name: string): WindowNodes {
-  return targetNodes({ how: 'bytes', to: image }, window, name, IN_MEMORY);
+export function keepingNodes({ path, window }: Slot, name: string): WindowNodes {
+  return targetNodes({ how: 'bytes', to: rawFile(path) }, window, name, IN_MEMORY);
 }
 
 /** The same, for being read. */
-export function keptNodes({ image, window }: Slot, name: string): WindowNodes {
-  return readingNodes(container(image), window, name, IN_MEMORY, { locking: 'off' });
+export function keptNodes({ path, window }: Slot, name: string): WindowNodes {
+  return readingNodes(container(rawFile(path)), window, name, IN_MEMORY, { locking: 'off' });
+}
+
+function rawFile(path: string): Image {
+  return { location: { kind: 'file', path }, format: 'raw' };
 }
 
 /** Files and devices, when nothing of them is kept in QEMU's memory: fdatasync on the host brings all to the storage. */

@@ -58,15 +58,3 @@ test('the bytes of a set are the sum of its windows', () => {
     }),
   );
 });
-
-test('the bytes from the start on end at the first window that a set lacks, and at the end of the layer', () => {
-  fc.assert(
-    fc.property(cut, fc.nat({ max: 300 }), (each, missing) => {
-      const all = Array.from({ length: windowCount(each) }, (_, index) => index);
-      expect(new WindowSet(all).leadingBytes(each)).toBe(each.total);
-      if (missing >= all.length) return;
-      const set = new WindowSet(all.filter((index) => index !== missing));
-      expect(set.leadingBytes(each)).toBe(windowAt(each, missing).offset);
-    }),
-  );
-});

@@ -108,14 +108,6 @@ export class WindowSet implements Iterable<number> {
     return BigInt(this.size - 1) * cut.windowBytes + windowAt(cut, last).length;
   }
 
-  /** Bytes from the start of the layer up to the first window that is not in it. */
-  leadingBytes(cut: Cut): bigint {
-    let index = 0;
-    while (this.has(index)) index++;
-    const end = BigInt(index) * cut.windowBytes;
-    return end < cut.total ? end : cut.total;
-  }
-
   /** In ascending order. */
   [Symbol.iterator](): Iterator<number> {
     return [...this.#indexes].sort((a, b) => a - b).values();

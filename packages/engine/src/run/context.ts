@@ -1,6 +1,6 @@
 // What every effect of a move works with.
 import type { Host } from '@blockferry/qemu';
-import type { CopyFollower } from '../layered/follower.ts';
+import type { FollowLayers } from '../layered/follower.ts';
 import { fileBeside } from '../model/beside.ts';
 import type { MoveRecord } from '../model/record.ts';
 import type { JournalPlace } from '../record/journal.ts';
@@ -13,8 +13,8 @@ export interface Context {
   /** The machine that the domain runs on, where we can run programs; undefined over TLS or TCP. */
   readonly host: Host | undefined;
   readonly openMoves: OpenMoves;
-  /** Is told how far the copies of frozen layers are. */
-  readonly follower?: CopyFollower;
+  /** Makes somebody who follows the copies of frozen layers. */
+  readonly follow?: FollowLayers;
 }
 
 /** The journal's place: beside a file of the move that we can reach, else in our own state directory. */

@@ -1,8 +1,10 @@
 // The sum that is reckoned while an image is copied is the one of its copy, or there is none.
-import { utimesSync, writeFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { expect, test } from 'vitest';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
 import { describeEachHost } from '../../../../qemu/src/testing/each-host.ts';
 import { relink } from '../../layers/index.ts';
 import type { LayerPlan } from '../../layers/layer-plan.ts';
@@ -33,9 +35,7 @@ class Copying extends Bench {
     });
     if (from === undefined || to === undefined) throw new Error('two images');
     const layer: Layer = { from, to, how: 'bytes', ...(backing && { backing }) };
-    const onDone: NonNullable<Parameters<Bench['copy']>[1]>['onDone'] = (_, done) =>
-      this.sums.grew(layer, done);
-    await this.copyAll([plan], { verify, onDone });
+    await this.copyAll([plan], { verify, follower: this.sums.follow(() => layer) });
     if (backing === undefined) return;
     const below = { image: { ...plan.to, format: backing.format }, reference: backing.reference };
     await relink(this.host, [{ image: plan.to, backing: below }]);
@@ -63,7 +63,49 @@ test.each([true, false])('a copy whose backing link is rewritten (verified: %s)'
   expect(made).toEqual([]);
 });
 
-describeEachHost('what openssl sums', (on) => {
+/** All programs that are found, but these. */
+function programsBut(directory: string, left: RegExp): string {
+  for (const from of ['/usr/bin', '/bin', '/usr/sbin']) {
+    for (const name of readdirSync(from).filter((each) => !left.test(each))) {
+      if (!existsSync(join(directory, name))) symlinkSync(join(from, name), join(directory, name));
+    }
+  }
+  return directory;
+}
+
+test.each([
+  ['Python', /^$/],
+  ['openssl', /^python/],
+  ['coreutils', /^(python|openssl)/],
+])('%s sums what lies here and there, in whatever pieces', async (_, left) => {
+  await using files = new Bench();
+  files.run('mkdir', 'programs');
+  vi.stubEnv('PATH', programsBut(files.path('programs'), left));
+  try {
+    const [whole, signal] = [randomBytes(3_000_001), AbortSignal.timeout(60_000)];
+    // Some of it is elsewhere, and the image has other bytes there.
+    const image = Buffer.from(whole).fill(0, 1_000_000, 1_500_000);
+    writeFileSync(files.path('image'), image);
+    writeFileSync(
+      files.path('a part'),
+      Buffer.concat([Buffer.alloc(777), whole.subarray(1_000_000, 1_500_000)]),
+    );
+    const request = { image: files.path('image'), total: 3_000_001n, backing: undefined };
+    const sum = new RunningSum(files.host, request, signal);
+    expect(await sum.add({ offset: 0n, length: 999_999n })).toBe(true);
+    const kept = { path: files.path('a part'), offset: 777n };
+    expect(await sum.add({ offset: 1_000_000n, length: 500_000n, kept })).toBe(true);
+    expect(sum.read).toBe(1_500_000n);
+    expect(await sum.add({ offset: 1_200_000n, length: 100_000n })).toBe(true);
+    const sha256 = createHash('sha256').update(whole).digest('hex');
+    expect(await sum.result()).toMatchObject({ sha256, size: 3_000_001n });
+  } finally {
+    vi.unstubAllEnvs();
+    await files.host.close();
+  }
+});
+
+describeEachHost('what is summed', (on) => {
   test('sha256sum sums alike, however the file is read, and whatever its name', async () => {
     await using files = new Bench(on.directory);
     const [name, signal] = ["it's a, b=c", AbortSignal.timeout(60_000)];
@@ -72,7 +114,7 @@ describeEachHost('what openssl sums', (on) => {
     const path = on.path(name);
     expect(await sha256Of(on.host, path, { signal })).toEqual({ sha256, size: 8n * MiB });
     const sum = new RunningSum(on.host, { image: path, total: 8n * MiB, backing: undefined }, signal);
-    for (let told = 1n; told <= 8n; told++) sum.upTo(told * MiB);
+    for (let mib = 0n; mib < 7n; mib += 2n) void sum.add({ offset: mib * MiB, length: MiB });
     expect(await sum.result()).toMatchObject({ sha256, size: 8n * MiB });
     const read = new FileSums(on.host, [{ path, size: 8n * MiB }]);
     await read.setSpeed(64n * MiB);
@@ -126,8 +168,14 @@ test('a copy that is gone on with is read: what is there already is not read aga
   await using copying = new Copying();
   const plan = copying.plan(copying.make('base', 'raw', '8M', 'write -P 1 0 8M'), 'copy');
   const ending = new AbortController();
-  const onDone = () => ending.abort(new Error('stopped'));
-  await expect(copying.copy([plan], { onDone }).run(ending.signal)).rejects.toThrow('stopped');
+  const follower = {
+    follows: () => true,
+    read: async (_: unknown, { offset }: { offset: bigint }) => {
+      if (offset > 4n * MiB) ending.abort(new Error('stopped'));
+    },
+    finished: () => {},
+  };
+  await expect(copying.copy([plan], { follower }).run(ending.signal)).rejects.toThrow('stopped');
   await copying.followed(plan);
   expect(copying.same('base', 'copy')).toBe(true);
   expect(await copying.of('copy')).toBeUndefined();

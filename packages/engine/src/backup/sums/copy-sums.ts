@@ -1,7 +1,7 @@
 // The sums of a full backup's images, reckoned while they are copied, and believed when all is copied and linked.
 import type { Host } from '@blockferry/qemu';
-import type { CopyFollower } from '../../layered/follower.ts';
-import type { LayerDone } from '../../layers/index.ts';
+import type { FollowLayers } from '../../layered/follower.ts';
+import type { FollowedLayer, LayerPlan } from '../../layers/index.ts';
 import type { Layer } from '../../model/record.ts';
 import { toImage } from '../../storage/to-image.ts';
 import { type Sum, sha256OfHead } from '../hash.ts';
@@ -15,10 +15,11 @@ interface Followed {
 }
 
 /**
- * What is summed is what the copy should hold, read from the image that it is made of; the bytes that the copying has just
- * read. Nothing of it is kept: after a crash, or where the sum fails, the copy itself is read.
+ * What is summed is what the copy should hold: the bytes that the copying has read from the image, where it keeps them in
+ * memory, else read from the image once more. Nothing of it is kept: after a crash, or where the sum fails, the copy itself
+ * is read.
  */
-export class CopySums implements CopyFollower {
+export class CopySums {
   readonly #host: Host;
   readonly #signal: AbortSignal;
   readonly #followed = new Map<string, Followed>();
@@ -29,24 +30,22 @@ export class CopySums implements CopyFollower {
     this.#signal = signal;
   }
 
-  grew(layer: Layer, done: LayerDone): void {
-    const [image, copy] = [pathOf(layer.from), pathOf(layer.to)];
-    // The container of contents made anew is not what was read.
-    if (layer.how !== 'bytes' || image === undefined || copy === undefined) return;
-    const { backing } = layer;
-    let followed = this.#followed.get(copy);
-    if (followed === undefined) {
-      // What was copied before would have to be read again, all at once.
-      if (!done.isAnew) return;
-      followed = {
-        layer,
-        sum: new RunningSum(this.#host, { image, total: done.total, backing }, this.#signal),
-      };
-      this.#followed.set(copy, followed);
-    }
-    followed.sum.upTo(done.bytes);
-    if (done.finished) followed.mtimeNs ??= this.#mtimeOf(copy);
-  }
+  readonly follow: FollowLayers = (layerOf) => {
+    const followed = (plan: LayerPlan) => {
+      const layer = layerOf(plan);
+      return layer && this.#followed.get(pathOf(layer.to) ?? '');
+    };
+    return {
+      follows: (plan, facts) => this.#begin(layerOf(plan), facts),
+      read: async (plan, { offset, length, kept }) => {
+        await followed(plan)?.sum.add({ offset, length, kept });
+      },
+      finished: (plan) => {
+        const found = followed(plan);
+        if (found) found.mtimeNs ??= this.#mtimeOf(found.layer);
+      },
+    };
+  };
 
   /**
    * The sum of a copy as it is now, if it is what was foreseen: its head is read, and a copy that no link was to be written
@@ -74,8 +73,22 @@ export class CopySums implements CopyFollower {
     this.#followed.clear();
   }
 
-  async #mtimeOf(copy: string): Promise<bigint | undefined> {
-    const stat = await this.#host.stat(copy).catch(() => undefined);
+  #begin(layer: Layer | undefined, { total, isContinued }: FollowedLayer): boolean {
+    // The container of contents made anew is not what was read.
+    if (layer === undefined || layer.how !== 'bytes') return false;
+    const [image, copy] = [pathOf(layer.from), pathOf(layer.to)];
+    if (image === undefined || copy === undefined) return false;
+    if (this.#followed.has(copy)) return true;
+    // What was copied before would have to be read again, all at once.
+    if (isContinued) return false;
+    const sum = new RunningSum(this.#host, { image, total, backing: layer.backing }, this.#signal);
+    this.#followed.set(copy, { layer, sum });
+    return true;
+  }
+
+  async #mtimeOf({ to }: Layer): Promise<bigint | undefined> {
+    const path = pathOf(to);
+    const stat = path === undefined ? null : await this.#host.stat(path).catch(() => null);
     return stat?.mtimeNs;
   }
 }

@@ -73,14 +73,16 @@ export class FileSums {
   ): Promise<Sum | undefined> {
     const sum = new RunningSum(this.#host, { image: path, total: size, backing: undefined }, signal);
     try {
-      for (let told = 0n; told < size; ) {
+      let last: Promise<boolean> = Promise.resolve(true);
+      for (let offset = 0n; offset < size; ) {
         const speed = this.#speed;
         const piece = pieceFor(speed);
         const began = performance.now();
-        told += piece;
-        sum.upTo(told < size ? told : size);
+        const summed = sum.add({ offset, length: piece });
+        offset += piece;
         // Without a limit it has the next piece already when it is through with one.
-        if (!(await sum.reached(speed === 0n ? told - piece : told))) break;
+        if (!(await (speed === 0n ? last : summed))) break;
+        last = summed;
         this.#read = before + sum.read;
         const restMs = restFor(piece, speed, performance.now() - began);
         if (restMs > 0) await sleep(restMs, undefined, { signal });

@@ -1,49 +1,9 @@
-// The SHA-256 of a copy of an image, reckoned while it is copied, from the image: a program on its host sums what it is
-// told to, piece by piece, as far as the copy has come.
+// The SHA-256 of a copy of an image, reckoned while it is copied, from the image or from what memory keeps of it: a program
+// on its host sums what it is told to, piece by piece.
 import type { Host, HostProcess } from '@blockferry/qemu';
 import type { Bytes } from '../../model/units.ts';
-import { DIGEST, type Sum } from '../hash.ts';
-
-/**
- * What rewriting the backing link changes is seen beforehand: qemu-img does it to an overlay over the container, which is
- * gone at once. Where it changes more than one piece at the start (bitmaps are written anew), the sum is not to be had so.
- * It is read through the page cache, for what the kernel reads ahead keeps the digest busy, and dropped from there (nocache),
- * unless much of the image is there already: then a guest lives on it. dd tells of each piece on stdout.
- */
-const SUM_AS_TOLD = `
-${DIGEST}
-image=$1 total=$2 reference=$3 format=$4
-cached=$(fincore -b -n -o RES -- "$image" 2>/dev/null) && [ "$cached" -gt 67108864 ] || drop=,nocache
-d=$(mktemp -d) || exit
-trap 'rm -rf -- "$d"' EXIT
-trap 'exit 143' TERM
-if [ -n "$reference" ]; then
-  over='"driver":"qcow2","file":{"driver":"file","filename":"'$d/view'"}'
-  qemu-img create -q -f qcow2 -b "$image" -F raw "$d/view" &&
-    qemu-img rebase -u -b "$reference" -F "$format" "json:{\\"driver\\":\\"qcow2\\",\\"file\\":{$over}}" || exit
-  changed=$(qemu-img map -f qcow2 --output=json "$d/view" |
-    sed -n 's/.*"start": \\([0-9]*\\), "length": \\([0-9]*\\), "depth": 0,.*/\\1 \\2/p')
-  case $changed in
-    '') reference= ;;
-    *'
-'*) echo 'more than its start changes' >&2; exit 1 ;;
-    '0 '*) qemu-img dd -f qcow2 -O raw if="$d/view" of="$d/head" bs="\${changed#0 }" count=1 || exit ;;
-    *) echo 'not its start changes' >&2; exit 1 ;;
-  esac
-fi
-[ -n "$reference" ] || head -c 65536 -- "$image" > "$d/head" || exit
-n=$(stat -c %s "$d/head")
-[ "$n" -le "$total" ] || { n=$total; truncate -s "$n" "$d/head"; }
-echo "head $n $($digest < "$d/head")"
-exec 4< "$d/head"
-rm -rf -- "$d"
-trap - EXIT
-{ { cat <&4
-    while read -r skip count; do
-      [ "$skip" != end ] || exit 0
-      dd if="$image" bs=1M iflag=skip_bytes,count_bytes$drop skip="$skip" count="$count" 2>&3 || exit
-    done
-  } | $digest; } 3>&1`;
+import type { Sum } from '../hash.ts';
+import { SUM_AS_TOLD, SUM_PROGRAM } from './sum-program.ts';
 
 /** The copy's first bytes, as they will be. */
 export interface Head {
@@ -59,56 +19,83 @@ export interface SumRequest {
   readonly backing: { readonly reference: string; readonly format: string } | undefined;
 }
 
+/** A piece of the image, in bytes. */
+export interface Piece {
+  readonly offset: Bytes;
+  readonly length: Bytes;
+  /** A file that holds it at this offset, and nothing else for as long as it is not summed; undefined: the image. */
+  readonly kept?: { readonly path: string; readonly offset: Bytes } | undefined;
+}
+
+interface Waiting {
+  readonly upTo: Bytes;
+  settle(isSummed: boolean): void;
+}
+
 /**
  * One image's. It begins at once, and may fail at any time: then it has no result, and what it is of must be read. Holes
  * of the image are zeroes in its copy, so both have one sum.
  */
 export class RunningSum {
   readonly #total: Bytes;
-  readonly #end = new AbortController();
-  readonly #began: Promise<HostProcess>;
+  readonly #program: Promise<HostProcess>;
   readonly #result: Promise<(Sum & { readonly head: Head }) | undefined>;
-  #told = '';
+  /** Until the head is there. */
+  readonly #early: Required<Piece>[] = [];
+  #endsEarly = false;
+  #waiting: Waiting[] = [];
+  #said = '';
   #sha256: string | undefined;
   #head: Head | undefined;
-  #read: Bytes = 0n;
   #ordered: Bytes = 0n;
-  #wanted: Bytes = 0n;
-  #isEnding = false;
-  #wake = Promise.withResolvers<void>();
+  #read: Bytes = 0n;
+  #isOver = false;
 
   /** @param signal ends it */
   constructor(host: Host, { image, total, backing }: SumRequest, signal: AbortSignal) {
     this.#total = total;
     const { reference = '', format = '' } = backing ?? {};
-    const argv = ['/bin/sh', '-c', SUM_AS_TOLD, 'sh', image, String(total), reference, format];
-    this.#began = host.spawn(argv, { signal: AbortSignal.any([signal, this.#end.signal]) });
-    this.#result = this.#follow().catch(() => undefined);
+    const argv = ['/bin/sh', '-c', SUM_AS_TOLD, 'sh', image, String(total), reference, format, SUM_PROGRAM];
+    this.#program = host.spawn(argv);
+    const stop = () => this.stop();
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    this.#result = this.#follow()
+      .catch(() => undefined)
+      .finally(() => {
+        signal.removeEventListener('abort', stop);
+        this.#isOver = true;
+        this.#settle();
+      });
   }
 
-  /** So much from the start may be summed. */
-  upTo(bytes: Bytes): void {
-    if (bytes > this.#wanted) this.#wanted = bytes;
-    this.#order();
+  /**
+   * Sums the image up to the end of this piece. What is before it and was not summed yet is read from the image.
+   *
+   * @returns when that is done; false when it has failed
+   */
+  async add({ offset, length, kept }: Piece): Promise<boolean> {
+    const from = this.#ordered;
+    let end = offset + length;
+    if (end > this.#total) end = this.#total;
+    if (offset > from) this.#order({ offset: from, length: offset - from, kept: undefined });
+    const start = offset > from ? offset : from;
+    if (end > start) {
+      const at = kept && { path: kept.path, offset: kept.offset + start - offset };
+      this.#order({ offset: start, length: end - start, kept: at });
+    }
+    if (this.#isOver || this.#read >= end) return this.#read >= end;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#waiting.push({ upTo: end, settle: resolve });
+    return promise;
   }
 
   /** Sums the rest. Undefined: it could not be done. */
   async result(): Promise<(Sum & { readonly head: Head }) | undefined> {
-    this.#isEnding = true;
-    this.upTo(this.#total);
+    void this.add({ offset: this.#total, length: 0n });
+    if (this.#head === undefined) this.#endsEarly = true;
+    else this.#write('end\n');
     return this.#result;
-  }
-
-  /** Waits until so much is summed, or all of it; false when it has ended before. */
-  async reached(bytes: Bytes): Promise<boolean> {
-    const wanted = bytes < this.#total ? bytes : this.#total;
-    let over = false;
-    void this.#result.then(() => {
-      over = true;
-      this.#wake.resolve();
-    });
-    while (this.#read < wanted && !over) await this.#wake.promise;
-    return this.#read >= wanted;
   }
 
   /** Bytes summed so far. */
@@ -116,22 +103,31 @@ export class RunningSum {
     return this.#read;
   }
 
+  /** By the end of its input, so that it can clean up. */
   stop(): void {
-    this.#end.abort();
+    void this.#program.then(({ stdin }) => stdin.destroy()).catch(() => {});
   }
 
-  #order(): void {
-    if (this.#head === undefined) return;
-    const count = this.#wanted - this.#ordered;
-    const words = count > 0n ? `${this.#ordered} ${count}\n` : '';
-    if (count > 0n) this.#ordered = this.#wanted;
-    const end = this.#isEnding && this.#ordered >= this.#total ? 'end\n' : '';
-    if (words + end === '') return;
-    void this.#began.then(({ stdin }) => stdin.write(words + end)).catch(() => {});
+  #order(piece: Required<Piece>): void {
+    this.#ordered = piece.offset + piece.length;
+    if (this.#head === undefined) this.#early.push(piece);
+    else this.#tell(piece, this.#head.bytes);
+  }
+
+  /** The head is summed already. */
+  #tell({ offset, length, kept }: Required<Piece>, head: Bytes): void {
+    const done = offset < head ? head - offset : 0n;
+    if (done >= length) return;
+    const [skip, path] = kept ? [kept.offset, kept.path] : [offset, ''];
+    this.#write(`${skip + done} ${length - done} ${path}\n`);
+  }
+
+  #write(line: string): void {
+    void this.#program.then(({ stdin }) => stdin.write(line)).catch(() => {});
   }
 
   async #follow(): Promise<(Sum & { readonly head: Head }) | undefined> {
-    const program = await this.#began;
+    const program = await this.#program;
     program.stdout.setEncoding('utf8');
     program.stdout.on('data', (text: string) => this.#hear(text));
     const { code } = await program.exited;
@@ -143,8 +139,8 @@ export class RunningSum {
 
   /** Line by line; the last of all is the sum. */
   #hear(text: string): void {
-    const lines = `${this.#told}${text}`.split('\n');
-    const unfinished = lines.pop() ?? '';
+    const lines = `${this.#said}${text}`.split('\n');
+    this.#said = lines.pop() ?? '';
     for (const line of lines) {
       const [, bytes] = /^(\d+) bytes?/.exec(line) ?? [];
       if (bytes !== undefined) this.#read += BigInt(bytes);
@@ -152,15 +148,20 @@ export class RunningSum {
       if (length !== undefined && sha256 !== undefined) this.#begin({ bytes: BigInt(length), sha256 });
       this.#sha256 = /^([0-9a-f]{64}) /.exec(line)?.[1];
     }
-    this.#told = unfinished;
-    this.#wake.resolve();
-    this.#wake = Promise.withResolvers();
+    this.#settle();
   }
 
   #begin(head: Head): void {
     this.#head = head;
     this.#read += head.bytes;
-    this.#ordered = head.bytes;
-    this.#order();
+    for (const piece of this.#early.splice(0)) this.#tell(piece, head.bytes);
+    if (this.#endsEarly) this.#write('end\n');
+  }
+
+  #settle(): void {
+    const isReady = ({ upTo }: Waiting) => this.#isOver || this.#read >= upTo;
+    const ready = this.#waiting.filter(isReady);
+    this.#waiting = this.#waiting.filter((each) => !isReady(each));
+    for (const { upTo, settle } of ready) settle(this.#read >= upTo);
   }
 }
