@@ -25,8 +25,9 @@ export interface Work {
   readonly followed: ReadonlySet<Layer>;
   /** Bytes a second; 0n for unlimited. */
   speed(): bigint;
-  /** Starts a daemon, which ends with the run. */
-  start(): Promise<WindowDaemon>;
+  readonly writer: WindowDaemon;
+  /** Undefined: nothing is kept in memory, nor verified. */
+  readonly reader: WindowDaemon | undefined;
   /** Finishes a layer if all of it is done. */
   settle(layer: Layer): Promise<void>;
 }
@@ -38,9 +39,8 @@ export interface Work {
  * @throws LayerFailed, LayerInUse, SourceChanged; QmpConnectionError when its daemon ends
  */
 export async function copyWindows(work: Work): Promise<void> {
-  const daemon = await work.start();
   const settler = new Settler(work);
-  let next = openNext(work, daemon, settler, undefined);
+  let next = openNext(work, settler, undefined);
   for (;;) {
     const opened = await next;
     if (!opened) break;
@@ -53,7 +53,7 @@ export async function copyWindows(work: Work): Promise<void> {
       if (!work.backlog.verifies) work.memory?.free(task);
       settler.add(opened);
     });
-    next = openNext(work, daemon, settler, writing);
+    next = openNext(work, settler, writing);
     next.catch(() => {}); // awaited above, unless the writing fails first
     await writing;
   }
@@ -63,7 +63,6 @@ export async function copyWindows(work: Work): Promise<void> {
 /** Where two windows cannot be open at once, it waits until the one before is `written` and settled. */
 async function openNext(
   work: Work,
-  daemon: WindowDaemon,
   settler: Settler,
   written: Promise<void> | undefined,
 ): Promise<Opened | undefined> {
@@ -71,13 +70,13 @@ async function openNext(
   if (!task) return undefined;
   const { layer, index } = task;
   const window = windowAt(layer.journal.cut, index);
-  const slot = await keep(work, daemon, task);
+  const slot = await keep(work, task);
   show(work, task, slot);
   if (!layer.mayOverlap) {
     await written;
     await settler.done();
   }
-  return { task, window: await daemon.openCopy(layer, window, slot) };
+  return { task, window: await work.writer.openCopy(layer, window, slot) };
 }
 
 /** Shows the window to who follows the copy; it stays in memory for as long as he wants. */
@@ -91,15 +90,11 @@ function show({ follower, followed, memory }: Work, task: Task, slot: Slot | und
 }
 
 /** Where the window is kept until nobody needs it; undefined where nobody will, or there is no room for it. */
-async function keep(
-  { memory, backlog, followed }: Work,
-  daemon: WindowDaemon,
-  task: Task,
-): Promise<Slot | undefined> {
-  if (!backlog.verifies && !followed.has(task.layer)) return undefined;
+async function keep({ memory, reader, backlog, followed }: Work, task: Task): Promise<Slot | undefined> {
+  if (!reader || (!backlog.verifies && !followed.has(task.layer))) return undefined;
   const slot = memory?.keep(task);
   if (!slot) return undefined;
-  if (await daemon.keep(task.layer, windowAt(task.layer.journal.cut, task.index), slot)) return slot;
+  if (await reader.keep(task.layer, windowAt(task.layer.journal.cut, task.index), slot)) return slot;
   memory?.free(task);
   memory?.giveUp();
   return undefined;

@@ -115,7 +115,13 @@ export class LayerCopy {
     const backlog = new Backlog(layers, verify);
     const followed = new Set(layers.filter((layer) => this.#isFollowed(layer)));
     const isReadTwice = verify || followed.size > 0;
-    await using memory = isReadTwice ? await WindowMemory.take(this.#host, layers, signal) : undefined;
+    // Two, for a daemon that hands writes to a file that grows to the kernel does nothing else meanwhile.
+    const [taken, writer, reader] = await Promise.all([
+      isReadTwice ? WindowMemory.take(this.#host, layers, signal) : undefined,
+      this.#start(signal),
+      isReadTwice ? this.#start(signal) : undefined,
+    ]);
+    await using memory = taken;
     const work = {
       host: this.#host,
       signal,
@@ -126,10 +132,11 @@ export class LayerCopy {
       follower,
       followed,
       room: hasRoom && new Room({ hasRoom, signal, onWait }),
-      start: () => this.#start(signal),
+      writer,
+      reader,
       settle: (layer: Layer) => this.#settle(layer, signal),
     };
-    await Promise.all([copyWindows(work), verify ? verifyWindows(work) : undefined]);
+    await Promise.all([copyWindows(work), verify && reader ? verifyWindows(work, reader) : undefined]);
     // Layers of no length, and those whose last step a crash cut off.
     for (const layer of layers) await this.#settle(layer, signal);
   }

@@ -11,10 +11,10 @@ import { type Window, windowAt } from './windows.ts';
 /**
  * Verifies until nothing is left for anybody to do. A window that differs is copied again, once.
  *
- * @throws LayerDiffers, LayerFailed, SourceChanged; QmpConnectionError when its daemon ends
+ * @throws LayerDiffers, LayerFailed, SourceChanged; QmpConnectionError when the reader ends
  */
-export async function verifyWindows(work: Work): Promise<void> {
-  const verify = verifier(work, await work.start());
+export async function verifyWindows(work: Work, reader: WindowDaemon): Promise<void> {
+  const verify = verifier(work, reader);
   let noted: Promise<void> = Promise.resolve();
   for (;;) {
     const failed = noted.then(() => new Promise<never>(() => {}));
