@@ -183,15 +183,19 @@ async function strike(berth: Berth, ferry: Ferry, victims: readonly Victim[]): P
 async function revive(berth: Berth, startsAgain: boolean): Promise<void> {
   if ((await berth.host.libvirtdPid()) === undefined) await berth.host.restartLibvirtd();
   else await berth.host.virsh('version');
+  let seen = '';
   const state = await until('libvirt knows', async () => {
-    const said = (await berth.virsh('domstate')).trim();
-    const alive = (await berth.host.qemuPid(berth.name)) !== undefined;
-    return alive === (said !== 'shut off') ? said : undefined;
+    const said = (await berth.virsh('domstate', '--reason')).trim();
+    const pid = await berth.host.qemuPid(berth.name);
+    seen = `libvirt says ${said}, and QEMU's pid is ${pid}`;
+    return (pid !== undefined) === !said.startsWith('shut off') ? said : undefined;
+  }).catch(async (error: unknown) => {
+    throw new Error(`${seen}\n${await berth.host.logs()}`, { cause: error });
   });
   // A guest that found its disk full is resumed by blockferry, if it lives and the move has not ended; else by its operator.
   if (/paused/.test(await berth.virsh('domstate'))) await berth.virsh('resume').catch(() => undefined);
   // An image that something else has open at this moment keeps the domain from starting: then it stays off.
-  if (state === 'shut off' && startsAgain) await berth.guest.start().catch(() => undefined);
+  if (state.startsWith('shut off') && startsAgain) await berth.guest.start().catch(() => undefined);
 }
 
 /** As often as an operator would have patience for. */
