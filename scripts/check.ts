@@ -7,8 +7,11 @@ import { fileURLToPath } from 'node:url';
 
 type Count = { readonly passed: number; readonly failed: number };
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const reports = mkdtempSync(join(tmpdir(), 'bf-check-'));
+
+/** What failed, told once more at the end: what is above it may be long, or cut off. */
+const failures: string[] = [];
 
 /** Runs a Node program of this checkout, showing what it prints. Its exit code; 1 when a signal ended it. */
 function node(...argv: readonly string[]): Promise<number> {
@@ -24,6 +27,7 @@ function node(...argv: readonly string[]): Promise<number> {
 
 async function staticCheck(...argv: readonly string[]): Promise<Count> {
   const ok = (await node(...argv)) === 0;
+  if (!ok) failures.push(argv.join(' '));
   return { passed: ok ? 1 : 0, failed: ok ? 0 : 1 };
 }
 
@@ -33,7 +37,34 @@ async function tests(project: string): Promise<Count> {
     ...['node_modules/vitest/vitest.mjs', 'run', '--project', project, '--passWithNoTests'],
     ...['--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
   );
-  return countTests(readReport(file), code);
+  const report = readReport(file);
+  failures.push(...failedTests(report));
+  return countTests(report, code);
+}
+
+/** Its file, its name, and what it said first. */
+function failedTests(report: unknown): string[] {
+  return listIn(report, 'testResults').flatMap((file) => {
+    const name = String(memberOf(file, 'name')).replace(`${root}/`, '');
+    const failed = listIn(file, 'assertionResults').filter((test) => memberOf(test, 'status') === 'failed');
+    if (failed.length === 0 && memberOf(file, 'status') === 'failed')
+      return [`${name}: ${memberOf(file, 'message')}`];
+    return failed.map((test) => {
+      const [message] = listIn(test, 'failureMessages');
+      return `${name}: ${memberOf(test, 'fullName')}: ${String(message).slice(0, LONGEST_MESSAGE)}`;
+    });
+  });
+}
+
+const LONGEST_MESSAGE = 600;
+
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+function listIn(value: unknown, name: string): readonly unknown[] {
+  const list = memberOf(value, name);
+  return Array.isArray(list) ? list : [];
 }
 
 function readReport(file: string): unknown {
@@ -45,8 +76,7 @@ function readReport(file: string): unknown {
 }
 
 function numberIn(report: unknown, name: string): number {
-  if (typeof report !== 'object' || report === null) return 0;
-  const value: unknown = Reflect.get(report, name);
+  const value = memberOf(report, name);
   return typeof value === 'number' ? value : 0;
 }
 
@@ -78,5 +108,6 @@ for (const [what, check] of steps) {
   failed += count.failed;
 }
 rmSync(reports, { recursive: true, force: true });
+if (failures.length > 0) console.log(['\n=== Failed', ...failures].join('\n- '));
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
