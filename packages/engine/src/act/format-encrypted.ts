@@ -7,7 +7,7 @@ import { toImage } from '../storage/to-image.ts';
 import type { Scene } from './act.ts';
 import { definitionsOf } from './scene-domain.ts';
 
-const CREATE_WITHIN_MS = 120_000;
+export const CREATE_WITHIN_MS = 120_000;
 /** qemu-img measures how fast this machine derives keys, and gives up when others take its time. */
 export const TOO_BUSY = /Unable to get accurate CPU usage/;
 const MOST_TRIES = 10;

@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { check, type Host, type Image, readHeader, resolveBackingReference } from '@blockferry/qemu';
 import { messageOf } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
+import { toRef } from '../storage/to-image.ts';
 import { Pace } from '../verify/pace.ts';
 import { sha256Of } from './hash.ts';
 import { pointPath } from './layout.ts';
+import type { LockableImage } from './locked.ts';
 import type { Manifest } from './model.ts';
 import { chainOf, imagesOf, type Point, type PointChain } from './points.ts';
 import type { WorkOptions } from './report.ts';
@@ -140,8 +142,8 @@ async function wrongImages(
 
 async function wrongImage(
   host: Host,
-  image: Image,
-  below: Image | undefined,
+  image: LockableImage,
+  below: LockableImage | undefined,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const { backing } = await readHeader(host, image, { signal });
@@ -152,8 +154,12 @@ async function wrongImage(
     if (below === undefined || path !== (await host.realpath(nameOf(below)))) {
       return `${nameOf(image)} stands on ${backing.reference}, which is not what it was made on`;
     }
-    if (backing.format !== below.format) return `${nameOf(image)} names another format for ${nameOf(below)}`;
+    // Headers name the format of what is raw in LUKS as libvirt does.
+    if (backing.format !== toRef(below).format)
+      return `${nameOf(image)} names another format for ${nameOf(below)}`;
   }
+  // Only with its secret; it was checked so when it was made, and its sum says that it is the same.
+  if (image.secret !== undefined) return undefined;
   const result = await check(host, image, { signal });
   return result.verdict === 'corrupt' ? `${nameOf(image)} is corrupt (qemu-img check)` : undefined;
 }

@@ -1,12 +1,12 @@
 // What a full backup copies, and under which names.
 import { basename, join } from 'node:path';
 import { type DiskDefinition, describeSource } from '@blockferry/libvirt';
-import { Refusal } from '../model/errors.ts';
 import { type CopiesRequest, preflightCopies } from '../preflight/copies.ts';
 import type { DisksTo } from '../preflight/group.ts';
 import type { Preflight } from '../preflight/preflight.ts';
 import type { NameOf } from '../preflight/request.ts';
 import { findDisk } from '../preflight/situation.ts';
+import { secretPart } from './locked.ts';
 import type { BackupDisk, BackupRecord, StoredImage } from './model.ts';
 import type { BackupSituation, Foreseen } from './preflight-backup.ts';
 
@@ -51,7 +51,6 @@ export async function foreseeFull(situation: BackupSituation): Promise<Foreseen>
   const stored = disks.map((one) => diskOf(one, prefix));
   const whys = stored.map(({ target }) => whyNoCheckpoint(findDisk(live, target)));
   const noCheckpoint = whys.find((why) => why !== undefined);
-  for (const { target } of stored) mustBePlain(findDisk(live, target));
   return {
     disks: stored,
     bytes: disks.reduce((sum, { bytes }) => sum + bytes, 0n),
@@ -63,25 +62,18 @@ export async function foreseeFull(situation: BackupSituation): Promise<Foreseen>
 function diskOf({ move, capacity }: Preflight, prefix: string): BackupDisk {
   const [first, ...rest] = (move.layered?.layers ?? []).map(({ to: { source, format } }): StoredImage => {
     if (source.kind !== 'file') throw new Error('copies are files');
-    return { path: basename(source.path).slice(prefix.length), format };
+    return { path: basename(source.path).slice(prefix.length), format, ...secretPart(source.encryption) };
   });
   if (first === undefined) throw new Error('copies are made by strategy layered');
   const { source, format } = move.origin;
   return { target: move.disk, capacity, source: describeSource(source), format, images: [first, ...rest] };
 }
 
-function whyNoCheckpoint({ target, driver: { format = 'raw' } }: DiskDefinition): string | undefined {
+function whyNoCheckpoint({
+  target,
+  encrypted,
+  driver: { format = 'raw' },
+}: DiskDefinition): string | undefined {
+  if (encrypted) return `${target} is encrypted, and what changed of such disks is not backed up by itself`;
   return format === 'qcow2' ? undefined : `${target} is ${format}, which keeps no record of what changed`;
-}
-
-/** libvirt would write increments of a disk in LUKS as plain images, and restoring one takes its secret. */
-function mustBePlain({ target, encrypted }: DiskDefinition): void {
-  if (!encrypted) return;
-  const hint = 'name the disks that are not';
-  throw new Refusal(
-    'encrypted',
-    `${target} is encrypted, and backups of such disks are not made yet`,
-    {},
-    hint,
-  );
 }

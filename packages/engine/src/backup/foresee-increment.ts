@@ -1,5 +1,6 @@
 // Can an increment be made, on which point, and how much is it?
 import {
+  type DiskDefinition,
   type DomainCheckpoint,
   DomainCheckpointXmlFlags,
   describeSource,
@@ -22,6 +23,7 @@ export async function foreseeIncrement(situation: BackupSituation): Promise<Fore
   const { points, request, definitions } = situation;
   const [parent] = choosePoint(points, request.directory, undefined);
   mustBeTheSameDisks(situation, parent);
+  for (const { target } of parent.disks) mustBePlain(findDisk(situation.live, target));
   if (parent.checkpoint === undefined) {
     throw no(
       'no-checkpoint',
@@ -53,6 +55,12 @@ function mustBeTheSameDisks({ live, request }: BackupSituation, { disks, point }
   if (gone !== undefined) throw no('disks-differ', `${point} holds ${gone}, which ${live.name} has no more`);
   if (asked.length === before.length && before.every((target) => asked.includes(target))) return;
   throw no('disks-differ', `an increment of ${point} is of the same disks: ${before.join(', ')}`);
+}
+
+/** libvirt would write the increment of a disk in LUKS as a plain image. @throws Refusal */
+function mustBePlain({ target, encrypted }: DiskDefinition): void {
+  if (!encrypted) return;
+  throw no('encrypted', `${target} is encrypted, and such disks are backed up in full only, as they are`);
 }
 
 async function incrementOf(

@@ -68,7 +68,16 @@ function diskOf(value: unknown): StoredDisk {
 
 function imageOf(value: unknown): StoredImage {
   const image = objectOf(value, 'an image');
-  return { path: pathless(textOf(image.path, 'path'), 'path'), format: textOf(image.format, 'format') };
+  const path = pathless(textOf(image.path, 'path'), 'path');
+  const format = textOf(image.format, 'format');
+  return { path, format, ...(image.secret !== undefined && { secret: uuidOf(image.secret, 'secret') }) };
+}
+
+/** It stands in definitions that we write. */
+function uuidOf(value: unknown, what: string): string {
+  const uuid = textOf(value, what);
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(uuid)) return uuid;
+  throw unreadable(`${what} is no UUID`);
 }
 
 function fileOf(value: unknown): StoredFile {

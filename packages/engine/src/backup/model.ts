@@ -8,7 +8,10 @@ export type PointKind = 'full' | 'incremental';
 export interface StoredImage {
   /** Relative to the point's directory. */
   readonly path: string;
+  /** As libvirt says it: an image that is raw in LUKS is `raw`. */
   readonly format: string;
+  /** It is in LUKS: the UUID of libvirt's secret that opens it. */
+  readonly secret?: string;
 }
 
 export interface StoredDisk {

@@ -1,8 +1,8 @@
 // The points in a directory of backups, as they stand: what each holds, and on which others it stands.
-import { join } from 'node:path';
-import type { Host, Image } from '@blockferry/qemu';
+import type { Host } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { isPointName, manifestPath, pointPath } from './layout.ts';
+import { type LockableImage, storedImage } from './locked.ts';
 import { ManifestUnreadable, parseManifest } from './manifest.ts';
 import type { Manifest, StoredDisk } from './model.ts';
 
@@ -77,12 +77,14 @@ function hasDisk(disks: readonly StoredDisk[], target: string): boolean {
 }
 
 /** The images of one disk at a point, top first, down to the last of the full one. Pure. */
-export function imagesOf(directory: string, chain: PointChain, target: string): readonly [Image, ...Image[]] {
+export function imagesOf(
+  directory: string,
+  chain: PointChain,
+  target: string,
+): readonly [LockableImage, ...LockableImage[]] {
   const images = chain.flatMap(({ point, disks }) => {
     const disk = disks.find((each) => each.target === target);
-    return (disk?.images ?? []).map(({ path, format }): Image => {
-      return { location: { kind: 'file', path: join(pointPath(directory, point), path) }, format };
-    });
+    return (disk?.images ?? []).map((image) => storedImage(pointPath(directory, point), image));
   });
   const [first, ...rest] = images;
   if (first === undefined) throw new Error(`the point has no disk ${target}`);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { check, readHeader } from '@blockferry/qemu';
 import { flush } from './files.ts';
 import { DEFINITION, manifestPath, NVRAM, pointPath } from './layout.ts';
+import { keyed, storedImage } from './locked.ts';
 import { formatManifest } from './manifest.ts';
 import type { BackupDisk, Manifest, StoredFile } from './model.ts';
 import type { BackupScene } from './scene.ts';
@@ -32,15 +33,21 @@ function namesOf({ record }: BackupScene): readonly string[] {
   return [DEFINITION, ...(record.nvram === undefined ? [] : [NVRAM]), ...images];
 }
 
-async function mustBeSound({ host, signal }: BackupScene, point: string, disk: BackupDisk): Promise<void> {
-  for (const [at, { path, format }] of disk.images.entries()) {
-    const image = { location: { kind: 'file', path: join(point, path) }, format } as const;
+/** What is in LUKS is opened here, for later whoever checks it may have no secret; its sum then says that it is the same. */
+async function mustBeSound(
+  { context, host, signal }: BackupScene,
+  point: string,
+  disk: BackupDisk,
+): Promise<void> {
+  for (const [at, stored] of disk.images.entries()) {
+    const path = join(point, stored.path);
+    const image = storedImage(point, stored);
     const { virtualSize } = await readHeader(host, image, { signal });
     if (at === 0 && virtualSize !== disk.capacity) {
-      throw new Error(`${image.location.path} shows ${virtualSize} bytes instead of ${disk.capacity}`);
+      throw new Error(`${path} shows ${virtualSize} bytes instead of ${disk.capacity}`);
     }
-    const { verdict } = await check(host, image, { signal });
-    if (verdict === 'corrupt') throw new Error(`${image.location.path} is corrupt (qemu-img check)`);
+    const { verdict } = await check(host, await keyed(() => context.link.connection(), image), { signal });
+    if (verdict === 'corrupt') throw new Error(`${path} is corrupt (qemu-img check)`);
   }
 }
 

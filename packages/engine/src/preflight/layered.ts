@@ -80,7 +80,13 @@ export function cannotBeLayered(situation: Situation, request: MoveRequest): Ref
     return no('not-files', `${disk.target} is not made of files only`, mirror);
   }
   const secret = cannotKeepSecret(situation, request);
-  return secret === undefined ? undefined : no('encrypted', secret, mirror);
+  return secret === undefined ? undefined : no('encrypted', secret, mirror ?? copiedLocked(request));
+}
+
+/** What can be had of an encrypted disk that stays as it is. */
+function copiedLocked({ scope }: MoveRequest): string | undefined {
+  if (scope !== 'flatten') return undefined;
+  return 'a full backup copies all its images as they are, and encrypted: blockferry backup, without --flatten';
 }
 
 /**

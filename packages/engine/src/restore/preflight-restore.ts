@@ -17,12 +17,14 @@ import { choosePoint, type PointChain, readPoints } from '../backup/points.ts';
 import { Refusal } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
+import { LUKS_HEADER_BYTES } from '../preflight/encryption.ts';
 import { ANSWER_WITHIN_MS, answered, lookAt, mustHaveDirectory, mustServe } from '../preflight/look.ts';
 import { underWay } from '../preflight/under-way.ts';
 import type { Warning } from '../preflight/warning.ts';
 import type { Context } from '../run/context.ts';
 import { findMoves } from '../run/find-moves.ts';
 import { floorOf } from '../space/floor.ts';
+import { mustHaveSecrets } from './keys.ts';
 import type { RestoreAs, RestoredDisk, RestorePlan, RestorePreflight, RestoreRequest } from './request.ts';
 
 /** @throws Refusal, with nothing touched; what the point holds is checked later, and before anything is made */
@@ -38,6 +40,7 @@ export async function preflightRestore(context: Context, request: RestoreRequest
   const connection = await link.connection();
   const present = await mayBeDefined(connection, manifest, request.as);
   if (present !== undefined) await mustBeIdle(context, present);
+  await mustHaveSecrets(() => link.connection(), chain);
   const plan = await planOf(host, request, manifest, definition);
   const bytes = bytesOf(chain);
   await mustHaveRoom(host, plan, bytes);
@@ -117,7 +120,8 @@ async function planOf(
   for (const stored of manifest.disks) {
     const { target, format, capacity } = stored;
     const path = await freePath(host, wishFor(request, manifest, stored, definition.disk(target)), taken);
-    disks.push({ target, path, format, capacity });
+    const [{ secret }] = stored.images;
+    disks.push({ target, path, format, capacity, ...(secret !== undefined && { secret }) });
   }
   const [first, ...rest] = disks;
   if (first === undefined) throw new Refusal('point-broken', `${manifest.point} holds no disk`);
@@ -190,14 +194,16 @@ async function freePath(host: Host, { path, suffix }: Wish, taken: Set<string>):
 
 /** No more than the guest saw of each disk, and no more than its images hold. */
 function bytesOf(chain: PointChain): Bytes {
-  return chain[0].disks.reduce((sum, { target, capacity }) => {
+  return chain[0].disks.reduce((sum, { target, capacity, format, images: [top] }) => {
+    const header = top.secret === undefined ? 0n : LUKS_HEADER_BYTES;
     const held = chain.reduce((all, { disks, files }) => {
       const images = disks.find((disk) => disk.target === target)?.images ?? [];
       const sizes = files.filter(({ path }) => images.some((image) => image.path === path));
       return all + sizes.reduce((each, { size }) => each + size, 0n);
     }, 0n);
-    if (held < capacity) return sum + held;
-    return sum + capacity;
+    // Raw in LUKS is written in full, zeros and all.
+    const isSparse = format !== 'raw' || top.secret === undefined;
+    return sum + header + (isSparse && held < capacity ? held : capacity);
   }, 0n);
 }
 

@@ -29,6 +29,8 @@ export interface RestoredDisk {
   readonly path: string;
   readonly format: string;
   readonly capacity: Bytes;
+  /** It is made in LUKS: UUID of libvirt's secret. */
+  readonly secret?: string;
 }
 
 /** What is intended: in a journal beside the first image, until the domain is defined. */

@@ -1,13 +1,15 @@
 // Restores a point: checked, then one image a disk, compared with the point, and at the very end the definition.
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { DomainCheckpointDeleteFlags, type DomainXml } from '@blockferry/libvirt';
-import { compare, convert, create, type Host, type Image, QemuImgError } from '@blockferry/qemu';
+import { compare, convert, type Host, type Image, QemuImgError } from '@blockferry/qemu';
+import { CREATE_WITHIN_MS, createPatiently } from '../act/format-encrypted.ts';
 import { checkPoints } from '../backup/check-points.ts';
 import { checkpointsOf, deleted, isCheckpointOfOurs } from '../backup/checkpoints.ts';
 import { copyFile, flush } from '../backup/files.ts';
 import { NVRAM, pointPath } from '../backup/layout.ts';
+import { encryptionBy, keyed, type LockableImage, storedImage } from '../backup/locked.ts';
 import { withoutRecords } from '../backup/plain-definition.ts';
-import { imagesOf, readPoints } from '../backup/points.ts';
+import { imagesOf, type PointChain, readPoints } from '../backup/points.ts';
 import { Refusal } from '../model/errors.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import type { FileIdentity } from '../record/journal.ts';
@@ -20,6 +22,7 @@ import {
   restoreJournalPath,
   writeRestoreJournal,
 } from './journal.ts';
+import { type Keys, mustOpen } from './keys.ts';
 import { definitionOf, disksBesides, mustBeIdle, preflightRestore } from './preflight-restore.ts';
 import { removeUnused } from './remains.ts';
 import type {
@@ -52,8 +55,10 @@ export async function restore(
   const preflight = afresh ? await preflightRestore(context, request) : first;
   for (const { code, message } of preflight.warnings) options.report({ type: 'warning', code, message });
   await mustBeGood(host, preflight, options);
+  const keys: Keys = () => context.link.connection();
+  await mustOpen(host, keys, preflight, options.signal);
   try {
-    await makeFiles(host, preflight, options);
+    await makeFiles(host, keys, preflight, options);
     const uuid = await define(context, preflight, options);
     await host.unlink(journalPathOf(preflight.plan));
     options.afterStep?.('close');
@@ -113,6 +118,7 @@ async function mustBeGood(
 
 async function makeFiles(
   host: Host,
+  keys: Keys,
   { plan, chain }: RestorePreflight,
   options: RestoreOptions,
 ): Promise<void> {
@@ -128,8 +134,7 @@ async function makeFiles(
   await writeRestoreJournal(host, { plan, files });
   options.afterStep?.('claim');
   options.report({ type: 'phase', phase: 'restoring' });
-  for (const disk of plan.disks)
-    await fill(host, imagesOf(plan.directory, chain, disk.target), disk, options);
+  for (const disk of plan.disks) await fill(host, await openable(keys, plan, chain, disk), options);
   if (plan.nvram !== undefined) {
     const stored = join(pointPath(plan.directory, plan.point), NVRAM);
     await copyFile(host, stored, plan.nvram, options.signal);
@@ -139,28 +144,47 @@ async function makeFiles(
   options.afterStep?.('fill');
   options.report({ type: 'phase', phase: 'comparing' });
   for (const disk of plan.disks)
-    await mustShowTheSame(host, imagesOf(plan.directory, chain, disk.target), disk, options);
+    await mustShowTheSame(host, await openable(keys, plan, chain, disk), options);
   options.afterStep?.('compare');
 }
 
-type Chain = readonly [Image, ...Image[]];
+/** An image to be made of a disk's images in the point, all with what opens them. */
+interface Restoring {
+  readonly disk: RestoredDisk;
+  readonly image: Image;
+  readonly chain: readonly [Image, ...Image[]];
+}
 
-async function fill(host: Host, chain: Chain, disk: RestoredDisk, options: RestoreOptions): Promise<void> {
-  const image = imageOf(disk);
-  await create(host, image, disk.capacity, { overwrite: true });
+async function openable(
+  keys: Keys,
+  { directory }: RestorePlan,
+  chain: PointChain,
+  disk: RestoredDisk,
+): Promise<Restoring> {
+  const [top, ...below] = imagesOf(directory, chain, disk.target);
+  const [image, first, ...rest] = await Promise.all(
+    [imageOf(disk), top, ...below].map((each) => keyed(keys, each)),
+  );
+  if (image === undefined || first === undefined) throw new Error('a chain has an image');
+  return { disk, image, chain: [first, ...rest] };
+}
+
+async function fill(host: Host, { disk, image, chain }: Restoring, options: RestoreOptions): Promise<void> {
+  await createPatiently(host, image, disk.capacity, { overwrite: true, timeoutMs: CREATE_WITHIN_MS });
+  // Where LUKS is all of the image, what was not written reads as noise.
+  const targetIsZero = image.format !== 'luks';
   const pace = new Pace(disk.capacity);
   const onProgress = (fraction: number) => {
     options.report({ type: 'progress', stage: 'restoring', ...pace.part(fraction) });
   };
   await directlyIfPossible((direct) =>
-    convert(host, chain, image, { signal: options.signal, onProgress, direct, targetIsZero: true }),
+    convert(host, chain, image, { signal: options.signal, onProgress, direct, targetIsZero }),
   );
 }
 
 async function mustShowTheSame(
   host: Host,
-  chain: Chain,
-  disk: RestoredDisk,
+  { disk, image, chain }: Restoring,
   { signal, report }: RestoreOptions,
 ): Promise<void> {
   const pace = new Pace(disk.capacity);
@@ -168,13 +192,13 @@ async function mustShowTheSame(
     report({ type: 'progress', stage: 'comparing', ...pace.part(fraction) });
   };
   const result = await directlyIfPossible((direct) =>
-    compare(host, chain, [imageOf(disk)], { signal, onProgress, direct }),
+    compare(host, chain, [image], { signal, onProgress, direct }),
   );
   if (!result.same) throw new Error(`${disk.path} is not what the point holds: ${result.detail}`);
 }
 
-function imageOf({ path, format }: RestoredDisk): Image {
-  return { location: { kind: 'file', path }, format };
+function imageOf(disk: RestoredDisk): LockableImage {
+  return storedImage(dirname(disk.path), { ...disk, path: basename(disk.path) });
 }
 
 /** Past the page cache, unless the storage knows no direct I/O. */
@@ -221,8 +245,9 @@ function definitionFor(plan: RestorePlan, stored: DomainXml): DomainXml {
     for (const { target } of disksBesides(definition, targets)) definition.removeDisk(target);
     definition.becomeAnother(plan.name);
   }
-  for (const { target, path, format } of plan.disks) {
-    definition.setDiskSource(target, { kind: 'file', path }, format);
+  for (const { target, path, format, secret } of plan.disks) {
+    const encryption = secret !== undefined && { encryption: encryptionBy(secret) };
+    definition.setDiskSource(target, { kind: 'file', path, ...encryption }, format);
   }
   if (plan.nvram !== undefined) definition.setNvram(plan.nvram);
   return definition;

@@ -41,5 +41,10 @@ export async function toKeyedImage(connection: Secrets, ref: ImageRef): Promise<
   if (encryption === undefined) return toImage(ref);
   const uuid = secretOf(encryption);
   if (uuid === undefined) throw new Error(`an image in LUKS without the UUID of its secret: ${encryption}`);
-  return { ...toImage(ref), passphrase: new Passphrase(uuid, await connection.secretValue(uuid)) };
+  return withPassphrase(connection, toImage(ref), uuid);
+}
+
+/** The image as the secret with this UUID opens it. @throws LibvirtError as toKeyedImage does */
+export async function withPassphrase(connection: Secrets, image: Image, uuid: string): Promise<Image> {
+  return { ...image, passphrase: new Passphrase(uuid, await connection.secretValue(uuid)) };
 }

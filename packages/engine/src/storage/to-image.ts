@@ -20,7 +20,7 @@ export function toImage({ source, format }: ImageRef): Image {
 }
 
 /** To libvirt, LUKS is a property of an image; to QEMU, raw in LUKS is a format. */
-function encryptedAs({ encryption }: DiskSource, format: string): string {
+export function encryptedAs({ encryption }: Pick<DiskSource, 'encryption'>, format: string): string {
   return format === 'raw' && encryption !== undefined ? 'luks' : format;
 }
 

@@ -1,0 +1,35 @@
+// The images of backups that are in LUKS: they are stored as they are, and opened by a secret that libvirt keeps.
+import { join } from 'node:path';
+import type { Image } from '@blockferry/qemu';
+import { type Secrets, secretOf, withPassphrase } from '../storage/passphrase.ts';
+import { encryptedAs } from '../storage/to-image.ts';
+import type { StoredImage } from './model.ts';
+
+/** Its header can be read without a secret; its contents, and its own metadata, cannot. */
+export interface LockableImage extends Image {
+  /** UUID of libvirt's secret that opens it. */
+  readonly secret?: string;
+}
+
+/** An image in the directory of a point. Pure. */
+export function storedImage(point: string, { path, format, secret }: StoredImage): LockableImage {
+  const location = { kind: 'file', path: join(point, path) } as const;
+  if (secret === undefined) return { location, format };
+  return { location, format: encryptedAs({ encryption: encryptionBy(secret) }, format), secret };
+}
+
+/** The <encryption> of an image in LUKS (libvirt, formatstorageencryption). Pure. */
+export function encryptionBy(secret: string): string {
+  return `<encryption format='luks'><secret type='passphrase' uuid='${secret}'/></encryption>`;
+}
+
+/** What the manifest says of an image with this <encryption>. Pure. */
+export function secretPart(encryption: string | undefined): Pick<StoredImage, 'secret'> {
+  const secret = secretOf(encryption);
+  return secret === undefined ? {} : { secret };
+}
+
+/** To be opened. libvirt is asked only about what is in LUKS. @throws LibvirtError NO_SECRET, INVALID_SECRET */
+export async function keyed(connection: () => Promise<Secrets>, image: LockableImage): Promise<Image> {
+  return image.secret === undefined ? image : withPassphrase(await connection(), image, image.secret);
+}
