@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Refusal, restore } from '@blockferry/engine';
 import { DomainXml } from '@blockferry/libvirt';
 import { afterAll, beforeAll, it, vi } from 'vitest';
 import { type Guest, guestWriter, startGuest } from '../guest/guest.ts';
@@ -10,11 +11,13 @@ import { newestBlock, type VerifiedImage, verifyAcknowledged } from '../guest/ve
 import { makeChain } from '../images/chain.ts';
 import { makeEncrypted } from '../images/encrypted.ts';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
+import { backUp as backUpHere } from '../move/backups.ts';
+import { Mover } from '../move/mover.ts';
 import { run } from '../process/run.ts';
 import { expectOfInstant, type Instant, pointsIn } from './backed-up.ts';
 import { startHarbour } from './berth.ts';
 import { ends } from './endings.ts';
-import { type Ferry, type Halt, type Result, startFerry } from './ferry.ts';
+import { type Ferry, type Halt, startFerry } from './ferry.ts';
 
 const SECRET = '0aa7a40c-6d49-4c1b-9f51-7a1a6f3d1c55';
 const PASSPHRASE = 'open sesame';
@@ -26,14 +29,17 @@ const PLAIN = ['never-to-be-read-in-plain', 'BLBFERW1'];
 
 let host: LibvirtHost;
 let guest: Guest;
+let mover: Mover;
 const at = (...names: readonly string[]) => join(host.imagesDir, ...names);
 const backups = () => at('backups');
 
 beforeAll(async () => {
   host = await startHarbour();
+  mover = new Mover(host);
   await deriveQuickly();
   await defineSecret(PASSPHRASE);
   const { top, size, region } = await makeChain(host.imagesDir, ['plain'], {
+    size: 32n << 20n,
     files: { plain: { '/mark': PLAIN[0] ?? '' } },
   });
   await run(['mkdir', at('disks'), at('restored')]);
@@ -67,6 +73,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   vi.unstubAllEnvs();
+  await mover?.close();
   await host?.stop();
 });
 
@@ -114,10 +121,13 @@ function ferry(argv: readonly string[], halt?: Halt): Ferry {
 
 const backUp = (halt?: Halt) => ferry(['backup', 'vm', backups(), '--guard', 'off'], halt);
 
-async function refusal(...argv: readonly string[]): Promise<NonNullable<Result['error']>> {
-  const { error } = await ends(ferry(argv), 'refused', 3);
-  assert.equal(error?.code, 'encrypted', error?.message);
-  assert.ok(error);
+async function refused(work: Promise<unknown>): Promise<Refusal> {
+  const error = await work.then(
+    () => undefined,
+    (why: unknown) => why,
+  );
+  assert.ok(error instanceof Refusal, String(error));
+  assert.equal(error.code, 'encrypted', error.message);
   return error;
 }
 
@@ -198,21 +208,30 @@ it('while the guest writes: every image as it is, no increment can follow, and o
   for (const code of ['luks-pause', 'no-checkpoint']) await made.warning(code);
   await expectLocked(before, 'a full backup');
   await expectUntouched();
-  assert.match((await refusal('backup', 'vm', backups(), '--flatten')).hint ?? '', /without --flatten/);
-  assert.match((await refusal('backup', 'vm', backups(), '--incremental')).hint ?? '', /full backup/);
-  assert.match((await refusal('image', 'vm', at('plain-image'))).hint ?? '', /a full backup copies/);
+  const ask = { domain: 'vm', directory: backups() };
+  const flatten = { flatten: true, compressed: false, verify: true };
+  assert.match(
+    (await refused(backUpHere(mover.context, { ...ask, copying: flatten }))).hint ?? '',
+    /without --flatten/,
+  );
+  assert.match(
+    (await refused(backUpHere(mover.context, { ...ask, kind: 'incremental' }))).hint ?? '',
+    /full backup/,
+  );
+  const image = await ends(ferry(['image', 'vm', at('plain-image')]), 'refused', 3);
+  assert.equal(image.error?.code, 'encrypted');
+  assert.match(image.error.hint ?? '', /a full backup copies/);
   assert.equal((await pointsIn(backups())).length, 1);
   await guest.waitForWrites(20);
 }, 300_000);
 
-it('killed when the copies are complete, and in the middle of them: resume makes it, of the instant of then', async () => {
-  for (const halt of ['copy-layers', 'copy']) {
-    const before = await acknowledged();
-    await backUp({ at: 'step-done', name: halt }).diedAfter(halt);
-    await ends(ferry(['resume', 'vm']), 'done');
-    await expectLocked(before, `killed after ${halt}`);
-    await expectUntouched();
-  }
+it('killed when the layers are copied, and again when the guest is back on its images: resume makes it, of the instant of then', async () => {
+  const before = await acknowledged();
+  await backUp({ at: 'step-done', name: 'copy-layers' }).diedAfter('copy-layers');
+  await ferry(['resume', 'vm'], { at: 'step-done', name: 'copy' }).diedAfter('copy');
+  await ends(ferry(['resume', 'vm']), 'done');
+  await expectLocked(before, 'killed twice');
+  await expectUntouched();
 }, 300_000);
 
 it('restored only where libvirt has the secret, and the right one; then in LUKS again, as another domain and over it', async () => {
@@ -222,16 +241,21 @@ it('restored only where libvirt has the secret, and the right one; then in LUKS 
   await ends(backUp(), 'done');
   const after = await acknowledged();
   await expectNothingPlain(backups());
-  const restore = ['restore', backups(), '--name', 'other', '--to', at('restored')];
+  const restoreHere = () =>
+    restore(
+      mover.context,
+      { directory: backups(), as: { kind: 'new', name: 'other' }, to: at('restored') },
+      { signal: AbortSignal.timeout(90_000), report: () => {} },
+    );
   await host.virsh('secret-undefine', SECRET);
-  const missing = await refusal(...restore);
+  const missing = await refused(restoreHere());
   assert.match(missing.message, new RegExp(SECRET));
   assert.match(missing.hint ?? '', /secret-define/);
   await defineSecret('another');
-  assert.match((await refusal(...restore)).message, /does not open/);
+  assert.match((await refused(restoreHere())).message, /does not open/);
   assert.deepEqual(await readdir(at('restored')), []);
   await defineSecret(PASSPHRASE);
-  await ends(ferry(restore), 'done');
+  await restoreHere();
   await expectNothingPlain(at('restored'));
   const places = [
     ['vda', 'qcow2'],
