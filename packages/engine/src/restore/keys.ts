@@ -21,7 +21,7 @@ export async function mustHaveSecrets(keys: Keys, chain: PointChain): Promise<vo
         'encrypted',
         `${target} is encrypted, and libvirt does not tell the secret ${secret} that opens it: ${error.message}`,
         { secret },
-        `define it with that UUID and private='no', and set its value: virsh secret-define FILE; virsh secret-set-value ${secret} --file PASSPHRASE`,
+        `define it with that UUID and private='no', and set its value: virsh secret-define FILE; virsh secret-set-value ${secret} --plain --file PASSPHRASE`,
         { cause: error },
       );
     }

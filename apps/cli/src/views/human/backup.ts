@@ -128,7 +128,9 @@ export function restorePlanText({ plan, bytes, kept, chain }: RestorePreflight):
   const what = as.kind === 'new' ? `${name}, a new domain` : name;
   const lines = [
     `restoring ${point} (${chain[0].time}) as ${what}: about ${formatBytes(bytes)}`,
-    ...disks.map(({ target, path, format }) => `  ${target}  ${path} (${format}, new)`),
+    ...disks.map(({ target, path, format, secret }) => {
+      return `  ${target}  ${path} (${format}${secret === undefined ? '' : ' in LUKS'}, new)`;
+    }),
     ...(nvram === undefined ? [] : [`  firmware's variables  ${nvram} (new)`]),
     ...(as.kind === 'over' ? [`  the definition of ${name} is replaced`] : []),
     ...kept.map((path) => `  kept: ${path}, which it leaves`),
