@@ -1,5 +1,6 @@
 // Makes an image with LUKS before libvirt sees it. Done by libvirt it is done in the guest's QEMU, and the guest waits:
 // deriving keys takes seconds on purpose, and fails there when the machine is busy.
+import { join } from 'node:path';
 import { type CreateOptions, create, type Host, type Image, QemuImgError } from '@blockferry/qemu';
 import { messageOf, StepFailed } from '../model/errors.ts';
 import { passphraseOf } from '../storage/passphrase.ts';
@@ -38,19 +39,45 @@ export async function formatEncrypted(scene: Scene, host: Host): Promise<boolean
   return true;
 }
 
-/** As create, and again if the machine was too busy to make an image in LUKS. @throws as create does */
+/**
+ * As create; in LUKS, again if the machine was too busy. qemu-img removes a file that it fails to make
+ * (qcow2_co_create_opts, block_crypto_co_create_opts_luks), and the next one would be another inode than the one that we
+ * claimed: so it is made elsewhere, and copied into the file that is there, whose mode and owner stay too. A crash leaves an
+ * empty image in the host's directory for temporary files.
+ *
+ * @throws as create does; HostError
+ */
 export async function createPatiently(
   host: Host,
   image: Image,
   virtualSize: bigint,
   options: CreateOptions & { readonly overwrite: true },
 ): Promise<void> {
+  const { location, passphrase } = image;
+  if (passphrase === undefined || location.kind !== 'file') return create(host, image, virtualSize, options);
+  const directory = (await mustRun(host, ['mktemp', '-d'])).trim();
+  try {
+    const path = join(directory, 'image');
+    await createAtLast(host, { ...image, location: { kind: 'file', path } }, virtualSize, options);
+    await mustRun(host, ['cp', '--sparse=always', '-T', '--', path, location.path]);
+  } finally {
+    await mustRun(host, ['rm', '-rf', '--', directory]);
+  }
+}
+
+async function createAtLast(...args: Parameters<typeof createPatiently>): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await create(host, image, virtualSize, options);
+      return await create(...args);
     } catch (error) {
       const again = error instanceof QemuImgError && TOO_BUSY.test(error.stderr) && tries < MOST_TRIES;
       if (!again) throw error;
     }
   }
+}
+
+async function mustRun(host: Host, argv: readonly [string, ...string[]]): Promise<string> {
+  const { code, stdout, stderr } = await host.run(argv, { timeoutMs: CREATE_WITHIN_MS });
+  if (code === 0) return stdout;
+  throw new Error(`${argv[0]} failed: ${stderr.trim()}`);
 }
