@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { check, readHeader } from '@blockferry/qemu';
 import { flush } from './files.ts';
-import { DEFINITION, manifestPath, NVRAM, pointPath } from './layout.ts';
+import { DEFINITION, manifestPath, NVRAM, pointPath, TPM } from './layout.ts';
 import { formatManifest } from './manifest.ts';
 import type { BackupDisk, Manifest, StoredFile } from './model.ts';
 import type { BackupScene } from './scene.ts';
@@ -29,7 +29,8 @@ export async function seal(scene: BackupScene): Promise<void> {
 
 function namesOf({ record }: BackupScene): readonly string[] {
   const images = record.disks.flatMap((disk) => disk.images.map(({ path }) => path));
-  return [DEFINITION, ...(record.nvram === undefined ? [] : [NVRAM]), ...images];
+  const ifStored = (what: string | undefined, name: string) => (what === undefined ? [] : [name]);
+  return [DEFINITION, ...ifStored(record.nvram, NVRAM), ...ifStored(record.tpm, TPM), ...images];
 }
 
 async function mustBeSound({ host, signal }: BackupScene, point: string, disk: BackupDisk): Promise<void> {
@@ -63,5 +64,6 @@ function manifestOf({ record }: BackupScene, files: readonly StoredFile[]): Mani
     disks: disks.map(({ backing: _, ...disk }) => disk),
     files,
     ...(record.nvram !== undefined && { nvram: NVRAM }),
+    ...(record.tpm !== undefined && { tpm: TPM }),
   };
 }
