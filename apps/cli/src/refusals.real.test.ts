@@ -107,7 +107,7 @@ async function makeDomains(): Promise<void> {
   await setCorruptBit(at('corrupt.qcow2'));
   await rename(at('gone-base.qcow2'), at('elsewhere.qcow2'));
   // Another program's copy, at ready or not: not ours to touch.
-  await host.virsh('blockcopy', 'still', 'vdh', '--dest', at('theirs.qcow2'), '--transient-job');
+  await host.virsh('blockcopy', 'still', 'vdh', '--dest', at('theirs.qcow2'), '--transient-job', '--wait');
 }
 
 /** In a header QEMU has read already: incompatible feature bit 1 (qcow2 specification, header bytes 72-79). */

@@ -1,7 +1,7 @@
 // Shortening a chain: what is refused, with everything left as it was, above all where a linked clone would be spoiled.
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeEncrypted, removeIdle, run, smallFileSystem, startIdle } from '@blockferry/testbed';
+import { makeEncrypted, removeIdle, run, smallFileSystem, startIdle, until } from '@blockferry/testbed';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Asked, coded, commit, IdleChain, pull } from '../../test/idle-chain.ts';
 
@@ -111,6 +111,22 @@ describe("libvirt's snapshots", () => {
   });
 });
 
+describe('a limit for a domain that is off', () => {
+  it('holds for a commit; where qemu-img knows none it is said', async () => {
+    await virsh('destroy', 'vm');
+    await run(['qemu-io', '-f', 'qcow2', '-c', 'write -P 7 0 4M', at('top')]);
+    const bandwidth = 1n << 20n;
+    const { warnings } = await chain.plan({ ...pull(), bandwidth });
+    expect(warnings.map(({ code }) => code)).toEqual(['no-bandwidth']);
+    const ferried = carryOut({ ...commit({ shallow: true }), bandwidth });
+    const limited = await until('qemu-img commit', async () =>
+      (await run(['ps', '-eo', 'args'])).stdout.split('\n').find((line) => /^qemu-img commit/.test(line)),
+    );
+    expect(limited).toContain(`-r ${bandwidth}`);
+    expect(await ferried).toMatchObject({ ending: { kind: 'moved' }, warnings: [] });
+  });
+});
+
 describe('names', () => {
   const backing = async (name: string) =>
     JSON.parse((await run(['qemu-img', 'info', '-U', '--output=json', at(name)])).stdout)['backing-filename'];
@@ -162,7 +178,7 @@ describe('besides', () => {
     await virsh('define', xml);
     expect(await refusal(commit())).toEqual(coded('definition-differs'));
     expect(await refusal(pull())).toBeUndefined();
-    await virsh('blockcopy', 'vm', 'vda', '--dest', at('theirs'), '--transient-job');
+    await virsh('blockcopy', 'vm', 'vda', '--dest', at('theirs'), '--transient-job', '--wait');
     expect(await refusal(pull())).toEqual(coded('disk-busy'));
   });
 

@@ -140,8 +140,8 @@ function recordOf(
 }
 
 function warningsFor(
-  { chain, disk }: Situation,
-  { keepRelative, how }: ShortenRequest,
+  { chain, disk, definitions }: Situation,
+  { keepRelative, how, bandwidth = 0n }: ShortenRequest,
   { first, end }: Span,
 ): Warning[] {
   const above = chain?.[first - 1];
@@ -154,6 +154,11 @@ function warningsFor(
   if (taker?.image.format === 'raw' && chain?.slice(first, end).some(({ bitmaps }) => bitmaps.length > 0)) {
     const message = 'persistent bitmaps of the images that are committed are lost in a raw image';
     warnings.push({ code: 'bitmaps-lost', message });
+  }
+  if (how.kind === 'pull' && !definitions.running && bandwidth > 0n) {
+    const message =
+      'the domain is off, and qemu-img rebase goes as fast as it can: --bandwidth does not hold for it';
+    warnings.push({ code: 'no-bandwidth', message });
   }
   return warnings;
 }

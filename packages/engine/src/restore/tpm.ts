@@ -103,7 +103,7 @@ for part in *; do
   [ -d "$part" ] || continue
   if [ ! -d "$2/$part" ]; then mv -T -- "$part" "$2/$part" && sync -- "$2" || exit; continue; fi
   for file in "$part"/* "$part"/.[!.]*; do
-    [ -f "$file" ] || continue
+    [ -f "$file" ] && ! [ "$file" -ef "$2/$file" ] || continue
     ln -f -- "$file" "$2/$part/.incoming" && mv -fT -- "$2/$part/.incoming" "$2/$file" || exit
   done
   for file in "$2/$part"/* "$2/$part"/.[!.]*; do

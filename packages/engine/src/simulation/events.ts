@@ -1,13 +1,7 @@
 // What can happen around a move: to the guest, the daemons, the storage, and by other people's hands.
 import type { Goal } from '../model/record.ts';
-import {
-  type Blindness,
-  changeRecord,
-  findRecord,
-  finishPivot,
-  libvirtSeesPivot,
-  type Model,
-} from './model.ts';
+import { changeRecord, finishPivot, libvirtSeesPivot } from './acting.ts';
+import { type Blindness, findRecord, type Model } from './model.ts';
 
 type Event = (model: Model) => void;
 

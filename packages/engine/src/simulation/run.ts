@@ -2,8 +2,10 @@
 import type { Decision, Outcome, Question } from '../model/decision.ts';
 import type { Goal, JobMode, MoveRecord } from '../model/record.ts';
 import type { World } from '../model/world.ts';
+import { act, changeRecord, finishPivot } from './acting.ts';
 import { daemonRevivesDefinition, EVENTS, pivotsUnseenAndDies } from './events.ts';
-import { act, changeRecord, findRecord, finishPivot, type Model, newModel, observe } from './model.ts';
+import { findRecord, type Model, newModel } from './model.ts';
+import { observe } from './observing.ts';
 
 export type Decide = (world: World, move: MoveRecord) => Decision;
 

@@ -4,18 +4,18 @@ import type { Bytes, Millis } from '../model/units.ts';
 
 /** It lasts no longer than the copy. */
 export function shortWords(
-  { domain, disk }: MoveRecord,
+  { domain }: MoveRecord,
   directory: string,
   available: Bytes,
   { lastsMs, neededMs }: { readonly lastsMs: Millis; readonly neededMs: Millis | undefined },
 ): string {
   const needed = neededMs === undefined ? '' : `, and the copy takes ${words(neededMs)} more`;
-  return `${directory}, where the guest writes meanwhile, has ${mebibytes(available)} free: at the present rate it is full in ${words(lastsMs)}${needed}. The copy hurries, without regard for the guest's latency. Free space there; or undo the move: blockferry abort ${domain.name} ${disk}`;
+  return `${directory}, where the guest writes meanwhile, has ${mebibytes(available)} free: at the present rate it is full in ${words(lastsMs)}${needed}. The copy hurries, without regard for the guest's latency. Free space there; or undo what is under way: blockferry abort ${domain.name}`;
 }
 
 /** Nearly nothing is left. */
-export function lowWords({ domain, disk }: MoveRecord, directory: string, available: Bytes): string {
-  return `${directory} is nearly full (${mebibytes(available)} free), and the guest writes there. When nothing is left, the guest is stopped until there is room, and loses nothing. Free space there now; or undo the move, which takes room beside the source for what the guest wrote: blockferry abort ${domain.name} ${disk}`;
+export function lowWords({ domain }: MoveRecord, directory: string, available: Bytes): string {
+  return `${directory} is nearly full (${mebibytes(available)} free), and the guest writes there. When nothing is left, the guest is stopped until there is room, and loses nothing. Free space there now; or undo what is under way, which takes room beside the source for what the guest wrote: blockferry abort ${domain.name}`;
 }
 
 export function stoppedWords(directory: string): string {

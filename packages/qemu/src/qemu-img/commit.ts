@@ -7,13 +7,16 @@ import { invoke, type LongOptions, longLimits, type OnProgress } from './invoke.
 /**
  * Writes everything that the top of a chain holds into the image below it, and leaves the top as it is (`-d`). Both are
  * locked: refused while a QEMU has either open. After a crash the chain shows the same as before; call it again.
+ *
+ * @param options `bytesPerSecond`: 0n or nothing for no limit
  */
 export async function commit(
   host: Host,
   chain: readonly [Image, Image, ...Image[]],
-  options: LongOptions & { readonly onProgress?: OnProgress },
+  options: LongOptions & { readonly onProgress?: OnProgress; readonly bytesPerSecond?: bigint | undefined },
 ): Promise<void> {
-  const args = ['-d', '-t', 'none', chainName(chain)];
-  const { onProgress } = options;
+  const { onProgress, bytesPerSecond = 0n } = options;
+  const limit = bytesPerSecond > 0n ? ['-r', String(bytesPerSecond)] : [];
+  const args = ['-d', '-t', 'none', ...limit, chainName(chain)];
   await invoke(host, { verb: 'commit', images: [...chain], args, limits: longLimits(options), onProgress });
 }

@@ -4,20 +4,10 @@ import { expect, it } from 'vitest';
 import { decideMigration } from '../decide.ts';
 import { type MigrationRecord, mayHaveRunAway } from '../record.ts';
 import type { MigrationDecision, MigrationWorld } from '../world.ts';
-import {
-  act,
-  type Crossing,
-  callOff,
-  crossOn,
-  die,
-  guestWrites,
-  type Model,
-  newModel,
-  observe,
-  shownOn,
-  stampOf,
-  write,
-} from './model.ts';
+import { act, write } from './acting.ts';
+import { callOff, crossOn, die } from './crossing.ts';
+import { type Crossing, guestWrites, type Model, newModel, shownOn, stampOf } from './model.ts';
+import { observe } from './observing.ts';
 
 type Decide = (world: MigrationWorld, record: MigrationRecord) => MigrationDecision;
 

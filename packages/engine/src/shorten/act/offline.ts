@@ -75,7 +75,7 @@ async function merge(scene: ShortenScene, { signal, progress, stamped }: Report)
     const [top, below, ...rest] = images.slice(at);
     if (top === undefined || below === undefined) throw new Error('a base is below what is committed');
     const onProgress = (fraction: number) => progress((done + fraction) / going.length);
-    await commit(host, [top, below, ...rest], { signal, onProgress });
+    await commit(host, [top, below, ...rest], { signal, onProgress, bytesPerSecond: move.options.bandwidth });
     // Before the bitmaps: qemu-img writes to an image that has some.
     if (at === 0) stamped(await activeStamp(scene));
     await mergeDown(scene, top, below);
