@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the guest's images: kernel, initrd.gz (busybox, the writer, virtio) and initrd-fio.gz (the same and fio).
+# Builds the guest's images: kernel, initrd.gz (busybox, the writer, virtio), initrd-fio.gz (the same and fio) and
+# initrd-agent.gz (the same and Debian's QEMU guest agent, which is downloaded and not installed here).
 # usage: build.sh DIRECTORY. Does nothing when DIRECTORY holds what these sources and this kernel give.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,14 +12,14 @@ key=$( (cat "$here/build.sh" "$here/init" "$here/writer.c"; echo "$version"
   cksum /usr/bin/busybox /bin/busybox /usr/bin/fio 2>/dev/null) | sha256sum | cut -c1-16)
 [ "$(cat "$out/key" 2>/dev/null)" = "$key" ] && exit 0
 
-echo "Building the guest (kernel $version, busybox, the writer; and one with fio) ..."
+echo "Building the guest (kernel $version, busybox, the writer; one with fio; one with a guest agent, downloaded) ..."
 mkdir -p "$out"
 work=$(mktemp -d "$out/build-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 root=$work/root
 mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/modules"
 cp "$(command -v busybox)" "$root/bin/busybox"
-for tool in sh mount insmod cat usleep sleep echo base64 ls poweroff reboot; do ln -s busybox "$root/bin/$tool"; done
+for tool in sh mount insmod cat usleep sleep echo base64 ls poweroff reboot mkdir sync; do ln -s busybox "$root/bin/$tool"; done
 gcc -static -O2 -fno-strict-aliasing -Wall -Werror -pthread -o "$root/writer" "$here/writer.c"
 install -m 755 "$here/init" "$root/init"
 
@@ -41,14 +42,28 @@ provide() {
 provide order virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk
 provide order-scsi scsi_common scsi_mod sd_mod virtio_scsi
 
-pack() { (cd "$root" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 | gzip -n) >"$work/$1" && mv "$work/$1" "$out/$1"; }
-pack initrd.gz
-cp "$(command -v fio)" "$root/bin/fio"
-for library in $(ldd "$root/bin/fio" | grep -o '/[^ ]*'); do
-  mkdir -p "$root$(dirname "$library")"
-  cp -L "$library" "$root$library"
-done
-pack initrd-fio.gz
+# pack FILE DIRECTORY
+pack() { (cd "$2" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 | gzip -n) >"$work/$1" && mv "$work/$1" "$out/$1"; }
+# bring PROGRAM DIRECTORY: the program, and the libraries it needs.
+bring() {
+  cp "$1" "$2/bin/"
+  for library in $(ldd "$1" | grep -o '/[^ ]*'); do
+    mkdir -p "$2$(dirname "$library")"
+    cp -L "$library" "$2$library"
+  done
+}
+pack initrd.gz "$root"
+cp -a "$root" "$work/fio"
+bring "$(command -v fio)" "$work/fio"
+pack initrd-fio.gz "$work/fio"
+
+# Installed, it would be a service of this machine's from the next start on. Its libraries are QEMU's as well.
+(cd "$work" && { apt-get download -qq qemu-guest-agent || { apt-get update -qq && apt-get download -qq qemu-guest-agent; }; } >apt.log 2>&1) ||
+  { cat "$work/apt.log" >&2; echo "The package qemu-guest-agent cannot be downloaded." >&2; exit 1; }
+dpkg-deb -x "$work"/qemu-guest-agent_*.deb "$work/package"
+bring "$work/package/usr/sbin/qemu-ga" "$root"
+provide order-agent virtio_console
+pack initrd-agent.gz "$root"
 
 # As it is in memory, and able to be started so (PVH): to unpack itself takes an emulated processor a second. Where it lies
 # in the file: Documentation/x86/boot.rst, setup_sects and payload_*; the last four bytes are its size when unpacked.

@@ -26,6 +26,7 @@ export { localHost } from './host/local.ts';
 export { quoteArgument, quoteCommand } from './host/shell.ts';
 export { sshHost } from './host/ssh.ts';
 export type { SshDestination } from './host/ssh-connection.ts';
+export { yielding } from './host/yielding.ts';
 export { type BackingReference, resolveBackingReference, toRelativeReference } from './image/backing.ts';
 export {
   type Blockdev,

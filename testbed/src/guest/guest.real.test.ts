@@ -118,7 +118,7 @@ test('runs fio', async () => {
   const guest = await startGuest(host, {
     name: 'fio',
     memoryMiB: 256,
-    fio: true,
+    program: 'fio',
     disks: [{ target: 'vda', path, format: 'raw' }],
     parameters: [fioParameter([...job, '--output-format=terse'])],
   });

@@ -35,8 +35,8 @@ export function guestWriter(disk: string, region: Region, options: Partial<Guest
 export type GuestSpec = Omit<DomainSpec, 'kernel' | 'initrd' | 'serialLog'> & {
   /** Default true. A transient domain is gone when it stops. */
   readonly persistent?: boolean;
-  /** Use the image with fio instead of the small one. */
-  readonly fio?: boolean;
+  /** Use the image that has this program too: fio, or QEMU's guest agent, which runs if the domain has its channel. */
+  readonly program?: 'fio' | 'agent';
 };
 
 /** How the guest fared over a time. Its clock stands still while the machine is paused by QEMU. */
@@ -59,7 +59,7 @@ const provided = new WeakMap<LibvirtHost, Map<string, Promise<string>>>();
  * Copies the guest's kernel and initramfs to where the host's QEMU may read them. `npm run setup` builds them.
  * Once for each host: written again, they would change under the guests that are reading them.
  */
-async function provideGuest(host: LibvirtHost, fio: boolean): Promise<Boot> {
+async function provideGuest(host: LibvirtHost, program: GuestSpec['program']): Promise<Boot> {
   const files = provided.get(host) ?? new Map<string, Promise<string>>();
   provided.set(host, files);
   const provide = (name: string): Promise<string> => {
@@ -70,7 +70,7 @@ async function provideGuest(host: LibvirtHost, fio: boolean): Promise<Boot> {
   };
   const [kernel, initrd] = await Promise.all([
     provide('kernel'),
-    provide(fio ? 'initrd-fio.gz' : 'initrd.gz'),
+    provide(program === undefined ? 'initrd.gz' : `initrd-${program}.gz`),
   ]);
   return { kernel, initrd };
 }
@@ -80,7 +80,7 @@ async function provideGuest(host: LibvirtHost, fio: boolean): Promise<Boot> {
  * @throws {Error} with the guest's own words when it does not write in time; {RunError} when libvirt refuses.
  */
 export async function startGuest(host: LibvirtHost, spec: GuestSpec): Promise<Guest> {
-  const files = await provideGuest(host, spec.fio ?? false);
+  const files = await provideGuest(host, spec.program);
   const serialLog = join(host.directory, 'log', `guest-${spec.name}.log`);
   const xml = domainXml({ ...spec, ...files, serialLog });
   const xmlFile = join(host.directory, 'guest', `${spec.name}.xml`);

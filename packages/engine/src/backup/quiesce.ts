@@ -1,13 +1,13 @@
 // The guest's file systems, frozen through its agent for the instant of an increment, and thawed whatever happens.
 import { LibvirtError } from '@blockferry/libvirt';
-import { thawPatiently as untilThawed } from '../layered/act/quiesce.ts';
-import { messageOf, Refusal } from '../model/errors.ts';
+import { isUntried, thawPatiently as untilThawed, whyNotFrozen } from '../layered/act/quiesce.ts';
+import { Refusal } from '../model/errors.ts';
 import type { BackupRecord } from './model.ts';
 import { type BackupScene, domainOf, recorded, warn } from './scene.ts';
 
 /**
  * Writes the intent, freezes, acts, thaws. A crash in between leaves the file systems frozen, and the record says so: the
- * next look thaws them.
+ * next look thaws them. If somebody else has frozen them, they stay so.
  *
  * @returns the scene with the record as it is then
  * @throws Refusal `not-quiesced` where they had to be frozen and could not be; what `act` throws, when they are thawed
@@ -18,22 +18,27 @@ export async function withFrozenGuest(scene: BackupScene, act: () => Promise<voi
     return scene;
   }
   const intended = await recorded(scene, { ...scene.record, frozen: true });
-  let quiesced = false;
+  const failed = await freeze(intended);
+  const theirs = failed !== undefined && isUntried(failed);
+  // By the record, whoever goes on would thaw.
+  const begun = theirs ? await recorded(intended, unfrozen(intended.record)) : intended;
   try {
-    quiesced = await freeze(intended);
+    if (failed !== undefined) mayDoWithout(begun, failed);
     await act();
   } finally {
-    await thawPatiently(intended);
+    if (!theirs) await thawPatiently(begun);
   }
-  const { frozen: _, ...record } = intended.record;
-  return recorded(intended, { ...record, ...(quiesced && { quiesced }) });
+  return recorded(begun, { ...unfrozen(begun.record), ...(failed === undefined && { quiesced: true }) });
+}
+
+function unfrozen({ frozen: _, ...record }: BackupRecord): BackupRecord {
+  return record;
 }
 
 /** A crash left them frozen, perhaps: thaws what is, and takes the intent out of the record. May be repeated. */
 export async function thaw(scene: BackupScene): Promise<void> {
   if (scene.definitions?.running) await thawPatiently(scene);
-  const { frozen: _, ...record } = scene.record;
-  await recorded(scene, record);
+  await recorded(scene, unfrozen(scene.record));
 }
 
 /** An agent of a guest that is paused does not answer. */
@@ -44,21 +49,28 @@ function mayFreeze(scene: BackupScene): boolean {
   return quiesce === 'require' || (live?.agentConnected === true && !paused);
 }
 
-async function freeze(scene: BackupScene): Promise<boolean> {
+/** Returns why not. */
+async function freeze(scene: BackupScene): Promise<LibvirtError | undefined> {
+  const { domain } = domainOf(scene);
   try {
-    await domainOf(scene).domain.fsFreeze();
-    return true;
+    await domain.fsFreeze();
+    return undefined;
   } catch (error) {
-    if (!(error instanceof LibvirtError)) throw error;
-    const why = `the guest's file systems could not be frozen (${messageOf(error)})`;
-    if (scene.record.quiesce === 'require') throw notQuiesced(scene.record, why, error);
-    warn(scene, 'not-quiesced', `${why}: the backup is one as after a power failure`);
+    if (!(error instanceof LibvirtError)) {
+      await thawPatiently(scene);
+      throw error;
+    }
     // A freeze that timed out may still happen.
-    await domainOf(scene)
-      .domain.fsThaw()
-      .catch(() => {});
-    return false;
+    if (!isUntried(error)) await domain.fsThaw().catch(() => {});
+    return error;
   }
+}
+
+/** @throws Refusal `not-quiesced` */
+function mayDoWithout(scene: BackupScene, failed: LibvirtError): void {
+  const why = whyNotFrozen(failed, scene.record.domain.name);
+  if (scene.record.quiesce === 'require') throw notQuiesced(scene.record, why, failed);
+  warn(scene, 'not-quiesced', `${why}: the backup is one as after a power failure`);
 }
 
 function notQuiesced({ domain }: Pick<BackupRecord, 'domain'>, why: string, cause: unknown): Refusal {

@@ -137,6 +137,8 @@ export class LayerCopy {
       settle: (layer: Layer) => this.#settle(layer, signal),
     };
     await Promise.all([copyWindows(work), verify && reader ? verifyWindows(work, reader) : undefined]);
+    // Who follows may be behind.
+    await memory?.unused();
     // Layers of no length, and those whose last step a crash cut off.
     for (const layer of layers) await this.#settle(layer, signal);
   }

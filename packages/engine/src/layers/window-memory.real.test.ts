@@ -1,6 +1,9 @@
 // A window that is kept in memory until it is verified: the source is read once.
 import { readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import type { WindowRead } from './copy-follower.ts';
 import type { LayerPlan } from './layer-plan.ts';
 import { Bench, MiB } from './testing/bench.ts';
 
@@ -34,4 +37,31 @@ test('a source whose copy is verified is read once', async () => {
   const once = 32 * 1024 * 1024;
   expect(bytesRead(bench, 'layer')).toBeGreaterThanOrEqual(30 * 1024 * 1024);
   expect(bytesRead(bench, 'layer')).toBeLessThan(1.5 * once);
+});
+
+test('what somebody follows is kept for as long as he wants it, also when all is copied', async () => {
+  await using bench = new Bench();
+  const plan = bench.plan(bench.make('layer', 'raw', '4M', 'write -P 1 0 1M', 'write -P 2 1M 3M'), 'copy');
+  const seen: string[] = [];
+  const follower = {
+    follows: () => true,
+    read: async (_: unknown, { offset, length, kept }: WindowRead) => {
+      await sleep(500);
+      // By then all has been copied.
+      const from = kept ?? { path: bench.path('layer'), offset };
+      const file = await open(from.path);
+      const { buffer } = await file.read(
+        Buffer.alloc(Number(length)),
+        0,
+        Number(length),
+        Number(from.offset),
+      );
+      await file.close();
+      seen.push(`${offset}: ${kept !== undefined} ${new Set(buffer).size} ${buffer[0]}`);
+    },
+    finished: () => {},
+  };
+  await bench.copyAll([plan], { verify: false, follower });
+  const kept = [1, 2, 2, 2].map((byte, at) => `${BigInt(at) * MiB}: true 1 ${byte}`);
+  expect(seen).toEqual(kept);
 });

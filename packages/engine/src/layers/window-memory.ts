@@ -33,6 +33,7 @@ export class WindowMemory implements AsyncDisposable {
   readonly #path: string;
   readonly #slotBytes: bigint;
   readonly #kept: (Kept | undefined)[];
+  #freed = Promise.withResolvers<void>();
   #isOver = false;
 
   private constructor(holder: HostProcess, path: string, slots: number, slotBytes: bigint) {
@@ -85,7 +86,15 @@ export class WindowMemory implements AsyncDisposable {
     const kept = this.#kept[at];
     if (!kept) return;
     kept.holders -= 1;
-    if (kept.holders === 0) this.#kept[at] = undefined;
+    if (kept.holders > 0) return;
+    this.#kept[at] = undefined;
+    this.#freed.resolve();
+    this.#freed = Promise.withResolvers();
+  }
+
+  /** Waits until nobody needs any of the windows. */
+  async unused(): Promise<void> {
+    while (this.#kept.some((kept) => kept !== undefined)) await this.#freed.promise;
   }
 
   /** It does not do what it should: nothing more is kept in it. */

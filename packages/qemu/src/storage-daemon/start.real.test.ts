@@ -26,7 +26,7 @@ describeEachHost('a storage daemon', (on) => {
     await on.host.writeFileAtomic(on.path('daemon'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     await using daemon = await startStorageDaemon(on.host, { program: on.path('daemon'), yields: true });
     expect(daemon.qmp.version.major).toBeGreaterThanOrEqual(7);
-    expect(await on.host.readFile(said)).toMatch(/^19\n(nice 19\n)?$/);
+    expect(await on.host.readFile(said)).toMatch(/^10\n(nice 10\n)?$/);
     const { stdout } = await on.host.run(['sh', '-c', 'nice; cut -d" " -f2- /proc/self/autogroup']);
     expect(stdout).toMatch(/^0\n(nice 0\n)?$/);
   });

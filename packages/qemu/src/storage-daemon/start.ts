@@ -1,6 +1,7 @@
 // qemu-storage-daemon on a host, spoken to over its stdio, alive exactly as long as we want it.
 import { HostError } from '../host/errors.ts';
 import type { Host } from '../host/host.ts';
+import { yielding } from '../host/yielding.ts';
 import { QmpClient } from '../qmp/client.ts';
 
 export interface StorageDaemonOptions {
@@ -32,12 +33,6 @@ export class StorageDaemonError extends Error {
 const STOP_MS = 5_000;
 
 /**
- * Where the kernel groups tasks by session (sched_autogroup_enabled, sched(7)), niceness counts within the session alone,
- * and the session has one of its own; each program that a Host starts leads a session.
- */
-const YIELDING = 'echo 19 2>/dev/null >/proc/self/autogroup; exec nice -n 19 "$@"';
-
-/**
  * Starts it. It ends when we stop it, lose the connection to its host or die, even by SIGKILL: it does not end at the
  * end of its stdin by itself, so the supervisor on its host (host/shell.ts) sees to it. What it had not finished then
  * has to be looked at anew. Throws StorageDaemonError, HostError.
@@ -50,7 +45,8 @@ export async function startStorageDaemon(
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   const command = variables.length > 0 ? ['env', ...variables, program] : [program];
   const monitor = ['--chardev', 'stdio,id=qmp,signal=off', '--monitor', 'chardev=qmp,mode=control'];
-  const argv = [...(yields ? ['sh', '-c', YIELDING, 'sh'] : []), ...command, ...monitor];
+  const plain = [...command, ...monitor];
+  const argv = yields ? yielding(plain) : plain;
   const running = await host.spawn(argv);
   let qmp: QmpClient;
   try {

@@ -18,7 +18,7 @@ import { RunningSum } from './running-sum.ts';
 const HOLES = ['write -P 1 0 3M', 'write -P 2 5M 64k', 'write -P 3 30M 1M'];
 
 class Copying extends Bench {
-  readonly sums = new CopySums(this.host, AbortSignal.timeout(60_000));
+  readonly sums = new CopySums(this.host, AbortSignal.timeout(240_000));
 
   /** `a, b=c` over `base`, as in a guest's chain. */
   makeTop(...commands: string[]): LayerPlan {
@@ -48,7 +48,7 @@ class Copying extends Bench {
   /** By coreutils, of the file as it is now. */
   async truth(name: string) {
     const [sha256] = this.run('sha256sum', name).split(' ');
-    const { size } = await sha256Of(this.host, this.path(name), { signal: AbortSignal.timeout(60_000) });
+    const { size } = await sha256Of(this.host, this.path(name), { signal: AbortSignal.timeout(240_000) });
     return { sha256, size };
   }
 }
@@ -82,7 +82,7 @@ test.each([
   files.run('mkdir', 'programs');
   vi.stubEnv('PATH', programsBut(files.path('programs'), left));
   try {
-    const [whole, signal] = [randomBytes(3_000_001), AbortSignal.timeout(60_000)];
+    const [whole, signal] = [randomBytes(3_000_001), AbortSignal.timeout(240_000)];
     // Some of it is elsewhere, and the image has other bytes there.
     const image = Buffer.from(whole).fill(0, 1_000_000, 1_500_000);
     writeFileSync(files.path('image'), image);
@@ -108,7 +108,7 @@ test.each([
 describeEachHost('what is summed', (on) => {
   test('sha256sum sums alike, however the file is read, and whatever its name', async () => {
     await using files = new Bench(on.directory);
-    const [name, signal] = ["it's a, b=c", AbortSignal.timeout(60_000)];
+    const [name, signal] = ["it's a, b=c", AbortSignal.timeout(240_000)];
     files.make(name, 'raw', '8M', 'write -P 1 0 3M', 'write -P 2 5M 64k');
     const [sha256] = files.run('sha256sum', '--', name).split(' ');
     const path = on.path(name);
@@ -184,7 +184,7 @@ test('a copy that is gone on with is read: what is there already is not read aga
 test('an image that is shorter than was said has no sum, nor has one that is not there, nor a copy nobody followed', async () => {
   await using copying = new Copying();
   copying.make('base', 'raw', '8M');
-  const signal = AbortSignal.timeout(60_000);
+  const signal = AbortSignal.timeout(240_000);
   const of = (name: string) => {
     const request = { image: copying.path(name), total: 16n * MiB, backing: undefined };
     return new RunningSum(copying.host, request, signal).result();

@@ -1,6 +1,6 @@
 // The SHA-256 of a copy of an image, reckoned while it is copied, from the image or from what memory keeps of it: a program
 // on its host sums what it is told to, piece by piece.
-import type { Host, HostProcess } from '@blockferry/qemu';
+import { type Host, type HostProcess, yielding } from '@blockferry/qemu';
 import type { Bytes } from '../../model/units.ts';
 import type { Sum } from '../hash.ts';
 import { SUM_AS_TOLD, SUM_PROGRAM } from './sum-program.ts';
@@ -56,7 +56,7 @@ export class RunningSum {
     this.#total = total;
     const { reference = '', format = '' } = backing ?? {};
     const argv = ['/bin/sh', '-c', SUM_AS_TOLD, 'sh', image, String(total), reference, format, SUM_PROGRAM];
-    this.#program = host.spawn(argv);
+    this.#program = host.spawn(yielding(argv));
     const stop = () => this.stop();
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();

@@ -29,7 +29,7 @@ export function mayQuiesce({ move, memory, observation, warn }: LayeredScene): b
 /**
  * Records the intent, then takes the snapshot, with which libvirt freezes and thaws (VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE). An
  * agent that fails is no reason to throw: it is noted, and the next look decides. A libvirtd that dies in between leaves the
- * file systems frozen: by the record, they are thawed at the next look (thawGuest).
+ * file systems frozen: by the record, they are thawed at the next look (thawGuest). A freeze that is somebody else's stays.
  */
 export async function quiescing(scene: LayeredScene, snapshot: () => Promise<void>): Promise<void> {
   const { move, memory } = scene;
@@ -39,13 +39,31 @@ export async function quiescing(scene: LayeredScene, snapshot: () => Promise<voi
     await snapshot();
   } catch (error) {
     if (!(error instanceof LibvirtError)) throw error;
+    if (isUntried(error)) await record(scene);
     // libvirt thaws what it has frozen; but a freeze that timed out may still happen.
-    await definitionsOf(scene)
-      .domain.fsThaw()
-      .catch(() => {});
+    else
+      await definitionsOf(scene)
+        .domain.fsThaw()
+        .catch(() => {});
     if (!isOfAgent(error)) throw error;
-    memory.layered.quiesceFailed = `the guest's file systems could not be frozen (${messageOf(error)})`;
+    memory.layered.quiesceFailed = whyNotFrozen(error, move.domain.name);
   }
+}
+
+/**
+ * Has the agent not even tried? As long as file systems are frozen it takes no other order to freeze (QEMU's qga/main.c,
+ * ga_set_frozen; the words are qapi/qmp-dispatch.c's): they are somebody else's to thaw.
+ */
+export function isUntried({ message }: LibvirtError): boolean {
+  return /guest-fsfreeze-freeze has been disabled/.test(message);
+}
+
+/** In words, for `message: what is made of it`. */
+export function whyNotFrozen(error: LibvirtError, domain: string): string {
+  if (!/in frozen state/.test(error.message)) {
+    return `the guest's file systems could not be frozen (${messageOf(error)})`;
+  }
+  return `the guest's file systems were frozen before, which is left so (to thaw them: virsh domfsthaw ${domain})`;
 }
 
 /** libvirt has codes for an agent that is silent; what an agent itself refuses comes as an internal error (before 11.2). */

@@ -70,7 +70,7 @@ export class Bench implements AsyncDisposable {
   /** Copies to the end. */
   async copyAll(plans: readonly LayerPlan[], options?: Partial<LayerCopyOptions>): Promise<LayerCopy> {
     const copy = this.copy(plans, options);
-    await copy.run(AbortSignal.timeout(60_000));
+    await copy.run(AbortSignal.timeout(240_000));
     return copy;
   }
 
