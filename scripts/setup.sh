@@ -7,9 +7,10 @@ cd "$root"
 
 say() { printf '%s\n' "$*"; }
 
-# A machine to run: QEMU, libvirt. A machine to test with: a small kernel, busybox, fio, a compiler for the guest's
+# A machine to run: QEMU, libvirt, a TPM. A machine to test with: a small kernel, busybox, fio, a compiler for the guest's
 # program. Storage to move to and to fail: nbdkit, nbdfuse, ext4, Ceph. guestfish (and the kernel it needs in /boot).
 packages='qemu-system-x86 qemu-utils qemu-block-extra libvirt-daemon-system libvirt-clients
+ swtpm swtpm-tools
  libguestfs-tools linux-image-cloud-amd64 cpio lz4 busybox-static fio gcc libc6-dev kmod
  e2fsprogs fdisk util-linux mount procps nbdkit libnbd-bin fuse3 netcat-openbsd
  openssh-client openssh-server gnutls-bin jq python3-libvirt python3-libnbd

@@ -4,11 +4,12 @@
 set -eu
 dir=$1 name=$2
 mount --make-shared "$dir/images"
-mkdir -p /var/lib/libvirt /var/cache/libvirt /var/log/libvirt
+mkdir -p /var/lib/libvirt /var/cache/libvirt /var/log/libvirt /var/log/swtpm "$dir/log/swtpm"
 mount --bind "$dir/etc" /etc/libvirt
 mount --bind "$dir/lib" /var/lib/libvirt
 mount --bind "$dir/cache" /var/cache/libvirt
 mount --bind "$dir/log" /var/log/libvirt
+mount --bind "$dir/log/swtpm" /var/log/swtpm
 printf '127.0.0.1 localhost %s\n' "$name" >"$dir/hosts"
 mount --bind "$dir/hosts" /etc/hosts
 mkdir -p "$dir/run/lock"

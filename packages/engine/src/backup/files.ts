@@ -3,7 +3,7 @@ import { FileError, type Host } from '@blockferry/qemu';
 
 /** Copies a file over whatever is there, holes as holes. Torn by a crash. @throws FileError, HostError */
 export async function copyFile(host: Host, from: string, to: string, signal: AbortSignal): Promise<void> {
-  await must(host, 'copy', from, ['cp', '--sparse=always', '-T', '--', from, to], signal);
+  await runOn(host, 'copy', from, ['cp', '--sparse=always', '-T', '--', from, to], signal);
 }
 
 /** Returns when what was written to these files and directories is on their storage (fsync). @throws FileError, HostError */
@@ -12,10 +12,11 @@ export async function flush(
   paths: readonly [string, ...string[]],
   signal: AbortSignal,
 ): Promise<void> {
-  await must(host, 'flush', paths[0], ['sync', '--', ...paths], signal);
+  await runOn(host, 'flush', paths[0], ['sync', '--', ...paths], signal);
 }
 
-async function must(
+/** A program of the host that handles these files, to its end. @throws FileError when it fails; HostError */
+export async function runOn(
   host: Host,
   operation: string,
   path: string,

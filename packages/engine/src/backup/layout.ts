@@ -5,6 +5,7 @@ import type { PointKind } from './model.ts';
 export const MANIFEST = 'manifest.json';
 export const DEFINITION = 'domain.xml';
 export const NVRAM = 'nvram.fd';
+export const TPM = 'tpm.tar';
 
 /** In the order of time when sorted by name. */
 const POINT_NAME = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-(full|incremental)$/;

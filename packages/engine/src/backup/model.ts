@@ -58,7 +58,7 @@ export interface Manifest {
   readonly files: readonly StoredFile[];
   /** The firmware's variables, relative to the point's directory. */
   readonly nvram?: string;
-  /** The archive of the TPM's state. */
+  /** The archive (tar) of the TPM's state. */
   readonly tpm?: string;
 }
 
@@ -119,6 +119,8 @@ export interface BackupRecord {
   readonly attempt: number;
   /** Path of the firmware's variables on the host. */
   readonly nvram?: string;
+  /** The directory of the TPM's state on the host. */
+  readonly tpm?: string;
   /** The guest's file systems may be frozen by us. */
   readonly frozen?: true;
   /** They were, at the instant. */

@@ -24,6 +24,7 @@ import type { BackupDisk, BackupRecord, CopyingPart, PointKind } from './model.t
 import { backupUnderWay } from './observe.ts';
 import { type Point, readPoints } from './points.ts';
 import { openBackupOf, readBackupJournal } from './record.ts';
+import { foreseeTpm } from './tpm.ts';
 import { backupUnderWayRefusal } from './under-way.ts';
 
 export interface BackupRequest {
@@ -75,7 +76,7 @@ export interface BackupSituation {
 /** @throws Refusal, with nothing touched */
 export async function preflightBackup(context: Context, request: BackupRequest): Promise<BackupPreflight> {
   const situation = await gather(context, request);
-  const { host, definitions, live, points, point } = situation;
+  const { definitions, points, point } = situation;
   mustBeOfDomain(situation);
   await mustBeFree(situation);
   const foreseen = await (request.kind === 'full' ? foreseeFull(situation) : foreseeIncrement(situation));
@@ -83,7 +84,7 @@ export async function preflightBackup(context: Context, request: BackupRequest):
   const id = randomBytes(4).toString('hex');
   const set = setOf(points) ?? id;
   const wanted = request.checkpoint && definitions.running && foreseen.noCheckpoint === undefined;
-  const nvram = await nvramOf(host, live);
+  const besides = await foreseeBesides(situation);
   const record: BackupRecord = {
     version: 1,
     id,
@@ -100,7 +101,7 @@ export async function preflightBackup(context: Context, request: BackupRequest):
     ...(foreseen.parent && { parent: foreseen.parent }),
     ...(wanted && { checkpoint: checkpointName(set, id, 0) }),
     attempt: 0,
-    ...(nvram !== undefined && { nvram }),
+    ...besides.paths,
     phase: 'preparing',
     goal: 'finish',
     revision: 0,
@@ -108,7 +109,7 @@ export async function preflightBackup(context: Context, request: BackupRequest):
   return {
     record,
     bytes: foreseen.bytes,
-    warnings: [...foreseen.warnings, ...warningsFor(situation, foreseen)],
+    warnings: [...foreseen.warnings, ...warningsFor(situation, foreseen), ...besides.warnings],
   };
 }
 
@@ -214,18 +215,23 @@ function setOf(points: readonly Point[]): string | undefined {
   return last?.kind === 'sealed' ? last.manifest.set : undefined;
 }
 
+/** What belongs to the domain's state and is on no disk. */
+async function foreseeBesides({ context, host, live, definitions }: BackupSituation) {
+  const nvram = await nvramOf(host, live);
+  const { state: tpm, warnings } = await foreseeTpm(context, host, live, definitions.domain.uuid);
+  const paths = { ...(nvram !== undefined && { nvram }), ...(tpm !== undefined && { tpm }) };
+  return { paths, warnings };
+}
+
 async function nvramOf(host: Host, live: DomainXml): Promise<string | undefined> {
   const path = live.osNvram;
   return path !== undefined && (await host.stat(path)) !== null ? path : undefined;
 }
 
-function warningsFor({ request, definitions, live }: BackupSituation, { noCheckpoint }: Foreseen): Warning[] {
+function warningsFor({ request, definitions }: BackupSituation, { noCheckpoint }: Foreseen): Warning[] {
   const warnings: Warning[] = [];
   if (request.checkpoint && definitions.running && noCheckpoint !== undefined) {
     warnings.push({ code: 'no-checkpoint', message: `no increment can follow this backup: ${noCheckpoint}` });
-  }
-  if (/<tpm\b/.test(live.toString())) {
-    warnings.push({ code: 'tpm-left-out', message: "the state of the domain's TPM is not in the backup" });
   }
   return warnings;
 }

@@ -1,14 +1,15 @@
-// What a point has before anything is copied: its directory, the definition, the firmware's variables, and for an
-// increment an empty image over each of the point before.
+// What a point has before anything is copied: its directory, the definition, the firmware's variables, the TPM's state, and
+// for an increment an empty image over each of the point before.
 import { join } from 'node:path';
 import { DomainXml, DomainXmlFlags } from '@blockferry/libvirt';
 import { create, type Host } from '@blockferry/qemu';
 import type { Definitions } from '../observe/definitions.ts';
 import { copyFile } from './files.ts';
-import { DEFINITION, MANIFEST, NVRAM, pointPath } from './layout.ts';
+import { DEFINITION, MANIFEST, NVRAM, pointPath, TPM } from './layout.ts';
 import type { BackupRecord } from './model.ts';
 import { withoutRecords } from './plain-definition.ts';
 import { type BackupScene, domainOf } from './scene.ts';
+import { archive } from './tpm.ts';
 
 /** The guest's QEMU goes through it to its image, as a user of its own. */
 export const DIRECTORY_MODE = 0o711;
@@ -21,6 +22,7 @@ export async function prepare(scene: BackupScene): Promise<void> {
   const definition = await definitionOf(domainOf(scene), record);
   await host.writeFileAtomic(join(point, DEFINITION), definition, { mode: 0o600 });
   if (record.nvram !== undefined) await copyFile(host, record.nvram, join(point, NVRAM), scene.signal);
+  if (record.tpm !== undefined) await archive(host, record.tpm, join(point, TPM), scene.signal);
   if (record.kind === 'incremental') await makeTargets(scene);
   memory.prepared = true;
 }

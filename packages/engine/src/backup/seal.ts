@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { check, readHeader } from '@blockferry/qemu';
 import { flush } from './files.ts';
-import { DEFINITION, manifestPath, NVRAM, pointPath } from './layout.ts';
+import { DEFINITION, manifestPath, NVRAM, pointPath, TPM } from './layout.ts';
 import { keyed, storedImage } from './locked.ts';
 import { formatManifest } from './manifest.ts';
 import type { BackupDisk, Manifest, StoredFile } from './model.ts';
@@ -30,7 +30,8 @@ export async function seal(scene: BackupScene): Promise<void> {
 
 function namesOf({ record }: BackupScene): readonly string[] {
   const images = record.disks.flatMap((disk) => disk.images.map(({ path }) => path));
-  return [DEFINITION, ...(record.nvram === undefined ? [] : [NVRAM]), ...images];
+  const ifStored = (what: string | undefined, name: string) => (what === undefined ? [] : [name]);
+  return [DEFINITION, ...ifStored(record.nvram, NVRAM), ...ifStored(record.tpm, TPM), ...images];
 }
 
 /** What is in LUKS is opened here, for later whoever checks it may have no secret; its sum then says that it is the same. */
@@ -70,5 +71,6 @@ function manifestOf({ record }: BackupScene, files: readonly StoredFile[]): Mani
     disks: disks.map(({ backing: _, ...disk }) => disk),
     files,
     ...(record.nvram !== undefined && { nvram: NVRAM }),
+    ...(record.tpm !== undefined && { tpm: TPM }),
   };
 }

@@ -14,5 +14,6 @@ export type {
   RestorePreflight,
   RestoreRequest,
   RestoreStep,
+  TpmPlan,
 } from './request.ts';
 export { restore } from './restore.ts';

@@ -2,6 +2,7 @@
 // these is ever removed.
 import { dirname, join } from 'node:path';
 import type { Host } from '@blockferry/qemu';
+import { runOn } from '../backup/files.ts';
 import type { FileIdentity } from '../record/journal.ts';
 import { formatWithBigints, parseWithBigints, RecordUnreadable } from '../record/serialise.ts';
 import type { RestorePlan } from './request.ts';
@@ -47,9 +48,22 @@ function isJournal(value: unknown): value is RestoreJournal {
   return typeof plan === 'object' && plan !== null && 'version' in plan && plan.version === 1;
 }
 
-/** Every file that the plan makes. */
-export function filesOf({ disks, nvram }: RestorePlan): readonly string[] {
-  return [...disks.map(({ path }) => path), ...(nvram === undefined ? [] : [nvram])];
+/** Every file that the plan makes; not what is in the TPM's directory. */
+export function filesOf({ disks, nvram, tpm }: RestorePlan): readonly string[] {
+  return [
+    ...disks.map(({ path }) => path),
+    ...(nvram === undefined ? [] : [nvram]),
+    ...(tpm?.kind === 'replaced' ? [tpm.kept] : []),
+  ];
+}
+
+/** Did we make what is at this path of the plan? By device and inode; what is not noted yet must be empty. */
+export async function isOurs(host: Host, { files }: RestoreJournal, path: string): Promise<boolean> {
+  const stat = await host.stat(path, { followSymlinks: false });
+  const noted = files[path];
+  if (stat?.type !== 'file' && stat?.type !== 'directory') return false;
+  if (noted !== undefined) return stat.inode === noted.inode && stat.device === noted.device;
+  return stat.type === 'file' ? stat.size === 0n : (await host.readdir(path)).length === 0;
 }
 
 /**
@@ -61,16 +75,17 @@ export function filesOf({ disks, nvram }: RestorePlan): readonly string[] {
 export async function removeRemains(
   host: Host,
   path: string,
-  { plan, files }: RestoreJournal,
+  journal: RestoreJournal,
 ): Promise<readonly string[]> {
   const removed: string[] = [];
-  for (const file of filesOf(plan)) {
-    const stat = await host.stat(file, { followSymlinks: false });
-    const noted = files[file];
-    const isOurs =
-      stat?.type === 'file' &&
-      (noted === undefined ? stat.size === 0n : stat.inode === noted.inode && stat.device === noted.device);
-    if (isOurs && (await host.unlink(file))) removed.push(file);
+  const { plan } = journal;
+  for (const path of filesOf(plan)) {
+    if ((await isOurs(host, journal, path)) && (await host.unlink(path))) removed.push(path);
+  }
+  const directory = plan.tpm?.directory;
+  if (directory !== undefined && (await isOurs(host, journal, directory))) {
+    await runOn(host, 'remove', directory, ['rm', '-rf', '--', directory], AbortSignal.timeout(60_000));
+    removed.push(directory);
   }
   await host.unlink(path);
   return [...removed, path];

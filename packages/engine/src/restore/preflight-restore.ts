@@ -1,5 +1,5 @@
 // Everything that speaks against a restore is said here, before anything is touched.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { dirname, extname, join } from 'node:path';
 import {
   type Connection,
@@ -24,8 +24,10 @@ import type { Warning } from '../preflight/warning.ts';
 import type { Context } from '../run/context.ts';
 import { findMoves } from '../run/find-moves.ts';
 import { floorOf } from '../space/floor.ts';
+import { restoreJournalPath } from './journal.ts';
 import { mustHaveSecrets } from './keys.ts';
 import type { RestoreAs, RestoredDisk, RestorePlan, RestorePreflight, RestoreRequest } from './request.ts';
+import { planTpm } from './tpm.ts';
 
 /** @throws Refusal, with nothing touched; what the point holds is checked later, and before anything is made */
 export async function preflightRestore(context: Context, request: RestoreRequest): Promise<RestorePreflight> {
@@ -41,7 +43,7 @@ export async function preflightRestore(context: Context, request: RestoreRequest
   const present = await mayBeDefined(connection, manifest, request.as);
   if (present !== undefined) await mustBeIdle(context, present);
   await mustHaveSecrets(() => link.connection(), chain);
-  const plan = await planOf(host, request, manifest, definition);
+  const { plan, warnings } = await planOf(context, host, request, manifest, definition);
   const bytes = bytesOf(chain);
   await mustHaveRoom(host, plan, bytes);
   return {
@@ -49,7 +51,7 @@ export async function preflightRestore(context: Context, request: RestoreRequest
     chain,
     bytes,
     kept: keptOf(present, plan),
-    warnings: warningsFor(manifest, definition, request),
+    warnings: [...warningsFor(manifest, definition, request), ...warnings],
   };
 }
 
@@ -110,12 +112,50 @@ export async function mustBeIdle(context: Context, { domain, running }: Definiti
 }
 
 async function planOf(
+  context: Context,
   host: Host,
   request: RestoreRequest,
   manifest: Manifest,
   definition: DomainXml,
-): Promise<RestorePlan> {
+): Promise<Pick<RestorePreflight, 'plan' | 'warnings'>> {
   const taken = new Set<string>();
+  const disks = await planDisks(host, request, manifest, definition, taken);
+  const [first] = disks;
+  const { as, directory } = request;
+  const name = as.kind === 'new' ? as.name : manifest.domain.name;
+  const place = nvramPlace(request, definition, name, dirname(first.path));
+  const nvram = manifest.nvram === undefined ? undefined : await freePath(host, place, taken);
+  const id = randomBytes(4).toString('hex');
+  const uuid = as.kind === 'new' ? randomUUID() : manifest.domain.uuid;
+  const beside = dirname(first.path);
+  const kept: Wish = { path: join(beside, `${fileName(name)}-tpm.tar`), suffix: suffixOf(manifest) };
+  const { tpm, warnings } = await planTpm(context, host, {
+    ...{ id, as, uuid, manifest, definition },
+    journal: restoreJournalPath(beside, name),
+    freeName: () => freePath(host, kept, taken),
+  });
+  const plan: RestorePlan = {
+    version: 1,
+    id,
+    directory,
+    point: manifest.point,
+    as,
+    name,
+    uuid,
+    disks,
+    ...(nvram !== undefined && { nvram }),
+    ...(tpm && { tpm }),
+  };
+  return { plan, warnings };
+}
+
+async function planDisks(
+  host: Host,
+  request: RestoreRequest,
+  manifest: Manifest,
+  definition: DomainXml,
+  taken: Set<string>,
+): Promise<RestorePlan['disks']> {
   const disks: RestoredDisk[] = [];
   for (const stored of manifest.disks) {
     const { target, format, capacity } = stored;
@@ -125,21 +165,7 @@ async function planOf(
   }
   const [first, ...rest] = disks;
   if (first === undefined) throw new Refusal('point-broken', `${manifest.point} holds no disk`);
-  const { as, directory } = request;
-  const name = as.kind === 'new' ? as.name : manifest.domain.name;
-  const place = nvramPlace(request, definition, name, dirname(first.path));
-  const nvram = manifest.nvram === undefined ? undefined : await freePath(host, place, taken);
-  return {
-    version: 1,
-    id: randomBytes(4).toString('hex'),
-    directory,
-    point: manifest.point,
-    as,
-    name,
-    ...(as.kind !== 'new' && { uuid: manifest.domain.uuid }),
-    disks: [first, ...rest],
-    ...(nvram !== undefined && { nvram }),
-  };
+  return [first, ...rest];
 }
 
 interface Wish {
@@ -150,7 +176,7 @@ interface Wish {
 
 function wishFor(
   { as, to }: RestoreRequest,
-  { point }: Manifest,
+  manifest: Manifest,
   { target, format }: StoredDisk,
   disk: DiskDefinition | undefined,
 ): Wish {
@@ -160,12 +186,16 @@ function wishFor(
     const why = `${target} was no file, so nobody knows where its image is to go`;
     throw new Refusal('choose-directory', why, { disk: target }, 'name a directory: --to DIR');
   }
-  const suffix = point.replace(/Z-.*$/, 'Z');
+  const suffix = suffixOf(manifest);
   if (as.kind === 'new') return { path: join(directory, `${fileName(as.name)}-${target}.${format}`), suffix };
   return {
     path: join(directory, was === undefined ? `${target}.${format}` : (was.split('/').at(-1) ?? target)),
     suffix,
   };
+}
+
+function suffixOf({ point }: Manifest): string {
+  return point.replace(/Z-.*$/, 'Z');
 }
 
 function fileName(name: string): string {
@@ -241,10 +271,6 @@ function warningsFor({ disks, nvram }: Manifest, definition: DomainXml, { as }: 
   if (definition.osNvram !== undefined && nvram === undefined) {
     const message = "the backup holds no variables of the domain's firmware: libvirt makes new ones";
     warnings.push({ code: 'nvram-left-out', message });
-  }
-  if (/<tpm\b/.test(definition.toString())) {
-    const message = "the state of the domain's TPM is not in the backup: a TPM that is new knows no keys";
-    warnings.push({ code: 'tpm-left-out', message });
   }
   return warnings;
 }

@@ -1,6 +1,7 @@
 // What a restore that died has left: files that no domain uses, or a domain that was restored whole, and a journal.
 import { dirname, join } from 'node:path';
 import { type Connection, type DomainXml, describeSource } from '@blockferry/libvirt';
+import type { Millis } from '../model/units.ts';
 import { bothDefinitions } from '../observe/usage.ts';
 import type { Context } from '../run/context.ts';
 import {
@@ -11,20 +12,27 @@ import {
   restoreJournalPath,
 } from './journal.ts';
 import type { Restored, RestorePlan, RestoreRequest } from './request.ts';
+import { placeTpm } from './tpm.ts';
+
+/** A few small files. */
+const PLACED_WITHIN_MS: Millis = 60_000;
 
 /**
- * Removes the files of a journal and the journal; where a domain is defined on one of them, the journal alone. May be
- * repeated.
+ * Removes the files of a journal and the journal; where a domain is defined on one of them, the journal alone, when the
+ * state of its TPM is in its place. May be repeated.
  *
  * @returns what was removed
+ * @throws Refusal `domain-runs`, see placeTpm
  */
 export async function removeUnused(
-  { link, host }: Context,
+  context: Context,
   path: string,
   journal: RestoreJournal,
 ): Promise<readonly string[]> {
+  const { link, host } = context;
   if (host === undefined) return [];
   if (!(await isUsed(await link.connection(), journal.plan))) return removeRemains(host, path, journal);
+  await placeTpm(context, journal.plan, AbortSignal.timeout(PLACED_WITHIN_MS));
   await host.unlink(path);
   return [path];
 }
@@ -43,14 +51,17 @@ function names(xml: DomainXml, path: string): boolean {
 }
 
 /**
- * The same restore, which died when the domain was defined and all was done but for its journal. That goes now.
+ * The same restore, which died when the domain was defined and all was done but for the TPM's state, which is put in its place
+ * now, and its journal. That goes now.
  *
  * @returns undefined: there is none such
+ * @throws Refusal `domain-runs`, see placeTpm
  */
 export async function finishedBefore(
-  { link, host }: Context,
+  context: Context,
   { directory, as, point }: RestoreRequest,
 ): Promise<Restored | undefined> {
+  const { link, host } = context;
   if (host === undefined) return undefined;
   const connection = await link.connection();
   for (const domain of await connection.listAllDomains()) {
@@ -61,12 +72,15 @@ export async function finishedBefore(
       const journalPath = restoreJournalPath(place, domain.name);
       const journal = await readRestoreJournal(host, journalPath);
       if (journal === undefined || !journal.plan.disks.every(({ path }) => paths.includes(path))) continue;
-      await host.unlink(journalPath);
       const { plan } = journal;
       const isSame =
         plan.directory === directory &&
         (point ?? plan.point) === plan.point &&
         JSON.stringify(plan.as) === JSON.stringify(as);
+      // That of another restore has its TPM placed when that is asked for, or cleaned up.
+      if (!isSame && plan.tpm?.kind === 'replaced') continue;
+      await placeTpm(context, plan, AbortSignal.timeout(PLACED_WITHIN_MS));
+      await host.unlink(journalPath);
       if (isSame) return { plan, uuid: domain.uuid, kept: [], bytes: 0n, durationMs: 0 };
     }
   }

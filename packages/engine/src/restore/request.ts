@@ -33,6 +33,18 @@ export interface RestoredDisk {
   readonly secret?: string;
 }
 
+/** Where the state of the TPM goes. `directory`: the one that we make, and remove again if need be. */
+export type TpmPlan =
+  /** There is none yet. */
+  | { readonly kind: 'new'; readonly directory: string }
+  /** Beside the one that is there, which it replaces when the domain is defined; `kept`: the archive of that. */
+  | {
+      readonly kind: 'replaced';
+      readonly directory: string;
+      readonly state: string;
+      readonly kept: string;
+    };
+
 /** What is intended: in a journal beside the first image, until the domain is defined. */
 export interface RestorePlan {
   readonly version: 1;
@@ -42,10 +54,11 @@ export interface RestorePlan {
   readonly as: RestoreAs;
   /** As it will be called. */
   readonly name: string;
-  /** Undefined: libvirt makes one. */
-  readonly uuid?: string;
+  /** Of the domain as it will be. */
+  readonly uuid: string;
   readonly disks: readonly [RestoredDisk, ...RestoredDisk[]];
   readonly nvram?: string;
+  readonly tpm?: TpmPlan;
 }
 
 export interface RestorePreflight {
@@ -82,4 +95,5 @@ export type RestoreStep =
   | 'fill'
   | 'compare'
   | 'define'
+  | 'place-tpm'
   | 'close';

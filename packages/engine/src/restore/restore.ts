@@ -33,6 +33,7 @@ import type {
   RestorePreflight,
   RestoreRequest,
 } from './request.ts';
+import { claimTpm, fillTpm, placeTpm } from './tpm.ts';
 
 /**
  * What a restore of the same name that died has left is removed first. A crash leaves a journal and files that no domain
@@ -127,9 +128,11 @@ async function makeFiles(
   const files: Record<string, FileIdentity> = {};
   for (const path of filesOf(plan)) {
     await host.createExclusive(path);
-    const stat = await host.stat(path);
-    if (stat === null) throw new Error(`${path} vanished as soon as it was made`);
-    files[path] = { device: stat.device, inode: stat.inode };
+    files[path] = await identityOf(host, path);
+  }
+  if (plan.tpm !== undefined) {
+    await claimTpm(host, plan.tpm);
+    files[plan.tpm.directory] = await identityOf(host, plan.tpm.directory);
   }
   await writeRestoreJournal(host, { plan, files });
   options.afterStep?.('claim');
@@ -139,6 +142,7 @@ async function makeFiles(
     const stored = join(pointPath(plan.directory, plan.point), NVRAM);
     await copyFile(host, stored, plan.nvram, options.signal);
   }
+  if (plan.tpm !== undefined) await fillTpm(host, plan, plan.tpm, options.signal);
   const [first, ...rest] = filesOf(plan);
   if (first !== undefined) await flush(host, [first, dirname(first), ...rest], options.signal);
   options.afterStep?.('fill');
@@ -146,6 +150,12 @@ async function makeFiles(
   for (const disk of plan.disks)
     await mustShowTheSame(host, await openable(keys, plan, chain, disk), options);
   options.afterStep?.('compare');
+}
+
+async function identityOf(host: Host, path: string): Promise<FileIdentity> {
+  const stat = await host.stat(path);
+  if (stat === null) throw new Error(`${path} vanished as soon as it was made`);
+  return { device: stat.device, inode: stat.inode };
 }
 
 /** An image to be made of a disk's images in the point, all with what opens them. */
@@ -219,13 +229,17 @@ async function define(
 ): Promise<string> {
   const { plan, chain } = preflight;
   const connection = await context.link.connection();
-  const present = plan.uuid === undefined ? undefined : await readDefinitions(connection, plan.uuid);
+  const present = await readDefinitions(connection, plan.uuid);
   // Somebody may have started it meanwhile.
   if (present !== undefined) await mustBeIdle(context, present);
   options.signal.throwIfAborted();
   const stored = await definitionOf(hostOf(context), plan.directory, chain[0]);
   const domain = await connection.defineDomainXml(definitionFor(plan, stored).toString());
   options.afterStep?.('define');
+  if (plan.tpm?.kind === 'replaced') {
+    await placeTpm(context, plan, options.signal);
+    options.afterStep?.('place-tpm');
+  }
   // What they recorded is of the images that were left.
   for (const checkpoint of await checkpointsOf(domain)) {
     if (!isCheckpointOfOurs(checkpoint.name)) continue;
@@ -243,7 +257,7 @@ function definitionFor(plan: RestorePlan, stored: DomainXml): DomainXml {
   if (plan.as.kind === 'new') {
     // They are another domain's, which writes to them.
     for (const { target } of disksBesides(definition, targets)) definition.removeDisk(target);
-    definition.becomeAnother(plan.name);
+    definition.becomeAnother(plan.name, plan.uuid);
   }
   for (const { target, path, format, secret } of plan.disks) {
     const encryption = secret !== undefined && { encryption: encryptionBy(secret) };

@@ -33,6 +33,20 @@ describe('a domain', () => {
     expect(DomainXml.parse(xml).osNvram).toBe('/var/lib/n.fd');
   });
 
+  it('tells of its TPMs who is behind them, what their state is encrypted with, and whether it says where that is', () => {
+    const tpms = [
+      "<tpm><backend type='emulator' version='2.0'><encryption secret='6b2f'/></backend></tpm>",
+      "<tpm><backend type='emulator'><source type='dir' path='/tpm'/></backend></tpm>",
+      "<tpm><backend type='passthrough'><device path='/dev/tpm0'/></backend></tpm>",
+    ];
+    const xml = `<domain><name>n</name><devices>${tpms.join('')}</devices></domain>`;
+    expect(DomainXml.parse(xml).tpms()).toEqual([
+      { backend: 'emulator', isPlaced: false, secret: '6b2f' },
+      { backend: 'emulator', isPlaced: true },
+      { backend: 'passthrough', isPlaced: false },
+    ]);
+  });
+
   it('decodes what XML encodes in its name', () => {
     expect(DomainXml.parse('<domain><name>a&amp;<![CDATA[<b>]]></name></domain>').name).toBe('a&<b>');
   });

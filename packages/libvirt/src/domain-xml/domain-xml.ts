@@ -8,6 +8,15 @@ import { asAnotherDomain, withNvram, withoutDisks, withoutMetadata } from './edi
 import { DomainXmlError } from './errors.ts';
 import type { Backing } from './write-source.ts';
 
+export interface TpmDefinition {
+  /** `emulator` (swtpm), or what of the host the guest is given: `passthrough`, `external`. */
+  readonly backend: string;
+  /** The definition says where its state is (libvirt 10.10 and later); else libvirt has a place of its own for it. */
+  readonly isPlaced: boolean;
+  /** UUID of the libvirt secret that its state is encrypted with. */
+  readonly secret?: string;
+}
+
 /**
  * A domain's XML. Until it is edited, `toString()` is the text it was parsed from, byte for byte; an edit changes
  * only the elements it names, so unknown elements, comments, namespaces and attribute order survive.
@@ -56,6 +65,17 @@ export class DomainXml {
   get osNvram(): string | undefined {
     const nvram = child(this.#document.root, 'os', 'nvram');
     return attribute(child(nvram, 'source'), 'file') ?? textOf(nvram)?.trim();
+  }
+
+  tpms(): TpmDefinition[] {
+    const devices = child(this.#document.root, 'devices');
+    const backends = devices === undefined ? [] : childElements(devices, 'tpm');
+    return backends.map((tpm) => {
+      const backend = child(tpm, 'backend');
+      const secret = attribute(child(backend, 'encryption'), 'secret');
+      const isPlaced = child(backend, 'source') !== undefined;
+      return { backend: attribute(backend, 'type') ?? '', isPlaced, ...(secret !== undefined && { secret }) };
+    });
   }
 
   get emulator(): string | undefined {
@@ -125,9 +145,9 @@ export class DomainXml {
     this.#document = parseXml(withoutDisks(this.#document, (one) => one === target));
   }
 
-  /** Makes it the definition of a domain that is not there yet: another name, and no UUID, MAC or generation id. */
-  becomeAnother(name: string): void {
-    this.#document = parseXml(asAnotherDomain(this.#document, name));
+  /** Makes it the definition of a domain that is not there yet: another name and UUID, and no MAC or generation id. */
+  becomeAnother(name: string, uuid: string): void {
+    this.#document = parseXml(asAnotherDomain(this.#document, name, uuid));
   }
 
   /** Puts the firmware's variables elsewhere, if it has any. @throws DomainXmlError `unrepresentable` */

@@ -27,9 +27,10 @@ const xml = `<domain type='qemu'>
 describe('a definition', () => {
   it('becomes that of another domain: nothing that only one may have is left', () => {
     const definition = DomainXml.parse(xml);
-    definition.becomeAnother('a<b');
+    definition.becomeAnother('a<b', '6b2f0000-0000-4000-8000-000000000001');
     expect(definition.name).toBe('a<b');
-    expect(definition.uuid).toBeUndefined();
+    expect(definition.uuid).toBe('6b2f0000-0000-4000-8000-000000000001');
+    expect(definition.toString().match(/<uuid>/g)).toHaveLength(1);
     expect(definition.toString()).not.toMatch(/52:54|genid/);
     expect(definition.toString()).toContain("<source network='default'/>");
   });

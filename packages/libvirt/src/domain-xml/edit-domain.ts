@@ -15,10 +15,10 @@ export function withoutMetadata(document: XmlDocument, isOne: (namespaceUri: str
 }
 
 /**
- * The text with another name, and without what no two domains may share: UUID, the MACs of interfaces, the generation id.
- * libvirt makes new ones.
+ * The text with another name and UUID, and without what else no two domains may share: the MACs of interfaces, the
+ * generation id. libvirt makes new ones.
  */
-export function asAnotherDomain(document: XmlDocument, name: string): string {
+export function asAnotherDomain(document: XmlDocument, name: string, uuid: string): string {
   const { root } = document;
   const interfaces = childElements(child(root, 'devices') ?? root, 'interface');
   const own = [
@@ -28,7 +28,7 @@ export function asAnotherDomain(document: XmlDocument, name: string): string {
   ];
   const edits = own.map((one) => removal(document, one));
   const names = childElements(root, 'name').map((one) =>
-    replacement(document, one, element('name', {}, escapeXml(name))),
+    replacement(document, one, element('name', {}, escapeXml(name)) + element('uuid', {}, escapeXml(uuid))),
   );
   return applyEdits(document.text, [...names, ...edits]);
 }

@@ -7,6 +7,7 @@ import type {
   Restored,
   RestorePreflight,
   Stage,
+  TpmPlan,
 } from '@blockferry/engine';
 import { type BackupResult, continuingBackupWords } from '../../outcome/backup-result.ts';
 import type { Result } from '../../outcome/result.ts';
@@ -124,7 +125,7 @@ function headline({ outcome, domain, directory, point }: BackupResult): string {
 }
 
 export function restorePlanText({ plan, bytes, kept, chain }: RestorePreflight): string {
-  const { name, point, disks, nvram, as } = plan;
+  const { name, point, disks, nvram, tpm, as } = plan;
   const what = as.kind === 'new' ? `${name}, a new domain` : name;
   const lines = [
     `restoring ${point} (${chain[0].time}) as ${what}: about ${formatBytes(bytes)}`,
@@ -132,15 +133,23 @@ export function restorePlanText({ plan, bytes, kept, chain }: RestorePreflight):
       return `  ${target}  ${path} (${format}${secret === undefined ? '' : ' in LUKS'}, new)`;
     }),
     ...(nvram === undefined ? [] : [`  firmware's variables  ${nvram} (new)`]),
+    ...(tpm === undefined ? [] : [`  TPM's state  ${tpmText(tpm)}`]),
     ...(as.kind === 'over' ? [`  the definition of ${name} is replaced`] : []),
     ...kept.map((path) => `  kept: ${path}, which it leaves`),
   ];
   return `${lines.join('\n')}\n`;
 }
 
+function tpmText(tpm: TpmPlan): string {
+  return tpm.kind === 'new'
+    ? `${tpm.directory} (new)`
+    : `${tpm.state} (replaced; what it was is kept: ${tpm.kept})`;
+}
+
 export function restoredText({ plan, uuid, kept, durationMs }: Restored): string {
-  const { name, disks, point } = plan;
-  const leaves = kept.filter((path) => !disks.some((disk) => disk.path === path));
+  const { name, disks, point, tpm } = plan;
+  const images = kept.filter((path) => !disks.some((disk) => disk.path === path));
+  const leaves = [...images, ...(tpm?.kind === 'replaced' ? [tpm.kept] : [])];
   const lines = [
     `restored: ${name} (${uuid}) as it was at ${point}`,
     ...disks.map(({ target, path }) => `  ${target}  ${path}`),

@@ -6,6 +6,7 @@ import type {
   CheckedPoint,
   Restored,
   RestorePreflight,
+  TpmPlan,
 } from '@blockferry/engine';
 import { ExitCode } from '../../exit-code.ts';
 import { type BackupResult, continuingBackupWords } from '../../outcome/backup-result.ts';
@@ -44,8 +45,9 @@ export class JsonBackupView implements BackupView {
 
   restorePlan({ plan, bytes, kept, chain, warnings }: RestorePreflight): void {
     const { directory, point, name, as, disks, nvram } = plan;
+    const tpm = plan.tpm && tpmLine(plan.tpm);
     const points = chain.map((each) => each.point);
-    const line = { directory, point, points, domain: name, as: as.kind, disks, nvram, bytes, kept };
+    const line = { directory, point, points, domain: name, as: as.kind, disks, nvram, tpm, bytes, kept };
     this.#write(formatLine({ type: 'plan', ...line }));
     for (const { code, message } of warnings) this.#warn(code, message);
   }
@@ -71,7 +73,8 @@ export class JsonBackupView implements BackupView {
 
   restored({ plan, uuid, kept, bytes, durationMs }: Restored): void {
     const { directory, point, name, disks, nvram } = plan;
-    const restored = { domain: name, uuid, directory, point, disks, nvram, kept, bytes, durationMs };
+    const tpm = plan.tpm && tpmLine(plan.tpm);
+    const restored = { domain: name, uuid, directory, point, disks, nvram, tpm, kept, bytes, durationMs };
     this.#write(
       formatLine({ type: 'result', outcome: 'done', exitCode: ExitCode.DONE, ...restored, error: undefined }),
     );
@@ -93,4 +96,8 @@ export class JsonBackupView implements BackupView {
   #warn(code: string, message: string): void {
     this.#write(formatLine({ type: 'warning', code, message: addressed(message, this.#uri) }));
   }
+}
+
+function tpmLine(tpm: TpmPlan) {
+  return tpm.kind === 'new' ? { path: tpm.directory } : { path: tpm.state, kept: tpm.kept };
 }
