@@ -40,16 +40,18 @@ async function mustBeSound(
   point: string,
   disk: BackupDisk,
 ): Promise<void> {
-  for (const [at, stored] of disk.images.entries()) {
-    const path = join(point, stored.path);
-    const image = storedImage(point, stored);
-    const { virtualSize } = await readHeader(host, image, { signal });
-    if (at === 0 && virtualSize !== disk.capacity) {
-      throw new Error(`${path} shows ${virtualSize} bytes instead of ${disk.capacity}`);
-    }
-    const { verdict } = await check(host, await keyed(() => context.link.connection(), image), { signal });
-    if (verdict === 'corrupt') throw new Error(`${path} is corrupt (qemu-img check)`);
+  const [top] = disk.images;
+  const { virtualSize } = await readHeader(host, storedImage(point, top), { signal });
+  if (virtualSize !== disk.capacity) {
+    throw new Error(`${join(point, top.path)} shows ${virtualSize} bytes instead of ${disk.capacity}`);
   }
+  await Promise.all(
+    disk.images.map(async (stored) => {
+      const image = await keyed(() => context.link.connection(), storedImage(point, stored));
+      const { verdict } = await check(host, image, { signal });
+      if (verdict === 'corrupt') throw new Error(`${join(point, stored.path)} is corrupt (qemu-img check)`);
+    }),
+  );
 }
 
 function manifestOf({ record }: BackupScene, files: readonly StoredFile[]): Manifest {
