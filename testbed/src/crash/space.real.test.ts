@@ -40,7 +40,10 @@ describe.concurrent('no room', () => {
     const ferry = berth.moveLayers(directory, ['--overlay-dir', small.directory, '--bandwidth', '1M']);
     await ferry.step('copy-layers');
     await small.fillUp(MiB);
-    assert.match(await ferry.warning('overlay-low'), /is nearly full .*blockferry .*abort source vda/s);
+    assert.match(
+      await ferry.warning('overlay-low'),
+      /is nearly full .*undo what is under way.*: blockferry .*abort source$/s,
+    );
     await ferry.warning('guest-stopped');
     assert.match(await berth.virsh('domstate', '--reason'), /paused \(I\/O error\)/);
     await small.makeRoom();
