@@ -23,6 +23,7 @@ export type {
   StorageProbe,
 } from './host/host.ts';
 export { localHost } from './host/local.ts';
+export { type ScratchDirectory, scratchDirectory } from './host/scratch-directory.ts';
 export { quoteArgument, quoteCommand } from './host/shell.ts';
 export { sshHost } from './host/ssh.ts';
 export type { SshDestination } from './host/ssh-connection.ts';

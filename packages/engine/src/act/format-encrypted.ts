@@ -1,10 +1,18 @@
 // Makes an image with LUKS before libvirt sees it. Done by libvirt it is done in the guest's QEMU, and the guest waits:
 // deriving keys takes seconds on purpose, and fails there when the machine is busy.
 import { join } from 'node:path';
-import { type CreateOptions, create, type Host, type Image, QemuImgError } from '@blockferry/qemu';
+import {
+  type CreateOptions,
+  create,
+  type Host,
+  type Image,
+  QemuImgError,
+  scratchDirectory,
+} from '@blockferry/qemu';
 import { messageOf, StepFailed } from '../model/errors.ts';
 import { passphraseOf } from '../storage/passphrase.ts';
 import { toImage } from '../storage/to-image.ts';
+import { copyFile } from '../storage/whole-files.ts';
 import type { Scene } from './act.ts';
 import { definitionsOf } from './scene-domain.ts';
 
@@ -45,7 +53,7 @@ export async function formatEncrypted(scene: Scene, host: Host): Promise<boolean
  * claimed: so it is made elsewhere, and copied into the file that is there, whose mode and owner stay too. A crash leaves an
  * empty image in the host's directory for temporary files.
  *
- * @throws as create does; HostError
+ * @throws as create does; FileError when it cannot be copied; HostError
  */
 export async function createPatiently(
   host: Host,
@@ -55,14 +63,10 @@ export async function createPatiently(
 ): Promise<void> {
   const { location, passphrase } = image;
   if (passphrase === undefined || location.kind !== 'file') return create(host, image, virtualSize, options);
-  const directory = (await mustRun(host, ['mktemp', '-d'])).trim();
-  try {
-    const path = join(directory, 'image');
-    await createAtLast(host, { ...image, location: { kind: 'file', path } }, virtualSize, options);
-    await mustRun(host, ['cp', '--sparse=always', '-T', '--', path, location.path]);
-  } finally {
-    await mustRun(host, ['rm', '-rf', '--', directory]);
-  }
+  await using scratch = await scratchDirectory(host);
+  const path = join(scratch.path, 'image');
+  await createAtLast(host, { ...image, location: { kind: 'file', path } }, virtualSize, options);
+  await copyFile(host, path, location.path, AbortSignal.timeout(CREATE_WITHIN_MS));
 }
 
 async function createAtLast(...args: Parameters<typeof createPatiently>): Promise<void> {
@@ -74,10 +78,4 @@ async function createAtLast(...args: Parameters<typeof createPatiently>): Promis
       if (!again) throw error;
     }
   }
-}
-
-async function mustRun(host: Host, argv: readonly [string, ...string[]]): Promise<string> {
-  const { code, stdout, stderr } = await host.run(argv, { timeoutMs: CREATE_WITHIN_MS });
-  if (code === 0) return stdout;
-  throw new Error(`${argv[0]} failed: ${stderr.trim()}`);
 }

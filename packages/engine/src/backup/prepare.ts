@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DomainXml, DomainXmlFlags } from '@blockferry/libvirt';
 import { create, type Host } from '@blockferry/qemu';
 import type { Definitions } from '../observe/definitions.ts';
-import { copyFile } from './files.ts';
+import { copyFile } from '../storage/whole-files.ts';
 import { DEFINITION, MANIFEST, NVRAM, pointPath, TPM } from './layout.ts';
 import type { BackupRecord } from './model.ts';
 import { withoutRecords } from './plain-definition.ts';

@@ -1,7 +1,7 @@
 // Makes a good backup of a point whose images are complete: checked, summed, and at the very end the manifest.
 import { join } from 'node:path';
 import { check, readHeader } from '@blockferry/qemu';
-import { flush } from './files.ts';
+import { flush } from '../storage/whole-files.ts';
 import { DEFINITION, manifestPath, NVRAM, pointPath, TPM } from './layout.ts';
 import { keyed, storedImage } from './locked.ts';
 import { formatManifest } from './manifest.ts';

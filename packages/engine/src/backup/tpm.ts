@@ -4,7 +4,7 @@ import type { DomainXml } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
 import type { Warning } from '../preflight/warning.ts';
 import type { Context } from '../run/context.ts';
-import { runOn } from './files.ts';
+import { runOn } from '../storage/whole-files.ts';
 
 /** Of libvirt's system daemon (swtpmStorageDir in its qemu_conf.c): one directory a domain, called by its UUID. */
 const STATES = '/var/lib/libvirt/swtpm';

@@ -2,9 +2,9 @@
 // these is ever removed.
 import { dirname, join } from 'node:path';
 import type { Host } from '@blockferry/qemu';
-import { runOn } from '../backup/files.ts';
 import type { FileIdentity } from '../record/journal.ts';
 import { formatWithBigints, parseWithBigints, RecordUnreadable } from '../record/serialise.ts';
+import { runOn } from '../storage/whole-files.ts';
 import type { RestorePlan } from './request.ts';
 
 export interface RestoreJournal {

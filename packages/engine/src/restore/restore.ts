@@ -5,7 +5,6 @@ import { compare, convert, type Host, type Image, QemuImgError } from '@blockfer
 import { CREATE_WITHIN_MS, createPatiently } from '../act/format-encrypted.ts';
 import { checkPoints } from '../backup/check-points.ts';
 import { checkpointsOf, deleted, isCheckpointOfOurs } from '../backup/checkpoints.ts';
-import { copyFile, flush } from '../backup/files.ts';
 import { NVRAM, pointPath } from '../backup/layout.ts';
 import { encryptionBy, keyed, type LockableImage, storedImage } from '../backup/locked.ts';
 import { withoutRecords } from '../backup/plain-definition.ts';
@@ -14,6 +13,7 @@ import { Refusal } from '../model/errors.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import type { FileIdentity } from '../record/journal.ts';
 import type { Context } from '../run/context.ts';
+import { copyFile, flush } from '../storage/whole-files.ts';
 import { Pace } from '../verify/pace.ts';
 import {
   filesOf,

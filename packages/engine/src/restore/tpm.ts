@@ -2,7 +2,6 @@
 import { dirname, join } from 'node:path';
 import type { DomainXml } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
-import { runOn } from '../backup/files.ts';
 import { pointPath, TPM } from '../backup/layout.ts';
 import type { Manifest } from '../backup/model.ts';
 import { archive, encryptedWarning, tpmOf, tpmStatePath, unpack } from '../backup/tpm.ts';
@@ -11,6 +10,7 @@ import { readDefinitions } from '../observe/definitions.ts';
 import { lookAt } from '../preflight/look.ts';
 import type { Warning } from '../preflight/warning.ts';
 import type { Context } from '../run/context.ts';
+import { runOn } from '../storage/whole-files.ts';
 import { isOurs, readRestoreJournal } from './journal.ts';
 import type { RestoreAs, RestorePlan, TpmPlan } from './request.ts';
 

@@ -1,6 +1,7 @@
 // A chain shown read-only through an NBD socket, in a directory that nobody else can enter: to guestfish it is one raw
 // disk, so nothing is left for it to probe, and no name of an image comes near its options.
 import type { Host } from '../host/host.ts';
+import { scratchDirectory } from '../host/scratch-directory.ts';
 import { tlsObject, toBlockdev } from '../image/blockdev.ts';
 import type { Image } from '../image/location.ts';
 import type { StorageDaemon } from '../storage-daemon/start.ts';
@@ -30,12 +31,7 @@ export async function viewChain(
 ): Promise<ChainView> {
   await using stack = new AsyncDisposableStack();
   const daemon = stack.use(await startStorageDaemon(host, { signal }));
-  const made = await host.run(['mktemp', '-d', '/tmp/blockferry-view.XXXXXX'], { signal });
-  const directory = made.stdout.trim();
-  if (made.code !== 0 || directory === '') throw new Error(`mktemp: ${made.stderr.trim()}`);
-  stack.defer(async () => {
-    await host.run(['rm', '-rf', '--', directory]);
-  });
+  const { path: directory } = stack.use(await scratchDirectory(host, signal));
   await openChain(daemon, chain);
   const path = `${directory}/nbd`;
   await daemon.qmp.execute('nbd-server-start', { addr: { type: 'unix', data: { path } } });

@@ -40,13 +40,11 @@ export class RunningSum {
   readonly #total: Bytes;
   readonly #program: Promise<HostProcess>;
   readonly #result: Promise<(Sum & { readonly head: Head }) | undefined>;
-  /** Until the head is there. */
-  readonly #early: Required<Piece>[] = [];
-  #endsEarly = false;
+  /** Nothing is ordered before it is there; if the program ends first, it never is. */
+  readonly #head = Promise.withResolvers<Head>();
   #waiting: Waiting[] = [];
   #said = '';
   #sha256: string | undefined;
-  #head: Head | undefined;
   #ordered: Bytes = 0n;
   #read: Bytes = 0n;
   #isOver = false;
@@ -93,8 +91,7 @@ export class RunningSum {
   /** Sums the rest. Undefined: it could not be done. */
   async result(): Promise<(Sum & { readonly head: Head }) | undefined> {
     void this.add({ offset: this.#total, length: 0n });
-    if (this.#head === undefined) this.#endsEarly = true;
-    else this.#write('end\n');
+    void this.#head.promise.then(() => this.#write('end\n'));
     return this.#result;
   }
 
@@ -110,8 +107,7 @@ export class RunningSum {
 
   #order(piece: Required<Piece>): void {
     this.#ordered = piece.offset + piece.length;
-    if (this.#head === undefined) this.#early.push(piece);
-    else this.#tell(piece, this.#head.bytes);
+    void this.#head.promise.then(({ bytes }) => this.#tell(piece, bytes));
   }
 
   /** The head is summed already. */
@@ -133,8 +129,8 @@ export class RunningSum {
     const { code } = await program.exited;
     const sha256 = this.#sha256;
     // A pipe does not tell that its first part failed: a part of it has a sum as well.
-    if (code !== 0 || this.#head === undefined || this.#read !== this.#total || sha256 === undefined) return;
-    return { sha256, size: this.#total, head: this.#head };
+    if (code !== 0 || this.#read !== this.#total || sha256 === undefined) return;
+    return { sha256, size: this.#total, head: await this.#head.promise };
   }
 
   /** Line by line; the last of all is the sum. */
@@ -145,17 +141,13 @@ export class RunningSum {
       const [, bytes] = /^(\d+) bytes?/.exec(line) ?? [];
       if (bytes !== undefined) this.#read += BigInt(bytes);
       const [, length, sha256] = /^head (\d+) ([0-9a-f]{64}) /.exec(line) ?? [];
-      if (length !== undefined && sha256 !== undefined) this.#begin({ bytes: BigInt(length), sha256 });
+      if (length !== undefined && sha256 !== undefined) {
+        this.#head.resolve({ bytes: BigInt(length), sha256 });
+        this.#read += BigInt(length);
+      }
       this.#sha256 = /^([0-9a-f]{64}) /.exec(line)?.[1];
     }
     this.#settle();
-  }
-
-  #begin(head: Head): void {
-    this.#head = head;
-    this.#read += head.bytes;
-    for (const piece of this.#early.splice(0)) this.#tell(piece, head.bytes);
-    if (this.#endsEarly) this.#write('end\n');
   }
 
   #settle(): void {
