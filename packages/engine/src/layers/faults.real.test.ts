@@ -45,7 +45,8 @@ test('storage that forgets what was written ends in an error that names the plac
     ...['nbdkit', '--foreground', '--exit-with-parent', '-U', bench.path('socket'), 'null', '8M'],
   ]);
   expect(server).toBeDefined();
-  const from = bench.make('layer', 'raw', '8M', 'write -P 1 3M 5M');
+  // One window: windows are compared side by side, and which of two differences is met first is chance.
+  const from = bench.make('layer', 'raw', '8M', 'write -P 1 3M 1M');
   const plan = toNbd(bench.plan(from, 'copy'), bench.path('socket'));
   await expect(bench.copyAll([plan])).rejects.toMatchObject({ name: 'LayerDiffers', offset: 3n * MiB, plan });
 });
