@@ -2,12 +2,14 @@
 import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Host, localHost } from '@blockferry/qemu';
+import { type Host, localHost, sshHost } from '@blockferry/qemu';
 import {
   type Guest,
   type LibvirtHost,
   lostOnDisk,
+  type Sshd,
   startLibvirtHost,
+  startSshd,
   verifyAcknowledged,
 } from '@blockferry/testbed';
 import { expect } from 'vitest';
@@ -26,6 +28,7 @@ export class TwoHosts {
   readonly #state: string;
   readonly #here = localHost();
   readonly #sides: OneSide[] = [];
+  readonly #servers = new Map<LibvirtHost, Sshd>();
 
   private constructor(one: LibvirtHost, two: LibvirtHost, state: string) {
     this.one = one;
@@ -48,9 +51,22 @@ export class TwoHosts {
     return side;
   }
 
+  /** Libvirt and tools over ssh: a new connection each time. The tools see the host's own directories. */
+  async overSsh(host: LibvirtHost): Promise<OneSide> {
+    const server = this.#servers.get(host) ?? (await startSshd(host));
+    this.#servers.set(host, server);
+    const { port, keyfile, command } = server;
+    const uri = `qemu+ssh://root@127.0.0.1:${port}/system?keyfile=${keyfile}&no_tty=1&command=${command}`;
+    return this.side(
+      { uri },
+      sshHost({ host: '127.0.0.1', user: 'root', port, keyfile, command, noTty: true }),
+    );
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.#sides.map(({ link }) => link.close()));
     await Promise.all(this.#sides.map(({ host }) => host.close()));
+    await Promise.all([...this.#servers.values()].map((server) => server.stop()));
     await Promise.all([this.one.stop(), this.two.stop()]);
   }
 

@@ -85,7 +85,11 @@ function goOffline(world: MigrationWorld, record: MigrationRecord): MigrationDec
   if (world.home !== 'off') return interrupted('domain-running');
   if (world.homeOn !== 'origin') return interrupted('disk-changed');
   const copying = copy(world, record, 'copying');
-  return copying ?? act(world, record, 'arriving', { name: 'define-away' });
+  if (copying !== undefined) return copying;
+  // What has changed at home since is brought anew: nothing there depends on it yet.
+  if (world.tpm === 'missing' || world.tpm === 'stale')
+    return act(world, record, 'copying', { name: 'bring-tpm' });
+  return act(world, record, 'arriving', { name: 'define-away' });
 }
 
 /** Nothing of ours may be left. */

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { copyJournalPath } from '../layers/index.ts';
 import { messageOf } from '../model/errors.ts';
+import type { Millis } from '../model/units.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
 import { readUsage, type Usage, usesOf } from '../observe/usage.ts';
 import { keep, strangerBehind, type Verdict } from '../record/verdict.ts';
@@ -9,6 +10,7 @@ import { sideOf } from './hosts.ts';
 import type { OneSide, Pair } from './pair.ts';
 import { copiesOf, type MigrationRecord, mayHaveRunAway, pathOf } from './record.ts';
 import { type MigrationJournal, migrationJournalFor, readJournal, recordIn, wishPath } from './store.ts';
+import { removeBroughtTpm } from './tpm.ts';
 import { removeWay } from './way.ts';
 
 /** The other host of a migration, by its URI there; what it opens is closed by the caller. */
@@ -58,6 +60,7 @@ export async function removeMigrationLeftover(
     await remove(copyJournalPath(each));
     await remove(each);
   }
+  if (verdict.kind === 'remove-copy') removed.push(...(await withoutTpm(at, journal)));
   await removeWay((await homeOf(here, record, reach)).host, at.host, record.id);
   await remove(wishPath(record));
   await remove(journal);
@@ -65,6 +68,17 @@ export async function removeMigrationLeftover(
   if (note?.journal === journal) await here.openMoves.forgetMigration(record.domain.uuid);
   return removed;
 }
+
+/** That of a migration of a domain that is off. */
+async function withoutTpm(at: OneSide, path: string): Promise<readonly string[]> {
+  const journal = await readJournal({ away: at }, path);
+  const { tpm } = journal?.record ?? {};
+  if (journal === undefined || tpm === undefined) return [];
+  return (await removeBroughtTpm(at, journal, AbortSignal.timeout(REMOVED_WITHIN_MS))) ? [tpm] : [];
+}
+
+/** A few small files. */
+const REMOVED_WITHIN_MS: Millis = 60_000;
 
 type Place = Pick<MigrationLeftover, 'at' | 'journal'>;
 

@@ -15,6 +15,7 @@ import type { MigrationMemory } from './memory.ts';
 import type { Pair } from './pair.ts';
 import { copiesOf, type MigrationRecord, pathOf } from './record.ts';
 import { journalPath, type MigrationJournal, newest, readJournal, recordIn, wishPath } from './store.ts';
+import { lookAtTpm } from './tpm.ts';
 import type { AtHome, Away, MigrationWorld, On } from './world.ts';
 
 export interface MigrationObservation {
@@ -47,8 +48,9 @@ export async function observeMigration(
   const record = stored ?? known;
   const isOurs = inAway.some((found) => found !== undefined);
   const awayNow = away === undefined ? 'gone' : isOurs ? await awayOf(away) : 'foreign';
-  const [files, copies, homeCommit, awayCommit] = await Promise.all([
+  const [files, brought, copies, homeCommit, awayCommit] = await Promise.all([
     filesOf(pair, record, journal),
+    lookAtTpm(pair, record, journal),
     copiesState(pair, record, memory),
     isCommitOpen(pair.home, home, record, 'home'),
     isOurs && isCommitOpen(pair.away, away, record, 'away'),
@@ -65,6 +67,8 @@ export async function observeMigration(
       journal?.record,
     ]),
     ...files,
+    copiesAway: files.copiesAway || brought.isThere,
+    tpm: brought.tpm,
     copies,
     copying: stateOf(memory.copy),
     crossing: stateOf(memory.crossing),

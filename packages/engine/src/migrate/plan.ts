@@ -52,7 +52,7 @@ function liveSteps({ disks, options }: MigrationRecord): PlannedMigrationStep[] 
   ];
 }
 
-function offlineSteps({ disks, options }: MigrationRecord): PlannedMigrationStep[] {
+function offlineSteps({ disks, options, tpm }: MigrationRecord): PlannedMigrationStep[] {
   const home = 'the domain at home, off; resume goes on, abort removes the copies';
   const images = disks.reduce((sum, { layers }) => sum + layers.length, 0);
   const verified = options.verify ? ', read them back and compare' : '';
@@ -64,6 +64,9 @@ function offlineSteps({ disks, options }: MigrationRecord): PlannedMigrationStep
       leaves: `${home}; what was copied is not copied again`,
     },
     { step: 'relink', what: 'write the backing links of the copies', leaves: home },
+    ...(tpm === undefined
+      ? []
+      : [{ step: 'bring-tpm', what: "copy the state of the domain's TPM", leaves: home }]),
     {
       step: 'define-away',
       what: 'define the domain at the destination',

@@ -74,6 +74,8 @@ export interface MigrationRecord {
   readonly hosts: { readonly home: string; readonly away: string };
   readonly disks: readonly [MigratedDisk, ...MigratedDisk[]];
   readonly autostart: boolean;
+  /** Of a domain that is off: the directory of its emulated TPM's state, the same on both hosts. */
+  readonly tpm?: string;
   readonly options: MigrationOptions;
   readonly phase: MigrationPhase;
   readonly goal: MigrationGoal;

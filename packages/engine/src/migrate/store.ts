@@ -47,8 +47,16 @@ function places(live: boolean, config: boolean): number {
 
 export interface MigrationJournal {
   readonly record: MigrationRecord;
-  /** Every copy that we made at the destination, by path. */
+  /** Every copy that we made at the destination, and the directory of the TPM's state, by path. */
   readonly files: Readonly<Record<string, FileIdentity>>;
+  /** Of the state of the TPM at home when it was brought (see tpm.ts). */
+  readonly tpmSum?: string;
+}
+
+interface JournalText {
+  readonly record: string;
+  readonly files: Readonly<Record<string, IdentityText>>;
+  readonly tpmSum?: string;
 }
 
 const SUFFIX = '-migration';
@@ -80,16 +88,25 @@ export async function readJournal(
 ): Promise<MigrationJournal | undefined> {
   const text = await away.host.readFile(path);
   if (text === null) return undefined;
-  const parsed = attempt(() => JSON.parse(text) as { record: string; files: Record<string, IdentityText> });
-  return { record: parse(parsed.record), files: mapValues(parsed.files, fromText) };
+  const { record, files, tpmSum } = attempt(() => JSON.parse(text) as JournalText);
+  return {
+    record: parse(record),
+    files: mapValues(files, fromText),
+    ...(tpmSum !== undefined && { tpmSum }),
+  };
 }
 
 /** Whole or not at all, on stable storage. May be repeated. */
 export async function writeJournal(
   { away }: Pick<Pair, 'away'>,
-  { record, files }: MigrationJournal,
+  { record, files, tpmSum }: MigrationJournal,
 ): Promise<void> {
-  const text = { blockferry: 1, record: formatWithBigints(record), files: mapValues(files, toText) };
+  const content: JournalText = {
+    record: formatWithBigints(record),
+    files: mapValues(files, toText),
+    ...(tpmSum !== undefined && { tpmSum }),
+  };
+  const text = { blockferry: 1, ...content };
   await away.host.writeFileAtomic(journalPath(record), `${JSON.stringify(text, null, 1)}\n`, { mode: 0o600 });
 }
 

@@ -1,7 +1,6 @@
 // The ways from host to host: tools and libvirt over ssh, on one side or both; and TLS straight from one to the other.
 import { appendFile, chmod, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Host, sshHost } from '@blockferry/qemu';
 import {
   type Guest,
   guestWriter,
@@ -9,17 +8,13 @@ import {
   makeCertificates,
   makeChain,
   run,
-  type Sshd,
   startGuest,
-  startSshd,
 } from '@blockferry/testbed';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ask, migrateNow, proveKept, TwoHosts } from '../../test/migrating.ts';
-import type { OneSide } from './pair.ts';
 
 let hosts: TwoHosts;
 let guest: Guest;
-const servers: Sshd[] = [];
 
 beforeAll(async () => {
   hosts = await TwoHosts.start();
@@ -33,18 +28,8 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await Promise.all(servers.map((server) => server.stop()));
   await hosts.stop();
 });
-
-async function overSsh(host: LibvirtHost): Promise<OneSide> {
-  const server = await startSshd(host);
-  servers.push(server);
-  const { port, keyfile, command } = server;
-  const uri = `qemu+ssh://root@127.0.0.1:${port}/system?keyfile=${keyfile}&no_tty=1&command=${command}`;
-  const tools: Host = sshHost({ host: '127.0.0.1', user: 'root', port, keyfile, command, noTty: true });
-  return hosts.side({ uri }, tools);
-}
 
 async function forget(host: LibvirtHost): Promise<void> {
   for (const name of await readdir(host.imagesDir)) await run(['rm', '-r', join(host.imagesDir, name)]);
@@ -52,7 +37,7 @@ async function forget(host: LibvirtHost): Promise<void> {
 
 test('from here to a host over ssh, and from one host over ssh to another', async () => {
   const { one, two } = hosts;
-  const [first, second] = [await overSsh(one), await overSsh(two)];
+  const [first, second] = [await hosts.overSsh(one), await hosts.overSsh(two)];
   await migrateNow(
     { home: hosts.side(one), away: second },
     ask('vm', { destinationDirectory: two.imagesDir }),
@@ -80,21 +65,10 @@ test('by TLS, with the certificates that libvirt has for migrations', async () =
   // One authority for both.
   await run(['sh', '-c', 'cp "$1"/pki/*.pem "$2"/pki/', 'sh', one.directory, two.directory]);
   await Promise.all([one.restartLibvirtd(), two.restartLibvirtd()]);
-  const pair = { home: await overSshAgain(one), away: await overSshAgain(two) };
+  // The same sshd, another connection: the certificates are where each host's qemu.conf says.
+  const pair = { home: await hosts.overSsh(one), away: await hosts.overSsh(two) };
   const tls = { tls: { host: 'localhost' }, destinationDirectory: two.imagesDir };
   const { ended } = await migrateNow(pair, ask('vm', tls));
   expect(ended.verified).toBe(ended.copied);
   await proveKept(guest, two, { vda: join(two.imagesDir, 'top.qcow2') });
 });
-
-/** The same sshd, another connection: the certificates are where each host's qemu.conf says. */
-async function overSshAgain(host: LibvirtHost): Promise<OneSide> {
-  const server = servers[host === hosts.one ? 0 : 1];
-  if (server === undefined) throw new Error('no sshd');
-  const { port, keyfile, command } = server;
-  const uri = `qemu+ssh://root@127.0.0.1:${port}/system?keyfile=${keyfile}&no_tty=1&command=${command}`;
-  return hosts.side(
-    { uri },
-    sshHost({ host: '127.0.0.1', user: 'root', port, keyfile, command, noTty: true }),
-  );
-}

@@ -32,6 +32,11 @@ export interface MigrationWorld {
   readonly copiesAway: boolean;
   /** By the journals of the copies; `stale`: an image at home was written to since. */
   readonly copies: 'partial' | 'complete' | 'stale';
+  /**
+   * The state of the TPM there, of a domain that is off; `none`: that is not ours to bring; `stale`: at home it has changed
+   * since.
+   */
+  readonly tpm: 'none' | 'missing' | 'brought' | 'stale';
   /** What this process does beside the loop. */
   readonly copying: 'no' | 'running' | { readonly failed: string };
   readonly crossing: 'no' | 'running' | { readonly failed: string };
@@ -54,6 +59,8 @@ export type MigrationStep =
   | { readonly name: 'copy' }
   | { readonly name: 'stop-copying' }
   | { readonly name: 'relink' }
+  /** Bring the state of the TPM of a domain that is off. */
+  | { readonly name: 'bring-tpm' }
   /** Make the overlays at the destination, anew if they are there. */
   | { readonly name: 'prepare' }
   /** Begin libvirt's migration; it goes on beside the loop, up to and with the order to run there. */

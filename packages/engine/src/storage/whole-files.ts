@@ -22,8 +22,11 @@ export async function runOn(
   path: string,
   argv: readonly string[],
   signal: AbortSignal,
+  input?: Buffer,
 ): Promise<void> {
-  const { code, stderr } = await host.run(argv, { signal, timeoutMs: Number.POSITIVE_INFINITY });
+  const timeoutMs = Number.POSITIVE_INFINITY;
+  const options = { signal, timeoutMs, ...(input !== undefined && { input }) };
+  const { code, stderr } = await host.run(argv, options);
   if (code === 0) return;
   const detail = stderr.trim();
   const errno = /No space left/.test(detail) ? 'ENOSPC' : 'other';

@@ -7,6 +7,7 @@ import { readUsage, usesOf } from '../../observe/usage.ts';
 import { noteLeftImages } from '../left-images.ts';
 import { copiesOf, type MigrationRecord, pathOf } from '../record.ts';
 import { journalPath, removeMetadata, wishPath } from '../store.ts';
+import { removeBroughtTpm } from '../tpm.ts';
 import { removeWay } from '../way.ts';
 import type { MigrationScene } from './scene.ts';
 
@@ -38,6 +39,9 @@ export async function clearAway(scene: MigrationScene, what: 'overlays' | 'every
     // First: what tells the next who looks that something is left to remove are the images.
     await host.unlink(copyJournalPath(pathOf(copy)));
     await host.unlink(pathOf(copy));
+  }
+  if (observation.journal !== undefined) {
+    await removeBroughtTpm(pair.away, observation.journal, scene.signal);
   }
 }
 

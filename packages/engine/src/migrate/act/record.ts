@@ -25,7 +25,7 @@ export async function record(
   const now = await readJournal(pair, journalPath(intended));
   const overtaken = now?.record.id === intended.id && now.record.revision > (journal?.record.revision ?? -1);
   if (overtaken) throw new Overtaken('the record was changed by another blockferry');
-  await writeJournal(pair, { record: intended, files: files ?? journal?.files ?? {} });
+  await writeJournal(pair, { ...journal, record: intended, files: files ?? journal?.files ?? {} });
   // libvirt lets nobody write to the metadata of a domain that it migrates.
   if (world.home !== 'migrating') await writeTo(scene, observation.home);
   if (world.away !== 'foreign' && world.away !== 'incoming') await writeTo(scene, observation.away);

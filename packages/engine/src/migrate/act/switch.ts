@@ -30,7 +30,8 @@ export async function leaveHome({ observation }: MigrationScene): Promise<void> 
 }
 
 /**
- * Autostart comes along first. Variable stores of firmware and TPM stay, as the images do.
+ * Autostart comes along first. Variable stores of firmware stay, as the images do; the state of a TPM goes with the
+ * definition (unless that says `persistent_state`), for libvirt asks to keep it only since 8.9, and it is where the domain is.
  *
  * @throws StepImpossible if it runs at home by now
  */

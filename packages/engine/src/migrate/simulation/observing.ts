@@ -23,6 +23,7 @@ export function observe(model: Model): MigrationWorld {
     overlayAway: images.overlayAway !== undefined,
     copiesAway: model.claimed,
     copies: copiesOf(model),
+    tpm: 'none',
     copying: process.copying ? 'running' : 'no',
     crossing:
       process.failed !== undefined ? { failed: process.failed } : isMigrating(model) ? 'running' : 'no',
