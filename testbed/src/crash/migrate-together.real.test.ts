@@ -49,20 +49,53 @@ test('migrations to two places, and a move: the first is migrated, the others ar
   await pair.turn();
 });
 
-test('while another is copying the images of the domain nobody else does; afterwards it goes on', async () => {
-  const copying = await holdLock('.copy');
-  const { exitCode, runsOn, error } = await pair.migrate().result();
-  assert.deepEqual([exitCode, runsOn, error?.code], [4, null, 'step-copy'], error?.message);
-  copying.release();
-  assert.equal((await pair.resume().result()).outcome, 'migrated');
-  await pair.expectWhole('went on', 'away');
+/** Stopped there, in the middle of what it does; copying goes on beside the loop. */
+const PLACES: readonly Halt[] = [
+  { at: 'step-done', name: 'claim', signal: 'SIGSTOP' },
+  { at: 'step-done', name: 'copy', signal: 'SIGSTOP' },
+  { at: 'step-done', name: 'cross:prepared', signal: 'SIGSTOP' },
+  { at: 'step-done', name: 'cross:recorded', signal: 'SIGSTOP' },
+  { at: 'step-done', name: 'undefine-home', signal: 'SIGSTOP' },
+];
+
+test('in every phase: who resumes what another carries out, or types its command again, is refused', async () => {
+  const { home, away } = pair;
+  const first = pair.migrate([], PLACES);
+  for (const { name } of PLACES) {
+    await first.halted(name);
+    // From where its record can be read: libvirt at home may be held by the migration.
+    const on = name.startsWith('cross') || name === 'undefine-home' ? 'away' : 'home';
+    const others = [pair.resume(on), ...(on === 'home' ? [pair.migrate()] : [])];
+    const before = await readdir(away.imagesDir);
+    for (const other of others) await refused(other, 'at-work');
+    assert.deepEqual(await readdir(away.imagesDir), before, name);
+    first.cont();
+  }
+  const { outcome, error } = await first.result();
+  assert.equal(outcome, 'migrated', JSON.stringify(error));
+  assert.deepEqual([pair.home, pair.away], [home, away]);
+  await pair.expectWhole('the first', 'away');
   await pair.turn();
+});
+
+test('who is killed holds nobody up; an abort is told to the one at work, and waits for it', async () => {
+  const first = pair.migrate([], { at: 'step-done', name: 'freeze' });
+  await first.diedAfter('freeze');
+  const second = pair.resume('home', { at: 'step-done', name: 'copy', signal: 'SIGSTOP' });
+  await second.halted('copy');
+  const abort = pair.abort();
+  await abort.warning('waits-for-another');
+  second.cont();
+  const [undone, told] = await Promise.all([abort.result(), second.result()]);
+  assert.deepEqual([undone.outcome, told.outcome], ['back', 'back']);
+  assert.deepEqual(abort.passed('step-done'), []);
+  await pair.expectWhole('undone', 'home');
 });
 
 test('a move and a migration that begin in the same moment: one of them does, whichever', async () => {
   const to = join(pair.home.imagesDir, 'moved');
   await mkdir(to);
-  const beginning = await holdLock('');
+  const beginning = await holdLock();
   const move = pair.command('home', ['move', 'vm', 'vda', `${to}/`, '--guard', 'off']);
   const migration = pair.migrate();
   await Promise.all([planned(migration), planned(move)]);
@@ -82,11 +115,11 @@ test('a move and a migration that begin in the same moment: one of them does, wh
   assert.deepEqual(await pair.notes(), []);
 });
 
-/** What a blockferry holds that begins, or that copies: see run/host-lock.ts. */
-async function holdLock(which: '' | '.copy'): Promise<{ release(): void }> {
+/** What a blockferry holds that begins: see run/host-lock.ts. */
+async function holdLock(): Promise<{ release(): void }> {
   const uuid = (await pair.home.virsh('domuuid', 'vm')).trim();
   await mkdir('/run/blockferry', { recursive: true });
-  const holder = spawn('flock', [`/run/blockferry/${uuid}${which}.lock`, 'sh', '-c', 'echo held; exec cat'], {
+  const holder = spawn('flock', [`/run/blockferry/${uuid}.lock`, 'sh', '-c', 'echo held; exec cat'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   await once(holder.stdout, 'data');

@@ -84,6 +84,8 @@ function abortMoves(
     const open = await unlessStopped(openMovesOf(context, domain, disk));
     const changed = await changeGoals(context, open, { goal: keep ? 'keep' : 'abort' });
     const asked = keep ? 'move' : 'abort';
-    return end(await runOpen(session, changed, view, { asked, recorded: true, signal, afterStep }));
+    return end(
+      await runOpen(session, changed, view, { asked, recorded: true, waits: true, signal, afterStep }),
+    );
   });
 }

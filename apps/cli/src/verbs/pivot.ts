@@ -37,6 +37,7 @@ function runPivot(
   return moveCommand(invocation, names, async ({ session, context, view, signal, unlessStopped, end }) => {
     const open = await unlessStopped(openMovesOf(context, domain, disk));
     const changed = await changeGoals(context, open, { goal: 'pivot' });
-    return end(await runOpen(session, changed, view, { asked: 'move', recorded: true, signal, afterStep }));
+    const how = { asked: 'move', recorded: true, waits: true, signal, afterStep } as const;
+    return end(await runOpen(session, changed, view, how));
   });
 }

@@ -4,6 +4,7 @@ import {
   copiedDisk,
   type Ended,
   type MoveRecord,
+  Refusal,
   type RunOptions,
   runMove,
 } from '@blockferry/engine';
@@ -18,6 +19,8 @@ export interface RunToResult {
   readonly asked: 'move' | 'abort';
   /** The record stands on the host already. */
   readonly recorded: boolean;
+  /** Whoever carries it out has been told what is wanted, and is waited for. */
+  readonly waits?: boolean;
   readonly signal: AbortSignal;
   readonly afterStep: RunOptions['afterStep'];
 }
@@ -33,6 +36,7 @@ export async function runToResult(
   const copied = new CopiedBytes(options.recorded);
   const run: RunOptions = {
     begins: !options.recorded,
+    ...(options.waits !== undefined && { waits: options.waits }),
     signal: options.signal,
     report: (report) => {
       if (report.type === 'step') recorded = true;
@@ -46,7 +50,7 @@ export async function runToResult(
     return await resultOf(context, ended, { ...options, recorded, bytes: copied.bytes });
   } catch (error) {
     const { outcome, exitCode, error: words } = explain(error, recorded);
-    const hint = recorded ? resumeHint(move, words.hint) : words.hint;
+    const hint = recorded && !(error instanceof Refusal) ? resumeHint(move, words.hint) : words.hint;
     return bareResult(outcome, exitCode, {
       ...namesOf(move),
       runsOn: await imageInUse(context, move),

@@ -1,5 +1,5 @@
 // Runs several disks as one to their end, shows it, and makes one result of it, with one for each disk inside.
-import { type MoveRecord, runGroup } from '@blockferry/engine';
+import { type MoveRecord, Refusal, runGroup } from '@blockferry/engine';
 import { explain } from '../outcome/explain.ts';
 import { bareResult, namesOf, type Result } from '../outcome/result.ts';
 import { together } from '../outcome/together.ts';
@@ -21,6 +21,7 @@ export async function runTogether(
   try {
     const ended = await runGroup(context, moves, {
       begins: !options.recorded,
+      ...(options.waits !== undefined && { waits: options.waits }),
       signal: options.signal,
       report: (move, report) => {
         if (report.type === 'step') recorded = true;
@@ -38,7 +39,8 @@ export async function runTogether(
   } catch (error) {
     const { outcome, exitCode, error: words } = explain(error, recorded);
     const [first] = moves;
-    const hint = recorded && first !== undefined ? resumeHint(first, words.hint) : words.hint;
+    const goesOn = recorded && !(error instanceof Refusal);
+    const hint = goesOn && first !== undefined ? resumeHint(first, words.hint) : words.hint;
     const disks = await Promise.all(
       moves.map(async (move) =>
         bareResult(outcome, exitCode, {

@@ -4,10 +4,8 @@ import { type Felt, inBackground } from '../layered/background.ts';
 import { hasRoomAt } from '../layered/room.ts';
 import { copyJournalPath, copyState, LayerCopy, type LayerPlan } from '../layers/index.ts';
 import type { Layer } from '../model/record.ts';
-import { namedLock, takeHostLock } from '../run/host-lock.ts';
 import { toImage } from '../storage/to-image.ts';
 import type { MigrationScene } from './act/scene.ts';
-import { StepImpossible } from './errors.ts';
 import type { MigrationMemory } from './memory.ts';
 import type { Pair } from './pair.ts';
 import { copiesOf, type MigrationRecord, pathOf } from './record.ts';
@@ -48,24 +46,11 @@ export async function copiesState(
   return done ? 'complete' : 'partial';
 }
 
-/**
- * Begins to copy what is not copied yet. Returns as soon as it has begun. One blockferry at a time: a second would take the
- * way from under the first.
- *
- * @throws StepImpossible while another does
- */
+/** Begins to copy what is not copied yet. Returns as soon as it has begun. */
 export async function copyAway(scene: MigrationScene): Promise<void> {
-  const { pair, record, memory, signal } = scene;
+  const { pair, record, memory } = scene;
   const { home, away } = pair;
-  using taken = new DisposableStack();
-  // One that has just died lets go of it in a moment.
-  const argv = namedLock(`${record.domain.uuid}.copy`, '-w', '5');
-  const words = `another blockferry is copying the images of ${record.domain.name}`;
-  taken.use(
-    await takeHostLock(home.host, argv, { refusal: () => new StepImpossible('copy', words), signal }),
-  );
   const way = await openWay(home.host, away.host, record.id, record.options.tls);
-  const lock = taken.move();
   const plans = plansOf(pair, record).map((plan, at) => ({
     ...plan,
     to: { location: way.locationOf(at), format: 'raw' },
@@ -78,7 +63,6 @@ export async function copyAway(scene: MigrationScene): Promise<void> {
   });
   const onEnd = async () => {
     await way[Symbol.asyncDispose]();
-    lock.dispose();
     scene.ring();
   };
   memory.copy = inBackground(copy, feltBy(scene), () => {}, onEnd);

@@ -3,6 +3,7 @@ import { ErrorCode, isLibvirtError } from '@blockferry/libvirt';
 import { messageOf } from '../model/errors.ts';
 import type { Bytes, Millis } from '../model/units.ts';
 import { unreachable } from '../model/units.ts';
+import { AtWork } from '../run/at-work.ts';
 import { beginAlone } from '../run/begin-alone.ts';
 import { Bell } from '../run/bell.ts';
 import { isHostLost, isLinkLost, meansLookAgain } from '../run/link.ts';
@@ -28,6 +29,8 @@ const AWAY_PATIENCE_MS = 60_000;
 export interface MigrationRunOptions {
   /** The record stands on the hosts already: where it does not, another blockferry has ended it. Default false. */
   readonly recorded?: boolean;
+  /** Another blockferry that carries it out has been told to go back, and is waited for. Default false: refused. */
+  readonly waits?: boolean;
   readonly signal: AbortSignal;
   readonly report: (report: MigrationReport) => void;
   /** Called after each step, and after each part of one, has been carried out. Tests stop the process there. */
@@ -54,7 +57,7 @@ export interface MigrationEnded {
  * Runs a migration from wherever it stands to its end, or until `signal` aborts: then it stops between two steps (a
  * crossing is called off), and `resume` goes on from there.
  *
- * @throws Refusal as `beginAlone` does, for one that is not recorded
+ * @throws Refusal `at-work` while another blockferry carries it out; as `beginAlone` does, for one that is not recorded
  * @throws StepImpossible, StepFailed, LibvirtError, HostError, RecordUnreadable: the record stands, and the domain runs
  *   where it did; asking again continues. Connections that drop are waited for (60 s) before that.
  */
@@ -85,6 +88,7 @@ class MigrationRun {
   readonly #bell = new Bell();
   readonly #began = performance.now();
   readonly #progress = new MigrationProgress();
+  readonly #atWork: AtWork;
   #record: MigrationRecord;
   #onRecord: boolean;
   /** This run has written the record to every place. */
@@ -100,6 +104,7 @@ class MigrationRun {
     this.#options = options;
     this.#onRecord = options.recorded ?? false;
     const warn = (code: string, message: string) => options.report({ type: 'warning', code, message });
+    this.#atWork = new AtWork(pair.home.host, { domain: record.domain, parts: ['migration'] }, options);
     // A guest that is stopped for want of room suffers more than one whose writes are slow.
     this.#space = new SpaceWatch(pair.home.host, warn, (on) => this.#memory.copy?.hurry(on));
   }
@@ -108,17 +113,20 @@ class MigrationRun {
   async stop(): Promise<void> {
     await this.#memory.crossing?.stop();
     await this.#memory.copy?.stop();
+    this.#atWork[Symbol.dispose]();
   }
 
   /** Undefined: it goes on. */
   async once(): Promise<MigrationEnded['ending'] | undefined> {
-    if (!this.#options.signal.aborted) return this.#turnOrOvercome();
+    const { signal } = this.#options;
+    if (!signal.aborted) return this.#turnOrOvercome();
     await this.stop();
     return { kind: 'stopped' };
   }
 
   async #turnOrOvercome(): Promise<MigrationEnded['ending'] | undefined> {
     try {
+      if (!(await this.#atWork.take())) return undefined;
       const ending = await this.#turn();
       this.#awaySince = undefined;
       return ending;

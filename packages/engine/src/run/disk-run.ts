@@ -30,6 +30,8 @@ export interface RunOptions {
   readonly report: (report: Report) => void;
   /** Called after each step has been carried out. Tests stop the process there. */
   readonly afterStep?: (step: StepName) => void;
+  /** Another blockferry that carries it out has been told what is wanted, and is waited for. Default false: refused. */
+  readonly waits?: boolean;
   /** The move is new: nothing else may be open on its disk, or begin there at the same time. */
   readonly begins?: boolean;
 }

@@ -6,28 +6,40 @@ export const HELD_ELSEWHERE = 77;
 /** What flock is to run: it tells us that the lock is ours, and keeps it until we are gone. */
 export const SAYS_HELD = 'echo held; exec cat';
 
+export interface HostLock extends Disposable {
+  /** The way to the host was lost, and the lock with it. */
+  readonly isLost: boolean;
+}
+
 /**
  * Takes a lock, until it is disposed of. A host without flock has none.
  *
  * @param argv takes the lock and runs SAYS_HELD in it
- * @throws what `refusal` makes when it is held elsewhere; the signal's reason
+ * @throws what `refusal` makes when it is held elsewhere; the signal's reason; HostError
  */
 export async function takeHostLock(
   host: Host,
   argv: readonly string[],
   { refusal, signal }: { readonly refusal: () => Error; readonly signal: AbortSignal },
-): Promise<Disposable> {
+): Promise<HostLock> {
   const holder = await host.spawn(argv, { signal });
   // How it ends is looked at below; until then nobody listens.
   holder.exited.catch(() => {});
-  const lock = { [Symbol.dispose]: () => void holder.kill() };
+  const lock = { isLost: false, [Symbol.dispose]: () => void holder.kill() };
   try {
-    if ((await held(holder)) === 'elsewhere') throw refusal();
+    const answer = await held(holder);
+    if (answer === 'elsewhere') throw refusal();
     signal.throwIfAborted();
+    if (answer === 'here') void holder.exited.then(lost, lost);
     return lock;
   } catch (error) {
     lock[Symbol.dispose]();
+    signal.throwIfAborted();
     throw error;
+  }
+
+  function lost(): void {
+    lock.isLost = true;
   }
 }
 
@@ -45,8 +57,8 @@ export function namedLock(name: string, ...how: readonly string[]): readonly str
   return ['sh', '-c', TAKE_NAMED, 'sh', name, ...how];
 }
 
-async function held(holder: HostProcess): Promise<'here' | 'elsewhere'> {
+/** @returns `none`: the host knows no such locks. @throws HostError */
+async function held(holder: HostProcess): Promise<'here' | 'elsewhere' | 'none'> {
   if ((await firstWords(holder)) !== undefined) return 'here';
-  const { code } = await holder.exited.catch(() => ({ code: 0 }));
-  return code === HELD_ELSEWHERE ? 'elsewhere' : 'here';
+  return (await holder.exited).code === HELD_ELSEWHERE ? 'elsewhere' : 'none';
 }

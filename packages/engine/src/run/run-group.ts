@@ -5,6 +5,7 @@ import { decideGroup, type GroupView } from '../layered/group/index.ts';
 import type { Outcome } from '../model/decision.ts';
 import type { MoveRecord } from '../model/record.ts';
 import type { Millis } from '../model/units.ts';
+import { AtWork } from './at-work.ts';
 import { beginAlone } from './begin-alone.ts';
 import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
@@ -15,7 +16,7 @@ import type { Look } from './strategy.ts';
 /** A guest that we paused runs on after this, whatever its disks wait for. */
 const PAUSE_AT_MOST_MS = 3_000;
 
-export interface GroupRunOptions extends Pick<RunOptions, 'signal' | 'afterStep' | 'begins'> {
+export interface GroupRunOptions extends Pick<RunOptions, 'signal' | 'afterStep' | 'begins' | 'waits'> {
   readonly report: (move: MoveRecord, report: Report) => void;
 }
 
@@ -59,11 +60,13 @@ class GroupRun {
   readonly #seats: readonly Seat[];
   readonly #complete: boolean;
   readonly #began = performance.now();
+  readonly #atWork: AtWork;
 
   constructor(context: Context, moves: readonly MoveRecord[], options: GroupRunOptions) {
     this.#context = context;
     this.#options = options;
     this.#complete = (moves[0]?.group?.disks ?? []).every((disk) => moves.some((move) => move.disk === disk));
+    this.#atWork = atWorkOn(context, moves, options);
     this.#seats = moves.map((move) => {
       const report = (one: Report) => options.report(move, one);
       return { run: new DiskRun(context, move, { ...options, report }, this.#bell), ended: undefined };
@@ -71,6 +74,7 @@ class GroupRun {
   }
 
   async toEnd(): Promise<GroupEnded> {
+    using _ = this.#atWork;
     try {
       let ended = this.#options.begins ? await this.#begin() : undefined;
       while (ended === undefined) ended = await this.#once();
@@ -96,6 +100,7 @@ class GroupRun {
 
   async #turnOrOvercome(): Promise<GroupEnded | undefined> {
     try {
+      if (!(await this.#atWork.take())) return undefined;
       return await this.#turn();
     } catch (error) {
       const [seat] = this.#seats.filter(({ ended }) => ended === undefined);
@@ -219,6 +224,14 @@ function orderAfter({ layered }: Look, { phase, goal, step }: LayeredDecision & 
   const before = step.name === 'record' || step.name === 'pause-guest';
   if (!ready || !before || phase !== 'pivoting') return undefined;
   return { kind: 'act', phase, goal, step: { name: 'finish-leg', leg: 'switch' } } as const;
+}
+
+function atWorkOn(context: Context, moves: readonly MoveRecord[], options: GroupRunOptions): AtWork {
+  const [first] = moves;
+  if (first === undefined) throw new Error('a group has a disk');
+  const report: RunOptions['report'] = (one) => options.report(first, one);
+  const parts = moves.map(({ disk }) => disk);
+  return new AtWork(context.host, { domain: first.domain, parts }, { ...options, report });
 }
 
 function isOver({ ended }: Seat): boolean {

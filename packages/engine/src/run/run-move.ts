@@ -1,6 +1,7 @@
 // The loop: observe, decide, act, until the move has ended. There is no other path for recovery.
 import type { MoveRecord } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
+import { AtWork } from './at-work.ts';
 import { beginAlone } from './begin-alone.ts';
 import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
@@ -11,7 +12,7 @@ import { DiskRun, type Ended, POLL_MS, type RunOptions } from './disk-run.ts';
  * `resume` goes on from there.
  *
  * @throws Error for one of several disks that move as one: see `runGroup`
- * @throws Refusal as `beginAlone` does, for one that begins
+ * @throws Refusal `at-work` while another blockferry carries it out; as `beginAlone` does, for one that begins
  * @throws StepFailed, LibvirtError, HostError, RecordUnreadable: the record stands and the guest runs on; asking
  *   again continues. A connection that drops is waited for (60 s) before ConnectionClosed is thrown.
  */
@@ -20,8 +21,9 @@ export async function runMove(context: Context, move: MoveRecord, options: RunOp
   const bell = new Bell();
   const run = new DiskRun(context, move, options, bell);
   const { signal } = options;
+  using atWork = new AtWork(context.host, { domain: move.domain, parts: [move.disk] }, options);
   const once = async (): Promise<Ended['ending'] | undefined> =>
-    signal.aborted ? { kind: 'stopped' } : turnOrOvercome(run, bell, options);
+    signal.aborted ? { kind: 'stopped' } : turnOrOvercome(run, bell, options, atWork);
   try {
     const what = { domain: move.domain, disks: [move] };
     let ending = options.begins
@@ -38,8 +40,10 @@ async function turnOrOvercome(
   run: DiskRun,
   bell: Bell,
   options: RunOptions,
+  atWork: AtWork,
 ): Promise<Ended['ending'] | undefined> {
   try {
+    if (!(await atWork.take())) return undefined;
     return await turn(run, bell, options);
   } catch (error) {
     await run.overcome(error);

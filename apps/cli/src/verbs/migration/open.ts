@@ -151,7 +151,7 @@ export async function carryOn(
   const direction = asked === 'home' || wanted.goal === 'home' ? 'home' : 'away';
   // Awaited here: the other host stays open until it has ended.
   return await migrateToResult(open.pair, wanted, view, {
-    ...{ asked: direction, signal, afterStep, recorded: true, peer },
+    ...{ asked: direction, waits: asked === 'home', signal, afterStep, recorded: true, peer },
   });
 }
 

@@ -1,5 +1,12 @@
 // Runs a migration to its end, shows it, and makes the result of it: shared by migrate, resume and abort.
-import { type MigrationRecord, type Pair, runMigration, StepImpossible, whereIs } from '@blockferry/engine';
+import {
+  type MigrationRecord,
+  type Pair,
+  Refusal,
+  runMigration,
+  StepImpossible,
+  whereIs,
+} from '@blockferry/engine';
 import type { ExitCode } from '../../exit-code.ts';
 import { explain } from '../../outcome/explain.ts';
 import {
@@ -18,6 +25,8 @@ export interface RunMigration {
   readonly afterStep: ((step: string) => void) | undefined;
   /** The record stands already. */
   readonly recorded: boolean;
+  /** Whoever carries it out was told to take it home, and is waited for. */
+  readonly waits?: boolean;
   /** How the operator said that the other host is reached. */
   readonly peer?: string | undefined;
 }
@@ -37,6 +46,7 @@ export async function migrateToResult(
   try {
     const ended = await runMigration(pair, record, {
       recorded,
+      ...(options.waits !== undefined && { waits: options.waits }),
       signal: options.signal,
       report: (report) => {
         if (report.type === 'step') recorded = true;
@@ -51,9 +61,10 @@ export async function migrateToResult(
     const { resume, undo } = commandsOf(record, options.peer);
     const code = error instanceof StepImpossible ? `step-${error.step}` : words.code;
     const message = error instanceof StepImpossible ? error.message : words.message;
-    const hint = recorded
-      ? [...(words.hint === undefined ? [] : [words.hint]), `go on: ${resume}`, `undo: ${undo}`].join('\n')
-      : words.hint;
+    const hint =
+      recorded && !(error instanceof Refusal)
+        ? [...(words.hint === undefined ? [] : [words.hint]), `go on: ${resume}`, `undo: ${undo}`].join('\n')
+        : words.hint;
     return end(bareMigration(outcome, exitCode, { ...partsOf(record), error: { code, message, hint } }));
   }
 }
