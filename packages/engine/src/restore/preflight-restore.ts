@@ -19,6 +19,7 @@ import type { Bytes } from '../model/units.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
 import { LUKS_HEADER_BYTES } from '../preflight/encryption.ts';
 import { ANSWER_WITHIN_MS, answered, lookAt, mustHaveDirectory, mustServe } from '../preflight/look.ts';
+import { checkBeginning } from '../preflight/open-moves.ts';
 import { underWay } from '../preflight/under-way.ts';
 import type { Warning } from '../preflight/warning.ts';
 import type { Context } from '../run/context.ts';
@@ -98,7 +99,8 @@ async function named(connection: Connection, name: string): Promise<Domain | und
 }
 
 /** Nobody runs on what is replaced, and no work of ours is under way on it. @throws Refusal */
-export async function mustBeIdle(context: Context, { domain, running }: Definitions): Promise<void> {
+export async function mustBeIdle(context: Context, definitions: Definitions): Promise<void> {
+  const { domain, running } = definitions;
   if (running) {
     throw new Refusal(
       'domain-runs',
@@ -107,6 +109,7 @@ export async function mustBeIdle(context: Context, { domain, running }: Definiti
       `shut it down: virsh shutdown ${domain.name}; or restore beside it: --name ${domain.name}-restored`,
     );
   }
+  checkBeginning(definitions, 'all');
   const [move] = await findMoves(context, domain.uuid);
   if (move !== undefined) throw underWay(move);
 }

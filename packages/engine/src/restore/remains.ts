@@ -4,6 +4,7 @@ import { type Connection, type DomainXml, describeSource } from '@blockferry/lib
 import type { Millis } from '../model/units.ts';
 import { bothDefinitions } from '../observe/usage.ts';
 import type { Context } from '../run/context.ts';
+import { aloneRestoring } from './at-work.ts';
 import {
   isRestoreJournal,
   type RestoreJournal,
@@ -55,7 +56,7 @@ function names(xml: DomainXml, path: string): boolean {
  * now, and its journal. That goes now.
  *
  * @returns undefined: there is none such
- * @throws Refusal `domain-runs`, see placeTpm
+ * @throws Refusal `domain-runs`, see placeTpm; `at-work`
  */
 export async function finishedBefore(
   context: Context,
@@ -79,6 +80,7 @@ export async function finishedBefore(
         JSON.stringify(plan.as) === JSON.stringify(as);
       // That of another restore has its TPM placed when that is asked for, or cleaned up.
       if (!isSame && plan.tpm?.kind === 'replaced') continue;
+      using _ = await aloneRestoring(host, plan.name, AbortSignal.timeout(PLACED_WITHIN_MS));
       await placeTpm(context, plan, AbortSignal.timeout(PLACED_WITHIN_MS));
       await host.unlink(journalPath);
       if (isSame) return { plan, uuid: domain.uuid, kept: [], bytes: 0n, durationMs: 0 };
@@ -113,11 +115,16 @@ export async function findRestoreRemains(
   return found;
 }
 
-/** Looks once more, and removes what may be removed. @returns what was removed */
+/** Looks once more, and removes what may be removed. @returns what was removed. @throws Refusal `at-work` */
 export async function removeRestoreRemains(
   context: Context,
   { path }: RestoreRemains,
 ): Promise<readonly string[]> {
-  const journal = context.host && (await readRestoreJournal(context.host, path));
+  const { host } = context;
+  if (host === undefined) return [];
+  const first = await readRestoreJournal(host, path);
+  if (first === undefined) return [];
+  using _ = await aloneRestoring(host, first.plan.name, AbortSignal.timeout(PLACED_WITHIN_MS));
+  const journal = await readRestoreJournal(host, path);
   return journal === undefined ? [] : removeUnused(context, path, journal);
 }

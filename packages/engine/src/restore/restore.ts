@@ -12,9 +12,11 @@ import { imagesOf, type PointChain, readPoints } from '../backup/points.ts';
 import { Refusal } from '../model/errors.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import type { FileIdentity } from '../record/journal.ts';
+import { beginAlone } from '../run/begin-alone.ts';
 import type { Context } from '../run/context.ts';
 import { copyFile, flush } from '../storage/whole-files.ts';
 import { Pace } from '../verify/pace.ts';
+import { aloneRestoring } from './at-work.ts';
 import {
   filesOf,
   journalPathOf,
@@ -41,7 +43,7 @@ import { claimTpm, fillTpm, placeTpm } from './tpm.ts';
  * are complete. Asking again begins anew; whether
  * it was complete, `finishedBefore` tells.
  *
- * @throws Refusal with nothing made; FileError, HostError, QemuImgError, LibvirtError, with what was made removed again
+ * @throws Refusal `at-work` while another blockferry restores a domain of that name, and others, with nothing made; FileError, HostError, QemuImgError, LibvirtError, with what was made removed again
  */
 export async function restore(
   context: Context,
@@ -49,8 +51,11 @@ export async function restore(
   options: RestoreOptions,
 ): Promise<Restored> {
   const began = performance.now();
-  const first = await preflightRestore(context, request);
   const host = hostOf(context);
+  const { name } = (await preflightRestore(context, request)).plan;
+  using _ = await aloneRestoring(host, name, options.signal);
+  // Whoever was ahead may have ended in between.
+  const first = await preflightRestore(context, request);
   const afresh = await withoutRemains(context, first.plan, options);
   // Their names are free now.
   const preflight = afresh ? await preflightRestore(context, request) : first;
@@ -221,8 +226,21 @@ async function directlyIfPossible<T>(work: (direct: boolean) => Promise<T>): Pro
   }
 }
 
-/** One call of libvirt: before it the old definition counts, after it the new one, whose images are complete. */
+/** While nothing else begins on the domain. @throws Refusal as `beginAlone` does */
 async function define(
+  context: Context,
+  preflight: RestorePreflight,
+  options: RestoreOptions,
+): Promise<string> {
+  const once = () => defineAlone(context, preflight, options);
+  const what = { domain: preflight.plan, disks: 'all' } as const;
+  const uuid = await beginAlone(context, what, options.signal, { once, isRecorded: () => true });
+  if (uuid === undefined) throw new Error('it is defined by then');
+  return uuid;
+}
+
+/** One call of libvirt: before it the old definition counts, after it the new one, whose images are complete. */
+async function defineAlone(
   context: Context,
   preflight: RestorePreflight,
   options: RestoreOptions,
