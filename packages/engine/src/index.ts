@@ -60,6 +60,7 @@ export { type MigrationNote, OpenMoves, stateDirectory } from './record/open-mov
 export { RecordUnreadable } from './record/serialise.ts';
 export type { Verdict } from './record/verdict.ts';
 export * from './restore/index.ts';
+export { TakenOver } from './run/at-work.ts';
 export { type Change, changeGoal } from './run/change-goal.ts';
 export type { Context } from './run/context.ts';
 export { type CopiedDisk, type CopiedImage, copiedDisk } from './run/copied-disk.ts';

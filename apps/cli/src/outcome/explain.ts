@@ -1,5 +1,12 @@
 // The one place that turns errors into words: what happened, and what to do next.
-import { CopiesInterrupted, ImageChanged, RecordUnreadable, Refusal, StepFailed } from '@blockferry/engine';
+import {
+  CopiesInterrupted,
+  ImageChanged,
+  RecordUnreadable,
+  Refusal,
+  StepFailed,
+  TakenOver,
+} from '@blockferry/engine';
 import {
   AuthenticationUnsupported,
   CallTimeout,
@@ -92,6 +99,7 @@ function describe(error: unknown): ResultError {
   }
   if (error instanceof QemuImgError)
     return { code: `qemu-img-${error.code}`, ...wordsOf(error), hint: error.hint };
+  if (error instanceof TakenOver) return { code: 'at-work', ...wordsOf(error), hint: undefined };
   if (error instanceof GuestfishError) return { code: 'guestfish', ...wordsOf(error), hint: undefined };
   if (error instanceof StorageDaemonError) {
     return { code: 'storage-daemon', ...wordsOf(error), hint: error.hint };

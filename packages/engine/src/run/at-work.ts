@@ -7,6 +7,11 @@ import { namedLock, takeHostLock } from './host-lock.ts';
 /** One that has just died lets go of it in a moment. */
 const DIES_WITHIN_S = '2';
 
+/** The way to the host was lost, the lock with it, and another blockferry goes on by now. The record stands. */
+export class TakenOver extends Error {
+  override readonly name = 'TakenOver';
+}
+
 /** What is carried out, and of which domain. */
 export interface Work {
   readonly domain: { readonly name: string; readonly uuid: string };
@@ -45,7 +50,7 @@ export class AtWork implements Disposable {
    * it, it is taken again.
    *
    * @returns false: the signal came first
-   * @throws Refusal `at-work`, with nothing touched; Error when another has it by the time it is taken again; HostError
+   * @throws Refusal `at-work`, with nothing touched; TakenOver; HostError
    */
   async take(): Promise<boolean> {
     if (this.#host === undefined) return true;
@@ -74,7 +79,7 @@ export class AtWork implements Disposable {
 
   async #lock(host: Host, name: string, isFirst: boolean) {
     const { signal, waits = false, report } = this.#options;
-    const refusal = () => (isFirst ? this.#refusal() : new Error(this.#refusal().message));
+    const refusal = () => (isFirst ? this.#refusal() : new TakenOver(this.#refusal().message));
     if (!waits || !isFirst) {
       return takeHostLock(host, namedLock(name, '-w', DIES_WITHIN_S), { refusal, signal });
     }
