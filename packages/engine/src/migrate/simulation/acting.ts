@@ -34,6 +34,10 @@ export function act(model: Model, stamp: Stamp, step: MigrationStep): string | u
     case 'relink':
       process.relinked = true;
       return undefined;
+    case 'bring-tpm':
+      model.tpm.away = model.tpm.home;
+      model.tpm.noted = model.tpm.home;
+      return undefined;
     case 'prepare':
       if (away.state !== 'gone') model.broken ??= 'overlays made anew under a domain';
       images.overlayAway = images.copy ?? -1;
@@ -55,6 +59,7 @@ export function act(model: Model, stamp: Stamp, step: MigrationStep): string | u
       away.state = 'gone';
       return undefined;
     case 'define-away':
+      if (model.tpm.away !== model.tpm.home) model.broken ??= 'it is to start there with another TPM';
       away.state = 'off';
       away.on = 'origin';
       away.stamp = stamp;
@@ -87,6 +92,7 @@ export function act(model: Model, stamp: Stamp, step: MigrationStep): string | u
         model.claimed = false;
         model.copied = 'no';
         delete images.copy;
+        delete model.tpm.away;
       }
       return undefined;
     case 'close':

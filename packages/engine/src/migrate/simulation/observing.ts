@@ -21,9 +21,9 @@ export function observe(model: Model): MigrationWorld {
     claims: model.claimed ? 'all' : 'missing',
     overlayAtHome: images.overlay !== undefined,
     overlayAway: images.overlayAway !== undefined,
-    copiesAway: model.claimed,
+    copiesAway: model.claimed || model.tpm.away !== undefined,
     copies: copiesOf(model),
-    tpm: 'none',
+    tpm: tpmOf(model),
     copying: process.copying ? 'running' : 'no',
     crossing:
       process.failed !== undefined ? { failed: process.failed } : isMigrating(model) ? 'running' : 'no',
@@ -39,6 +39,13 @@ function homeOf(model: Model): MigrationWorld['home'] {
   if (state === 'gone' || state === 'off') return state;
   if (isMigrating(model)) return 'migrating';
   return state === 'incoming' || state === 'arrived' ? 'paused' : state;
+}
+
+function tpmOf({ mode, tpm, journal }: Model): MigrationWorld['tpm'] {
+  if (mode === 'live') return 'none';
+  if (journal === undefined || tpm.noted === undefined) return 'missing';
+  if (tpm.noted !== tpm.home) return 'stale';
+  return tpm.away === undefined ? 'missing' : 'brought';
 }
 
 function copiesOf({ copied, images, mode }: Model): MigrationWorld['copies'] {

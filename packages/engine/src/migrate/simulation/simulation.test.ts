@@ -104,7 +104,9 @@ const EVENTS: Readonly<Record<string, (model: Model) => void>> = {
   'the domain is started at home': (model) => {
     const mayStart =
       model.home.state === 'off' && model.away.state === 'gone' && model.process.crossing !== 'ran';
-    if (mayStart && shownOn(model, 'home') === model.acknowledged) model.home.state = 'running';
+    if (!mayStart || shownOn(model, 'home') !== model.acknowledged) return;
+    model.home.state = 'running';
+    model.tpm.home += 1;
   },
   abort: (model) => {
     const stamp = stampOf(model);
@@ -267,6 +269,8 @@ const wrongEngines: Readonly<Record<string, Decide>> = {
     record.goal === 'home' && world.copiesAway
       ? { kind: 'act', phase: 'undoing', goal: 'home', step: { name: 'clear-away', what: 'everything' } }
       : decideMigration(world, record),
+  'believes the state of a TPM that was used since': (world, record) =>
+    decideMigration({ ...world, tpm: world.tpm === 'stale' ? 'brought' : world.tpm }, record),
   'believes copies of a domain that was started since': (world, record) =>
     decideMigration({ ...world, copies: world.copies === 'stale' ? 'complete' : world.copies }, record),
 };
