@@ -53,7 +53,6 @@ test('migrations to two places, and a move: the first is migrated, the others ar
 const PLACES: readonly Halt[] = [
   { at: 'step-done', name: 'claim', signal: 'SIGSTOP' },
   { at: 'step-done', name: 'copy', signal: 'SIGSTOP' },
-  { at: 'step-done', name: 'cross:prepared', signal: 'SIGSTOP' },
   { at: 'step-done', name: 'cross:recorded', signal: 'SIGSTOP' },
   { at: 'step-done', name: 'undefine-home', signal: 'SIGSTOP' },
 ];
