@@ -12,7 +12,7 @@ import { ends } from './endings.ts';
 import { type Halt, startFerry } from './ferry.ts';
 
 /** Where something else stands; all of them: BLOCKFERRY_SWEEP=all. */
-const TELLING = ['fill', 'define', 'place-tpm'];
+const TELLING = ['define', 'place-tpm'];
 
 let host: LibvirtHost;
 let sshd: Sshd;
