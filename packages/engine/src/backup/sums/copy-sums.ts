@@ -1,11 +1,12 @@
 // The sums of a full backup's images, reckoned while they are copied, and believed when all is copied and linked.
-import type { Host } from '@blockferry/qemu';
+import { errnoOf, FileError, type Host } from '@blockferry/qemu';
 import type { FollowLayers } from '../../layered/follower.ts';
 import type { FollowedLayer, LayerPlan } from '../../layers/index.ts';
 import type { Layer } from '../../model/record.ts';
+import type { Bytes } from '../../model/units.ts';
 import { toImage } from '../../storage/to-image.ts';
-import { type Sum, sha256OfHead } from '../hash.ts';
-import { RunningSum } from './running-sum.ts';
+import { RunningSum, type Sum } from './running-sum.ts';
+import { DIGEST } from './sum-program.ts';
 
 interface Followed {
   readonly layer: Layer;
@@ -64,7 +65,7 @@ export class CopySums {
     const stat = await this.#host.stat(copy);
     const isAsLeft = layer.backing !== undefined || stat?.mtimeNs === mtimeNs;
     if (stat?.size !== size || !isAsLeft) return undefined;
-    const now = await sha256OfHead(this.#host, copy, head.bytes);
+    const now = await sumOfHead(this.#host, copy, head.bytes);
     return now === head.sha256 ? { sha256, size } : undefined;
   }
 
@@ -98,4 +99,19 @@ function pathOf(image: Layer['from']): string | undefined {
   const { location, offset, size } = toImage(image);
   const isWhole = offset === undefined && size === undefined;
   return isWhole && (location.kind === 'file' || location.kind === 'block') ? location.path : undefined;
+}
+
+/** Of its first bytes. */
+async function sumOfHead(host: Host, path: string, bytes: Bytes): Promise<string> {
+  const script = `${DIGEST}\nhead -c "$2" -- "$1" | $digest`;
+  const { stdout, stderr } = await host.run(['/bin/sh', '-c', script, 'sh', path, String(bytes)]);
+  const sha256 = /^([0-9a-f]{64}) [ *]/.exec(stdout)?.[1];
+  if (sha256 !== undefined && stderr === '') return sha256;
+  throw new FileError({
+    code: errnoOf(stderr),
+    host: host.name,
+    operation: 'read',
+    path,
+    detail: stderr.trim(),
+  });
 }
