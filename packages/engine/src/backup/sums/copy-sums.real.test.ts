@@ -31,7 +31,7 @@ class Copying extends Bench {
       return { source: { kind: 'file' as const, path: location.path }, format };
     });
     if (from === undefined || to === undefined) throw new Error('two images');
-    const layer: Layer = { from, to, how: 'bytes', ...(backing && { backing }) };
+    const layer: Layer = { from, to, how: plan.how, ...(backing && { backing }) };
     await this.copyAll([plan], { verify, follower: this.sums.follow(() => layer) });
     if (backing === undefined) return;
     const below = { image: { ...plan.to, format: backing.format }, reference: backing.reference };
@@ -135,6 +135,18 @@ test.each([1, 65_535, 65_537, 3_000_001])('%i bytes', async (length) => {
   writeFileSync(copying.path('odd'), Buffer.alloc(length, 7));
   await copying.followed(copying.plan(copying.image('odd', 'raw'), 'copy'));
   expect(await copying.of('copy')).toEqual(copying.truth('copy'));
+});
+
+test('one image of what the guest sees is summed so where it is raw, and read where it is not', async () => {
+  await using copying = new Copying();
+  copying.make('raw', 'raw', '8M', 'write -P 1 0 3M');
+  copying.make('qcow2', 'qcow2', '8M', 'write -P 1 0 3M');
+  const plans = (['raw', 'qcow2'] as const).map((format) =>
+    copying.plan(copying.image(format, format), `one.${format}`),
+  );
+  for (const plan of plans) await copying.followed({ ...plan, how: 'contents' });
+  expect(await copying.of('one.raw')).toEqual(copying.truth('one.raw'));
+  expect(await copying.of('one.qcow2')).toBeUndefined();
 });
 
 test('an image alone keeps its bitmaps, which nobody writes anew', async () => {

@@ -4,7 +4,7 @@ import type { FollowLayers } from '../../layered/follower.ts';
 import type { FollowedLayer, LayerPlan } from '../../layers/index.ts';
 import type { Layer } from '../../model/record.ts';
 import type { Bytes } from '../../model/units.ts';
-import { toImage } from '../../storage/to-image.ts';
+import { encryptedAs, toImage } from '../../storage/to-image.ts';
 import { RunningSum, type Sum } from './running-sum.ts';
 import { DIGEST } from './sum-program.ts';
 
@@ -75,8 +75,7 @@ export class CopySums {
   }
 
   #begin(layer: Layer | undefined, { total, isContinued }: FollowedLayer): boolean {
-    // The container of contents made anew is not what was read.
-    if (layer === undefined || layer.how !== 'bytes') return false;
+    if (layer === undefined || !holdsWhatIsRead(layer)) return false;
     const [image, copy] = [pathOf(layer.from), pathOf(layer.to)];
     if (image === undefined || copy === undefined) return false;
     if (this.#followed.has(copy)) return true;
@@ -92,6 +91,15 @@ export class CopySums {
     const stat = path === undefined ? null : await this.#host.stat(path).catch(() => null);
     return stat?.mtimeNs;
   }
+}
+
+/**
+ * Contents in a container made anew are not the bytes of its file, nor can those be summed while it is made: the first block of
+ * a qcow2's reference counts, near its start, changes until 2 GiB lie behind it. A raw image is its contents.
+ */
+function holdsWhatIsRead({ how, from, to }: Layer): boolean {
+  const isPlain = ({ format, source }: Layer['from']) => encryptedAs(source, format) === 'raw';
+  return how === 'bytes' || (isPlain(from) && isPlain(to));
 }
 
 /** A whole file or device. */
