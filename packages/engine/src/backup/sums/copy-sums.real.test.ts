@@ -139,8 +139,8 @@ test.each([1, 65_535, 65_537, 3_000_001])('%i bytes', async (length) => {
 
 test('one image of what the guest sees is summed so where it is raw, and read where it is not', async () => {
   await using copying = new Copying();
-  copying.make('raw', 'raw', '8M', 'write -P 1 0 3M');
-  copying.make('qcow2', 'qcow2', '8M', 'write -P 1 0 3M');
+  copying.make('raw', 'raw', '2M', 'write -P 1 0 1M');
+  copying.make('qcow2', 'qcow2', '2M', 'write -P 1 0 1M');
   const plans = (['raw', 'qcow2'] as const).map((format) =>
     copying.plan(copying.image(format, format), `one.${format}`),
   );
