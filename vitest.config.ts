@@ -17,6 +17,8 @@ export default defineConfig({
           name: 'unit',
           include: ['**/src/**/*.test.ts'],
           exclude: ['**/node_modules/**', '**/*.real.test.ts'],
+          // Against hangs only: simulations play thousands of histories, on a busy machine too.
+          testTimeout: 60_000,
         },
       },
       {

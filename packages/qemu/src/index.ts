@@ -6,7 +6,7 @@ export {
   GuestfishError,
   guestfishPackages,
 } from './guestfish/guestfish.ts';
-export { FileError, type FileErrorCode, HostError, type HostErrorCode } from './host/errors.ts';
+export { errnoOf, FileError, type FileErrorCode, HostError, type HostErrorCode } from './host/errors.ts';
 export { firstWords } from './host/first-words.ts';
 export type {
   Exit,

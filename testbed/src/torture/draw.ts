@@ -13,7 +13,7 @@ export const VICTIMS = [
 export type Victim = (typeof VICTIMS)[number];
 
 /** What is done to the disk, and how often of a hundred times. */
-const VERBS = { move: 40, image: 20, backup: 20, commit: 10, flatten: 10 } as const;
+const VERBS = { move: 35, image: 15, backup: 20, restore: 10, commit: 10, flatten: 10 } as const;
 export type Verb = keyof typeof VERBS;
 
 export type Round = {
@@ -28,25 +28,32 @@ export type Round = {
 
 /** About as long as the verb takes undisturbed. */
 const SPAN_MS: Readonly<Record<Verb, number>> = {
-  ...{ move: 4_000, image: 4_000, backup: 5_000, commit: 1_500, flatten: 1_500 },
+  ...{ move: 4_000, image: 4_000, backup: 5_000, restore: 4_000, commit: 1_500, flatten: 1_500 },
 };
 
+const COPIES: readonly Victim[] = VICTIMS;
 /** A chain that is made shorter has no destination, and no daemon of its own. */
-const VICTIMS_OF_ALL = VICTIMS.filter((victim) => !/^(storage|destination)-/.test(victim));
+const SHORTENS: readonly Victim[] = ['blockferry', 'libvirtd', 'qemu', 'host'];
+/** The domain is off. */
+const RESTORES: readonly Victim[] = ['blockferry', 'libvirtd', 'destination-full'];
+/** What can die in each. */
+export const VICTIMS_OF: Readonly<Record<Verb, readonly Victim[]>> = {
+  ...{ move: COPIES, image: COPIES, backup: COPIES, restore: RESTORES, commit: SHORTENS, flatten: SHORTENS },
+};
 
 /** The same numbers give the same round. */
 export function drawRound(random: () => number): Round {
   const verb = drawVerb(random());
-  const copies = verb !== 'commit' && verb !== 'flatten';
-  const victims = drawVictims(random, copies ? VICTIMS : VICTIMS_OF_ALL);
-  const slow = ['--bandwidth', copies ? '8M' : '4M'];
-  return {
-    verb,
-    victims,
-    afterMs: Math.round(random() * SPAN_MS[verb]),
-    options: [...(copies ? ['--guard', 'off'] : []), ...(random() < 0.5 ? slow : [])],
-    startsAgain: random() < 0.5,
-  };
+  const victims = drawVictims(random, VICTIMS_OF[verb]);
+  const afterMs = Math.round(random() * SPAN_MS[verb]);
+  return { verb, victims, afterMs, options: optionsOf(verb, random() < 0.5), startsAgain: random() < 0.5 };
+}
+
+function optionsOf(verb: Verb, slow: boolean): readonly string[] {
+  if (verb === 'restore') return [];
+  const shortens = verb === 'commit' || verb === 'flatten';
+  const bandwidth = slow ? ['--bandwidth', shortens ? '4M' : '8M'] : [];
+  return shortens ? bandwidth : ['--guard', 'off', ...bandwidth];
 }
 
 function drawVerb(drawn: number): Verb {

@@ -29,18 +29,18 @@ export async function playRound(
   const storage = await storageFor(berth, round.victims, ends);
   const task = await taskFor(berth, round, storage.directory);
   const ferry = task.begin();
-  // Before its first step nothing can go wrong.
-  await ferry.step('record');
+  // Before anything is made nothing can go wrong.
+  await ferry.find('its beginning', ({ type }) => type === 'step' || type === 'phase' || undefined);
   await sleep(round.afterMs);
   await storage.spoil(ferry);
   const killed = await strike(berth, ferry, round.victims);
   await storage.mend();
-  await revive(berth, round.startsAgain);
+  await revive(berth, round.startsAgain && round.verb !== 'restore');
   const { outcome, answered } = await carryOn(berth, task, ferry, killed);
   const running = /running/.test(await berth.virsh('domstate'));
-  const isDone =
-    outcome === task.done || (outcome === 'nothing' && (await task.isDone(await definedOn(berth))));
-  if (isDone) await task.expectDone(what, running);
+  const disk = await definedOn(berth);
+  const isDone = outcome === task.done || (outcome === 'nothing' && (await task.isDone(disk)));
+  if (isDone) await task.expectDone(what, running, disk);
   else await task.expectUndone(what, running);
   return answered ? 'answered' : isDone ? 'done' : 'back';
 }
@@ -104,7 +104,7 @@ async function carryOn(
     }
     const answer = result?.outcome === 'question' ? await answerTo(berth, result.error?.code) : [];
     answered ||= result?.outcome === 'question';
-    const ferry: Ferry = berth.resume(answer);
+    const ferry: Ferry = task.goOn(answer);
     result = await ferry.result();
     const { copiedBefore } = result;
     if (copiedBefore !== null && copiedBefore !== undefined) {

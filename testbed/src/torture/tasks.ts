@@ -1,9 +1,10 @@
 // What a round of torture has blockferry do to a disk, and what must be true when that has ended, done or undone.
 import assert from 'node:assert/strict';
 import { rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { expectBackups, expectOfInstant, imageAt, pointsIn } from '../crash/backed-up.ts';
+import { basename, dirname, join } from 'node:path';
+import { backupDirectory, expectBackups, expectOfInstant, imageAt, pointsIn } from '../crash/backed-up.ts';
 import type { Berth } from '../crash/berth.ts';
+import { ends } from '../crash/endings.ts';
 import { expectImage } from '../crash/expect-image.ts';
 import type { Ferry } from '../crash/ferry.ts';
 import { expectLayersMoved } from '../crash/layered-moves.ts';
@@ -12,12 +13,14 @@ import type { Round, Verb } from './draw.ts';
 
 export interface Task {
   begin(): Ferry;
+  /** What is typed after a crash. @param answer to a question */
+  goOn(answer: readonly string[]): Ferry;
   /** The outcome of a run that has done it. */
   readonly done: string;
   /** Whether it was done, where no run was left to say so. `disk`: the image that the domain is defined on. */
   isDone(disk: string): Promise<boolean>;
   /** @throws AssertionError for anything that is not as it must be */
-  expectDone(what: string, running: boolean): Promise<void>;
+  expectDone(what: string, running: boolean, disk: string): Promise<void>;
   expectUndone(what: string, running: boolean): Promise<void>;
 }
 
@@ -28,10 +31,13 @@ export function taskFor(berth: Berth, round: Round, directory: string): Promise<
 
 type MakeTask = (berth: Berth, options: readonly string[], directory: string) => Promise<Task>;
 
+const byResume = (berth: Berth) => ({ goOn: (answer: readonly string[]) => berth.resume(answer) });
+
 const TASKS: Readonly<Record<Verb, MakeTask>> = {
   move: async (berth, options, directory) => {
     const before = await chainOf(berth.disk);
     return {
+      ...byResume(berth),
       begin: () => berth.moveLayers(directory, options),
       done: 'moved',
       isDone: async (disk) => disk.startsWith(`${directory}/`),
@@ -43,6 +49,7 @@ const TASKS: Readonly<Record<Verb, MakeTask>> = {
     const image = join(directory, 'image.qcow2');
     const said = await berth.guest.acknowledged();
     return {
+      ...byResume(berth),
       begin: () => berth.ferry(['image', berth.name, image, '--compress', ...options]),
       done: 'copied',
       isDone: async () => (await stat(image).catch(() => undefined)) !== undefined,
@@ -68,6 +75,7 @@ const TASKS: Readonly<Record<Verb, MakeTask>> = {
       await expectWhole(berth, what, { on: berth.disk, running });
     };
     return {
+      ...byResume(berth),
       begin: () => berth.ferry(['backup', berth.name, directory, '--no-checkpoint', ...options]),
       done: 'done',
       isDone: async () => (await pointsIn(directory).catch(() => [])).length > 0,
@@ -75,6 +83,7 @@ const TASKS: Readonly<Record<Verb, MakeTask>> = {
       expectUndone: (what, running) => expectPoints(what, 0, running),
     };
   },
+  restore: (berth, _, directory) => restoreOver(berth, directory),
   commit: (berth, options) =>
     shorten(berth, {
       argv: () => ['commit', berth.name, 'vda', '--shallow', '--delete', ...options],
@@ -99,12 +108,39 @@ type Shortening = {
   readonly keeps: boolean;
 };
 
-/** The chain is made longer by one first: it is as long as before when that is done. */
+/** Of what the disk holds: so no write is lost, though it is set back. It is off, and the same is asked for again. */
+async function restoreOver(berth: Berth, to: string): Promise<Task> {
+  await berth.guest.stop();
+  const before = await chainOf(berth.disk);
+  const [top = ''] = before;
+  const backups = backupDirectory(berth, basename(to));
+  await ends(berth.ferry(['backup', berth.name, backups, '--no-checkpoint']), 'done');
+  const restore = () => berth.ferry(['restore', backups, '--over', '--to', to]);
+  return {
+    begin: restore,
+    goOn: restore,
+    done: 'done',
+    isDone: async (disk) => dirname(disk) === to,
+    expectDone: async (what, running, on) => {
+      assert.deepEqual(await chainOf(on), [on], `${what}: its chain`);
+      // Killed when all was done, it was made twice.
+      const twice = join(to, basename(top));
+      const left = on === twice ? before : [...before, twice];
+      await expectWhole(berth, what, { on, running, besides: left });
+      for (const path of left) await rm(path);
+      await rm(backups, { recursive: true });
+    },
+    expectUndone: (what) => assert.fail(`${what}: asked again, it is done`),
+  };
+}
+
+/** The chain is made longer first: it is as long as before, or as it was once, when that is done. */
 async function shorten(berth: Berth, { argv, done, after, keeps }: Shortening): Promise<Task> {
   const chain = await grow(berth);
   const short = after(chain);
   const left = chain.filter((path) => !short.includes(path));
   return {
+    ...byResume(berth),
     begin: () => berth.ferry(argv(chain)),
     done,
     isDone: async (disk) => (await chainOf(disk)).length === short.length,
@@ -121,12 +157,16 @@ async function shorten(berth: Berth, { argv, done, after, keeps }: Shortening): 
   };
 }
 
-/** @returns the chain, with a new active image in which the guest's latest writes are */
+/** @returns the chain, of three images at least, the guest's latest writes in a new active one */
 async function grow(berth: Berth): Promise<string[]> {
-  const overlay = join(dirname(berth.disk), `over${(await berth.guest.acknowledged()).highestSeq}.qcow2`);
-  const disk = ['--diskspec', `vda,file=${overlay}`];
-  await berth.virsh('snapshot-create-as', '--disk-only', '--no-metadata', ...disk);
-  berth.disk = overlay;
-  await berth.guest.waitForWrites(30);
-  return chainOf(overlay);
+  for (;;) {
+    const { highestSeq } = await berth.guest.acknowledged();
+    const overlay = join(dirname(berth.disk), `over${highestSeq}.qcow2`);
+    const disk = ['--diskspec', `vda,file=${overlay}`];
+    await berth.virsh('snapshot-create-as', '--disk-only', '--no-metadata', ...disk);
+    berth.disk = overlay;
+    await berth.guest.waitForWrites(30);
+    const chain = await chainOf(overlay);
+    if (chain.length >= 3) return chain;
+  }
 }

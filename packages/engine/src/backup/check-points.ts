@@ -5,12 +5,12 @@ import { messageOf } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
 import { toRef } from '../storage/to-image.ts';
 import { Pace } from '../verify/pace.ts';
-import { sha256Of } from './hash.ts';
 import { pointPath } from './layout.ts';
 import type { LockableImage } from './locked.ts';
 import type { Manifest } from './model.ts';
 import { chainOf, imagesOf, type Point, type PointChain } from './points.ts';
 import type { WorkOptions } from './report.ts';
+import { sumFile } from './sums/file-sums.ts';
 
 export interface CheckedPoint {
   readonly point: string;
@@ -106,7 +106,7 @@ async function wrongFile(
     const stat = await host.stat(path);
     if (stat === null) return `${path} is missing`;
     if (stat.size !== size) return `${path} has ${stat.size} bytes instead of ${size}`;
-    const sum = await sha256Of(host, path, options);
+    const sum = await sumFile(host, { path, size }, options);
     return sum.sha256 === sha256 ? undefined : `${path} holds other bytes than were written (SHA-256)`;
   } catch (error) {
     options.signal.throwIfAborted();

@@ -19,8 +19,10 @@ export async function seal(scene: BackupScene): Promise<void> {
   const { host, record, signal } = scene;
   const point = pointPath(record.directory, record.point);
   const paths = namesOf(scene).map((name) => join(point, name));
-  await flush(host, [point, record.directory, ...paths], signal);
-  for (const disk of record.disks) await mustBeSound(scene, point, disk);
+  await Promise.all([
+    flush(host, [point, record.directory, ...paths], signal),
+    ...record.disks.map((disk) => mustBeSound(scene, point, disk)),
+  ]);
   const files = await sumAll(scene, point, namesOf(scene));
   await host.writeFileAtomic(
     manifestPath(record.directory, record.point),
@@ -41,17 +43,17 @@ async function mustBeSound(
   disk: BackupDisk,
 ): Promise<void> {
   const [top] = disk.images;
-  const { virtualSize } = await readHeader(host, storedImage(point, top), { signal });
-  if (virtualSize !== disk.capacity) {
-    throw new Error(`${join(point, top.path)} shows ${virtualSize} bytes instead of ${disk.capacity}`);
-  }
-  await Promise.all(
-    disk.images.map(async (stored) => {
+  const [{ virtualSize }] = await Promise.all([
+    readHeader(host, storedImage(point, top), { signal }),
+    ...disk.images.map(async (stored) => {
       const image = await keyed(() => context.link.connection(), storedImage(point, stored));
       const { verdict } = await check(host, image, { signal });
       if (verdict === 'corrupt') throw new Error(`${join(point, stored.path)} is corrupt (qemu-img check)`);
     }),
-  );
+  ]);
+  if (virtualSize !== disk.capacity) {
+    throw new Error(`${join(point, top.path)} shows ${virtualSize} bytes instead of ${disk.capacity}`);
+  }
 }
 
 function manifestOf({ record }: BackupScene, files: readonly StoredFile[]): Manifest {

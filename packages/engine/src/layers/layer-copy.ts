@@ -65,8 +65,7 @@ export class LayerCopy {
   async run(signal: AbortSignal): Promise<void> {
     const ending = new AbortController();
     const both = AbortSignal.any([signal, ending.signal]);
-    const layers: Layer[] = [];
-    for (const plan of this.#plans) layers.push(await this.#open(plan, both));
+    const layers = await this.#openAll(both);
     this.#progress.begin(layers);
     if (layers.every(({ journal }) => journal.finished)) return;
     const { promise: aborted, reject: abort } = Promise.withResolvers<never>();
@@ -103,9 +102,15 @@ export class LayerCopy {
     return this.#progress.now();
   }
 
-  #open(plan: LayerPlan, signal: AbortSignal): Promise<Layer> {
-    const windowBytes = this.#options.windowBytes ?? DEFAULT_WINDOW_BYTES;
-    return openLayer(this.#host, plan, { moveId: this.#options.moveId, windowBytes }, signal);
+  /** Side by side, and none is under way any more when one fails. */
+  async #openAll(signal: AbortSignal): Promise<readonly Layer[]> {
+    const { moveId, windowBytes = DEFAULT_WINDOW_BYTES } = this.#options;
+    const open = (plan: LayerPlan) => openLayer(this.#host, plan, { moveId, windowBytes }, signal);
+    const opened = await Promise.allSettled(this.#plans.map(open));
+    return opened.map((one) => {
+      if (one.status === 'rejected') throw one.reason;
+      return one.value;
+    });
   }
 
   async #copyAll(layers: readonly Layer[], signal: AbortSignal): Promise<void> {

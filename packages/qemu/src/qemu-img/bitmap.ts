@@ -128,9 +128,9 @@ export async function repairBitmaps(
   copy: Image,
   options?: QuickOptions,
 ): Promise<void> {
-  const present = await info(host, copy, options);
-  for (const bitmap of (await info(host, original, options)).bitmaps) {
-    const made = find(present.bitmaps, bitmap);
+  const [wanted, present] = await Promise.all([original, copy].map((image) => info(host, image, options)));
+  for (const bitmap of wanted?.bitmaps ?? []) {
+    const made = find(present?.bitmaps ?? [], bitmap);
     if (isInUse(bitmap) || (made !== undefined && !isInUse(made))) continue;
     await rebuild(host, { bitmap, from: [original], into: copy, made }, options);
   }

@@ -1,6 +1,6 @@
 // The sum that is reckoned while an image is copied is the one of its copy, or there is none.
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { describeEachHost } from '../../../../qemu/src/testing/each-host.ts';
@@ -8,9 +8,8 @@ import { relink } from '../../layers/index.ts';
 import type { LayerPlan } from '../../layers/layer-plan.ts';
 import { Bench, MiB } from '../../layers/testing/bench.ts';
 import type { Layer } from '../../model/record.ts';
-import { sha256Of } from '../hash.ts';
 import { CopySums } from './copy-sums.ts';
-import { FileSums } from './file-sums.ts';
+import { FileSums, sumFile } from './file-sums.ts';
 import { RunningSum } from './running-sum.ts';
 
 const HOLES = ['write -P 1 0 3M', 'write -P 2 5M 64k', 'write -P 3 30M 1M'];
@@ -32,7 +31,7 @@ class Copying extends Bench {
       return { source: { kind: 'file' as const, path: location.path }, format };
     });
     if (from === undefined || to === undefined) throw new Error('two images');
-    const layer: Layer = { from, to, how: 'bytes', ...(backing && { backing }) };
+    const layer: Layer = { from, to, how: plan.how, ...(backing && { backing }) };
     await this.copyAll([plan], { verify, follower: this.sums.follow(() => layer) });
     if (backing === undefined) return;
     const below = { image: { ...plan.to, format: backing.format }, reference: backing.reference };
@@ -44,10 +43,9 @@ class Copying extends Bench {
   }
 
   /** By coreutils, of the file as it is now. */
-  async truth(name: string) {
+  truth(name: string) {
     const [sha256] = this.run('sha256sum', name).split(' ');
-    const { size } = await sha256Of(this.host, this.path(name), { signal: AbortSignal.timeout(240_000) });
-    return { sha256, size };
+    return { sha256, size: statSync(this.path(name), { bigint: true }).size };
   }
 }
 
@@ -57,7 +55,7 @@ test.each([true, false])('a copy whose backing link is rewritten (verified: %s)'
   vi.stubEnv('TMPDIR', copying.path('temporary'));
   try {
     await copying.followed(copying.makeTop(...HOLES), { reference: 'vda-1.qcow2', format: 'qcow2' }, verify);
-    expect(await copying.of('vda.qcow2')).toEqual(await copying.truth('vda.qcow2'));
+    expect(await copying.of('vda.qcow2')).toEqual(copying.truth('vda.qcow2'));
     expect(copying.same('a, b=c', 'vda.qcow2')).toBe(false);
     expect(readdirSync(copying.path('temporary'))).toEqual([]);
   } finally {
@@ -101,6 +99,12 @@ test.each([
     expect(await sum.add({ offset: 1_200_000n, length: 100_000n })).toBe(true);
     const sha256 = createHash('sha256').update(whole).digest('hex');
     expect(await sum.result()).toMatchObject({ sha256, size: 3_000_001n });
+    const sumOf = (name: string, size: bigint) =>
+      sumFile(files.host, { path: files.path(name), size }, { signal });
+    const { sha256: ofImage } = await sumOf('image', 3_000_001n);
+    expect(ofImage).toBe(createHash('sha256').update(image).digest('hex'));
+    await expect(sumOf('image', 4_000_000n)).rejects.toThrow(/read .*image: it /);
+    await expect(sumOf('nothing', 1n)).rejects.toMatchObject({ name: 'FileError', code: 'ENOENT' });
   } finally {
     vi.unstubAllEnvs();
     await files.host.close();
@@ -114,7 +118,7 @@ describeEachHost('what is summed', (on) => {
     files.make(name, 'raw', '8M', 'write -P 1 0 3M', 'write -P 2 5M 64k');
     const [sha256] = files.run('sha256sum', '--', name).split(' ');
     const path = on.path(name);
-    expect(await sha256Of(on.host, path, { signal })).toEqual({ sha256, size: 8n * MiB });
+    expect(await sumFile(on.host, { path, size: 8n * MiB }, { signal })).toEqual({ sha256, size: 8n * MiB });
     const sum = new RunningSum(on.host, { image: path, total: 8n * MiB, backing: undefined }, signal);
     for (let mib = 0n; mib < 7n; mib += 2n) void sum.add({ offset: mib * MiB, length: MiB });
     expect(await sum.result()).toMatchObject({ sha256, size: 8n * MiB });
@@ -130,7 +134,19 @@ test.each([1, 65_535, 65_537, 3_000_001])('%i bytes', async (length) => {
   await using copying = new Copying();
   writeFileSync(copying.path('odd'), Buffer.alloc(length, 7));
   await copying.followed(copying.plan(copying.image('odd', 'raw'), 'copy'));
-  expect(await copying.of('copy')).toEqual(await copying.truth('copy'));
+  expect(await copying.of('copy')).toEqual(copying.truth('copy'));
+});
+
+test('one image of what the guest sees is summed so where it is raw, and read where it is not', async () => {
+  await using copying = new Copying();
+  copying.make('raw', 'raw', '2M', 'write -P 1 0 1M');
+  copying.make('qcow2', 'qcow2', '2M', 'write -P 1 0 1M');
+  const plans = (['raw', 'qcow2'] as const).map((format) =>
+    copying.plan(copying.image(format, format), `one.${format}`),
+  );
+  for (const plan of plans) await copying.followed({ ...plan, how: 'contents' });
+  expect(await copying.of('one.raw')).toEqual(copying.truth('one.raw'));
+  expect(await copying.of('one.qcow2')).toBeUndefined();
 });
 
 test('an image alone keeps its bitmaps, which nobody writes anew', async () => {
@@ -138,7 +154,7 @@ test('an image alone keeps its bitmaps, which nobody writes anew', async () => {
   const from = copying.make('alone', 'qcow2', '64M', ...HOLES);
   copying.run('qemu-img', 'bitmap', '--add', 'alone', 'checkpoint');
   await copying.followed(copying.plan(from, 'copy'));
-  expect(await copying.of('copy')).toEqual(await copying.truth('copy'));
+  expect(await copying.of('copy')).toEqual(copying.truth('copy'));
 });
 
 test('where the link is rewritten and bitmaps with it, the copy has to be read', async () => {

@@ -1,11 +1,12 @@
 // The sums of a full backup's images, reckoned while they are copied, and believed when all is copied and linked.
-import type { Host } from '@blockferry/qemu';
+import { errnoOf, FileError, type Host } from '@blockferry/qemu';
 import type { FollowLayers } from '../../layered/follower.ts';
 import type { FollowedLayer, LayerPlan } from '../../layers/index.ts';
 import type { Layer } from '../../model/record.ts';
-import { toImage } from '../../storage/to-image.ts';
-import { type Sum, sha256OfHead } from '../hash.ts';
-import { RunningSum } from './running-sum.ts';
+import type { Bytes } from '../../model/units.ts';
+import { encryptedAs, toImage } from '../../storage/to-image.ts';
+import { RunningSum, type Sum } from './running-sum.ts';
+import { DIGEST } from './sum-program.ts';
 
 interface Followed {
   readonly layer: Layer;
@@ -64,7 +65,7 @@ export class CopySums {
     const stat = await this.#host.stat(copy);
     const isAsLeft = layer.backing !== undefined || stat?.mtimeNs === mtimeNs;
     if (stat?.size !== size || !isAsLeft) return undefined;
-    const now = await sha256OfHead(this.#host, copy, head.bytes);
+    const now = await sumOfHead(this.#host, copy, head.bytes);
     return now === head.sha256 ? { sha256, size } : undefined;
   }
 
@@ -74,8 +75,7 @@ export class CopySums {
   }
 
   #begin(layer: Layer | undefined, { total, isContinued }: FollowedLayer): boolean {
-    // The container of contents made anew is not what was read.
-    if (layer === undefined || layer.how !== 'bytes') return false;
+    if (layer === undefined || !holdsWhatIsRead(layer)) return false;
     const [image, copy] = [pathOf(layer.from), pathOf(layer.to)];
     if (image === undefined || copy === undefined) return false;
     if (this.#followed.has(copy)) return true;
@@ -93,9 +93,33 @@ export class CopySums {
   }
 }
 
+/**
+ * Contents in a container made anew are not the bytes of its file, nor can those be summed while it is made: the first block of
+ * a qcow2's reference counts, near its start, changes until 2 GiB lie behind it. A raw image is its contents.
+ */
+function holdsWhatIsRead({ how, from, to }: Layer): boolean {
+  const isPlain = ({ format, source }: Layer['from']) => encryptedAs(source, format) === 'raw';
+  return how === 'bytes' || (isPlain(from) && isPlain(to));
+}
+
 /** A whole file or device. */
 function pathOf(image: Layer['from']): string | undefined {
   const { location, offset, size } = toImage(image);
   const isWhole = offset === undefined && size === undefined;
   return isWhole && (location.kind === 'file' || location.kind === 'block') ? location.path : undefined;
+}
+
+/** Of its first bytes. */
+async function sumOfHead(host: Host, path: string, bytes: Bytes): Promise<string> {
+  const script = `${DIGEST}\nhead -c "$2" -- "$1" | $digest`;
+  const { stdout, stderr } = await host.run(['/bin/sh', '-c', script, 'sh', path, String(bytes)]);
+  const sha256 = /^([0-9a-f]{64}) [ *]/.exec(stdout)?.[1];
+  if (sha256 !== undefined && stderr === '') return sha256;
+  throw new FileError({
+    code: errnoOf(stderr),
+    host: host.name,
+    operation: 'read',
+    path,
+    detail: stderr.trim(),
+  });
 }

@@ -1,9 +1,8 @@
-// Files read whole for their sums, one after the other, no faster than is allowed: beside a guest whose writes are guarded.
+// Files read whole for their sums, no faster than is allowed: beside a guest whose writes are guarded.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Host } from '@blockferry/qemu';
+import { errnoOf, FileError, type Host } from '@blockferry/qemu';
 import type { Bytes, BytesPerSecond, Millis } from '../../model/units.ts';
-import { type Sum, sha256Of } from '../hash.ts';
-import { RunningSum } from './running-sum.ts';
+import { RunningSum, type Sum } from './running-sum.ts';
 
 export interface FileToSum {
   readonly path: string;
@@ -27,7 +26,57 @@ export function restFor(bytes: Bytes, speed: BytesPerSecond, tookMs: Millis): Mi
   return speed === 0n ? 0 : Math.max(0, (Number(bytes) * 1000) / Number(speed) - tookMs);
 }
 
-/** Has the shape of a copy, so that a guard can be set beside it. */
+interface SumOptions {
+  readonly signal: AbortSignal;
+  /** How fast it may be read at that moment; 0n: as fast as can be. */
+  speed?(): BytesPerSecond;
+  /** Told how many bytes of it have been read so far. */
+  onRead?(bytes: Bytes): void;
+}
+
+/**
+ * Reads a file that nobody writes to, from the storage. May be repeated.
+ *
+ * @throws FileError when it cannot be read to its end; HostError; the signal's reason
+ */
+export async function sumFile(host: Host, { path, size }: FileToSum, options: SumOptions): Promise<Sum> {
+  const { signal } = options;
+  const request = { image: path, total: size, backing: undefined, isAtRest: true };
+  const sum = new RunningSum(host, request, signal);
+  try {
+    await readInPieces(sum, size, options);
+    const found = await sum.result();
+    if (found !== undefined) return { sha256: found.sha256, size };
+  } finally {
+    sum.stop();
+  }
+  signal.throwIfAborted();
+  const detail = (await sum.complaint()) || 'it could not be read to its end';
+  throw new FileError({ code: errnoOf(detail), host: host.name, operation: 'read', path, detail });
+}
+
+async function readInPieces(
+  sum: RunningSum,
+  size: Bytes,
+  { signal, speed: allowed = () => 0n, onRead = () => {} }: SumOptions,
+): Promise<void> {
+  let last: Promise<boolean> = Promise.resolve(true);
+  for (let offset = 0n; offset < size; ) {
+    const speed = allowed();
+    const piece = pieceFor(speed);
+    const began = performance.now();
+    const summed = sum.add({ offset, length: piece });
+    offset += piece;
+    // Without a limit it has the next piece already when it is through with one.
+    if (!(await (speed === 0n ? last : summed))) return;
+    last = summed;
+    onRead(sum.read);
+    const restMs = restFor(piece, speed, performance.now() - began);
+    if (restMs > 0) await sleep(restMs, undefined, { signal });
+  }
+}
+
+/** Several, one after the other. Has the shape of a copy, so that a guard can be set beside it. */
 export class FileSums {
   readonly #host: Host;
   readonly #files: readonly FileToSum[];
@@ -53,43 +102,16 @@ export class FileSums {
     return { copiedNow: this.#read };
   }
 
-  /** @throws FileError when one cannot be read to its end; HostError; the signal's reason */
+  /** @throws as sumFile */
   async run(signal: AbortSignal): Promise<void> {
     for (const file of this.#files) {
       const before = this.#read;
-      const sum = await this.#sumInPieces(file, before, signal);
-      // It could not be read in pieces: said as for any file that cannot be read.
-      signal.throwIfAborted();
-      const { sha256, size } = sum ?? (await sha256Of(this.#host, file.path, { signal }));
-      this.#sums.set(file.path, { sha256, size });
-      this.#read = before + file.size;
-    }
-  }
-
-  async #sumInPieces(
-    { path, size }: FileToSum,
-    before: Bytes,
-    signal: AbortSignal,
-  ): Promise<Sum | undefined> {
-    const sum = new RunningSum(this.#host, { image: path, total: size, backing: undefined }, signal);
-    try {
-      let last: Promise<boolean> = Promise.resolve(true);
-      for (let offset = 0n; offset < size; ) {
-        const speed = this.#speed;
-        const piece = pieceFor(speed);
-        const began = performance.now();
-        const summed = sum.add({ offset, length: piece });
-        offset += piece;
-        // Without a limit it has the next piece already when it is through with one.
-        if (!(await (speed === 0n ? last : summed))) break;
-        last = summed;
-        this.#read = before + sum.read;
-        const restMs = restFor(piece, speed, performance.now() - began);
-        if (restMs > 0) await sleep(restMs, undefined, { signal });
-      }
-      return await sum.result();
-    } finally {
-      sum.stop();
+      const onRead = (bytes: Bytes) => {
+        this.#read = before + bytes;
+      };
+      const sum = await sumFile(this.#host, file, { signal, speed: () => this.#speed, onRead });
+      this.#sums.set(file.path, sum);
+      onRead(file.size);
     }
   }
 }

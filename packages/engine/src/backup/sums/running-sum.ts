@@ -2,8 +2,12 @@
 // on its host sums what it is told to, piece by piece.
 import { type Host, type HostProcess, yielding } from '@blockferry/qemu';
 import type { Bytes } from '../../model/units.ts';
-import type { Sum } from '../hash.ts';
 import { SUM_AS_TOLD, SUM_PROGRAM } from './sum-program.ts';
+
+export interface Sum {
+  readonly sha256: string;
+  readonly size: Bytes;
+}
 
 /** The copy's first bytes, as they will be. */
 export interface Head {
@@ -17,6 +21,8 @@ export interface SumRequest {
   readonly total: Bytes;
   /** That is written into the copy's header; undefined: the copy is not changed. */
   readonly backing: { readonly reference: string; readonly format: string } | undefined;
+  /** Nobody uses it: what the page cache has of it does not count. */
+  readonly isAtRest?: boolean;
 }
 
 /** A piece of the image, in bytes. */
@@ -44,17 +50,18 @@ export class RunningSum {
   readonly #head = Promise.withResolvers<Head>();
   #waiting: Waiting[] = [];
   #said = '';
+  #ddSaid: string | undefined;
   #sha256: string | undefined;
   #ordered: Bytes = 0n;
   #read: Bytes = 0n;
   #isOver = false;
 
   /** @param signal ends it */
-  constructor(host: Host, { image, total, backing }: SumRequest, signal: AbortSignal) {
+  constructor(host: Host, { image, total, backing, isAtRest }: SumRequest, signal: AbortSignal) {
     this.#total = total;
     const { reference = '', format = '' } = backing ?? {};
-    const argv = ['/bin/sh', '-c', SUM_AS_TOLD, 'sh', image, String(total), reference, format, SUM_PROGRAM];
-    this.#program = host.spawn(yielding(argv));
+    const about = [image, String(total), reference, format, SUM_PROGRAM, isAtRest ? 'at rest' : ''];
+    this.#program = host.spawn(yielding(['/bin/sh', '-c', SUM_AS_TOLD, 'sh', ...about]));
     const stop = () => this.stop();
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
@@ -93,6 +100,11 @@ export class RunningSum {
     void this.add({ offset: this.#total, length: 0n });
     void this.#head.promise.then(() => this.#write('end\n'));
     return this.#result;
+  }
+
+  /** What its program said when it could not be done; nothing, if it did not say. @throws HostError when it could not run */
+  async complaint(): Promise<string> {
+    return this.#ddSaid ?? (await this.#program).stderr().trim();
   }
 
   /** Bytes summed so far. */
@@ -145,6 +157,7 @@ export class RunningSum {
         this.#head.resolve({ bytes: BigInt(length), sha256 });
         this.#read += BigInt(length);
       }
+      this.#ddSaid ??= /^dd: (.*)/.exec(line)?.[1];
       this.#sha256 = /^([0-9a-f]{64}) /.exec(line)?.[1];
     }
     this.#settle();
