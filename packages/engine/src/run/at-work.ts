@@ -5,7 +5,7 @@ import { Refusal } from '../model/errors.ts';
 import { namedLock, takeHostLock } from './host-lock.ts';
 
 /** One that has just died lets go of it in a moment. */
-const DIES_WITHIN_S = '2';
+const DIES_WITHIN_S = '5';
 
 /** The way to the host was lost, the lock with it, and another blockferry goes on by now. The record stands. */
 export class TakenOver extends Error {
