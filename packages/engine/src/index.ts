@@ -34,6 +34,7 @@ export type {
   ShortenPart,
 } from './model/record.ts';
 export { allLayers, filesMadeBy, overlaysOf, sidesOf } from './model/rounds.ts';
+export { formatBytes } from './model/sizes.ts';
 export { type Bytes, type BytesPerSecond, type Millis, unreachable } from './model/units.ts';
 export { type Definitions, jobOf, readDefinitions, sideOf } from './observe/definitions.ts';
 export { readUsage, type Usage, type Use, usesOf } from './observe/usage.ts';

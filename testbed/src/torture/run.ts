@@ -1,62 +1,21 @@
-// One round of torture: a layered move or an image, whatever dies in it, and what must be true in the end.
+// One round of torture: something is done to the disk of a running guest, whatever dies in it, and must have ended well.
 import assert from 'node:assert/strict';
-import { rm, stat } from 'node:fs/promises';
-import { basename, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Berth } from '../crash/berth.ts';
-import { expectImage } from '../crash/expect-image.ts';
 import type { Ferry, Result } from '../crash/ferry.ts';
-import { expectLayersMoved } from '../crash/layered-moves.ts';
 import { diskOf } from '../crash/sweep.ts';
-import { chainOf, expectWhole } from '../crash/whole.ts';
-import { failingFileSystem, smallFileSystem } from '../faults/file-system.ts';
 import { verifyAcknowledged } from '../guest/verify.ts';
-import { descendantsRunning } from '../process/descendants.ts';
 import { until } from '../process/until.ts';
+import { killStorageDaemons } from './daemons.ts';
+import type { Round, Victim } from './draw.ts';
+import { storageFor } from './storage.ts';
+import { type Task, taskFor } from './tasks.ts';
 
-/** What can die, or be full or broken for a while. With `host`, everything dies at once. */
-export const VICTIMS = [
-  'blockferry',
-  'storage-daemon',
-  'libvirtd',
-  'qemu',
-  'host',
-  'destination-full',
-  'destination-eio',
-] as const;
-export type Victim = (typeof VICTIMS)[number];
-
-export type Round = {
-  readonly victims: readonly Victim[];
-  /** From the first step of the move. */
-  readonly afterMs: number;
-  readonly options: readonly string[];
-  /** Whether somebody starts the domain before the move goes on, if it is off. */
-  readonly startsAgain: boolean;
-  /** An image is made, and the disk not moved. */
-  readonly copies: boolean;
-};
-
-/** Draws a round; the same numbers give the same round. */
-export function drawRound(random: () => number, spanMs: number): Round {
-  const first = VICTIMS[Math.floor(random() * VICTIMS.length)] ?? 'blockferry';
-  const second = VICTIMS[Math.floor(random() * VICTIMS.length * 3)];
-  const victims = second === undefined || second === first ? [first] : [first, second];
-  const bandwidth = random() < 0.5 ? ['--bandwidth', '8M'] : [];
-  return {
-    victims,
-    afterMs: Math.round(random() * spanMs),
-    options: ['--guard', 'off', ...bandwidth],
-    startsAgain: random() < 0.5,
-    copies: random() < 0.3,
-  };
-}
-
-export type Outcome = 'moved' | 'back' | 'copied' | 'answered';
+export type Outcome = 'done' | 'back' | 'answered';
 
 /**
- * Plays one round. In the end the move has ended, the guest runs on one complete chain, every acknowledged write is there,
- * the definition is true, no file of ours is left, and nothing was copied again that was verified.
+ * Plays one round. In the end it has ended, the guest runs on one complete chain, every acknowledged write is there, the
+ * definition is true, no file of ours is left, what was made is whole, and nothing was copied again that was verified.
  *
  * @param ends gets what must be stopped after the host
  * @throws AssertionError for any of these
@@ -67,14 +26,9 @@ export async function playRound(
   round: Round,
   ends: AsyncDisposableStack,
 ): Promise<Outcome> {
-  const before = await chainOf(berth.disk);
   const storage = await storageFor(berth, round.victims, ends);
-  const { directory } = storage;
-  const image = join(directory, 'image.qcow2');
-  const said = await berth.guest.acknowledged();
-  const ferry = round.copies
-    ? berth.ferry(['image', berth.name, image, '--compress', ...round.options])
-    : berth.moveLayers(directory, round.options);
+  const task = await taskFor(berth, round, storage.directory);
+  const ferry = task.begin();
   // Before its first step nothing can go wrong.
   await ferry.step('record');
   await sleep(round.afterMs);
@@ -82,74 +36,13 @@ export async function playRound(
   const killed = await strike(berth, ferry, round.victims);
   await storage.mend();
   await revive(berth, round.startsAgain);
-  const { outcome, answered } = await carryOn(berth, ferry, killed);
+  const { outcome, answered } = await carryOn(berth, task, ferry, killed);
   const running = /running/.test(await berth.virsh('domstate'));
-  const disk = await definedOn(berth);
-  if (round.copies) {
-    const copied = outcome === 'copied' || (outcome === 'nothing' && (await isThere(image)));
-    if (copied) await expectImage(image, said, what);
-    await expectWhole(berth, what, { on: berth.disk, running, besides: copied ? [image] : [] });
-    if (copied) await rm(image);
-    return answered ? 'answered' : copied ? 'copied' : 'back';
-  }
-  if (outcome === 'moved' || (outcome === 'nothing' && disk.startsWith(`${directory}/`))) {
-    await expectLayersMoved(berth, what, before, directory, { running });
-    return answered ? 'answered' : 'moved';
-  }
-  await expectWhole(berth, what, { on: berth.disk, running });
-  return 'back';
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
-}
-
-/** Long enough for everything that writes there to find it so. */
-const SPOILT_MS = 1_500;
-const mebibyte = 1024n * 1024n;
-
-/** Where a round moves to: it stays until the host stops, for the guest may live there from now on. */
-interface Storage {
-  readonly directory: string;
-  spoil(ferry: Ferry): Promise<void>;
-  mend(): Promise<void>;
-}
-
-async function storageFor(
-  berth: Berth,
-  victims: readonly Victim[],
-  ends: AsyncDisposableStack,
-): Promise<Storage> {
-  const directory = await berth.newDirectory();
-  const place = relative(berth.host.imagesDir, directory);
-  const options = { bytes: 160n * mebibyte, name: join(place, `${berth.name}-${basename(place)}`) };
-  if (victims.includes('destination-full')) {
-    const storage = await smallFileSystem(berth.host, options);
-    return {
-      directory: storage.directory,
-      spoil: () => storage.fillUp(),
-      mend: async () => {
-        await sleep(SPOILT_MS);
-        await storage.makeRoom();
-      },
-    };
-  }
-  if (victims.includes('destination-eio')) {
-    const storage = ends.use(await failingFileSystem(berth.host, options));
-    return {
-      directory: storage.directory,
-      // A guest that lives there would see it as well.
-      spoil: async (ferry) => {
-        if (ferry.lines.findLast((line) => line.type === 'step')?.step === 'copy-layers')
-          await storage.fail();
-      },
-      mend: async () => {
-        await sleep(SPOILT_MS);
-        await storage.heal();
-      },
-    };
-  }
-  return { directory, spoil: async () => {}, mend: async () => {} };
+  const isDone =
+    outcome === task.done || (outcome === 'nothing' && (await task.isDone(await definedOn(berth))));
+  if (isDone) await task.expectDone(what, running);
+  else await task.expectUndone(what, running);
+  return answered ? 'answered' : isDone ? 'done' : 'back';
 }
 
 async function definedOn(berth: Berth): Promise<string> {
@@ -162,15 +55,7 @@ async function definedOn(berth: Berth): Promise<string> {
 async function strike(berth: Berth, ferry: Ferry, victims: readonly Victim[]): Promise<boolean> {
   const all = victims.includes('host');
   const dies = (victim: Victim) => all || victims.includes(victim);
-  if (dies('storage-daemon') && ferry.pid !== undefined) {
-    for (const pid of await descendantsRunning(ferry.pid, 'qemu-storage-daemon')) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It has ended by itself.
-      }
-    }
-  }
+  if (dies('storage-daemon')) await killStorageDaemons(ferry);
   if (dies('blockferry')) await ferry.kill();
   if (dies('libvirtd')) {
     await berth.host.killLibvirtd();
@@ -203,6 +88,7 @@ const RESUMES = 8;
 
 async function carryOn(
   berth: Berth,
+  task: Task,
   first: Ferry,
   killed: boolean,
 ): Promise<{ outcome: string; answered: boolean }> {
@@ -212,7 +98,7 @@ async function carryOn(
   for (let resumes = 0; resumes < RESUMES; resumes += 1) {
     if (result !== undefined) {
       const { outcome, error } = result;
-      if (outcome === 'moved' || outcome === 'back' || outcome === 'copied') return { outcome, answered };
+      if (outcome === task.done || outcome === 'back') return { outcome, answered };
       if (outcome === 'nothing' || error?.code === 'no-open-move') return { outcome: 'nothing', answered };
       if (outcome === 'refused' && !killed && resumes === 0) return { outcome: 'nothing', answered };
     }

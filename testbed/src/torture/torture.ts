@@ -1,11 +1,10 @@
 // Many rounds of torture, each from its own number, so that one alone can be played again.
 import { type Berth, makeBerth, startHarbour } from '../crash/berth.ts';
 import { seeded } from '../crash/seeded.ts';
-import { drawRound, type Outcome, playRound } from './run.ts';
+import { drawRound } from './draw.ts';
+import { type Outcome, playRound } from './run.ts';
 
 const CHAIN = { layers: ['base', 'snap1', 'snap2'] } as const;
-/** Kills fall in this time from the first step of a move, which takes about as long. */
-const SPAN_MS = 4_000;
 
 export type Score = Record<Outcome, number>;
 
@@ -24,11 +23,11 @@ export async function torture(
   await using ends = new AsyncDisposableStack();
   await using host = await startHarbour();
   const berth: Berth = await makeBerth(host, name, CHAIN);
-  const score: Score = { moved: 0, back: 0, copied: 0, answered: 0 };
+  const score: Score = { done: 0, back: 0, answered: 0 };
   for (const round of rounds) {
-    const drawn = drawRound(seeded(seed * 1_000_003 + round), SPAN_MS);
-    const kind = drawn.copies ? 'an image, ' : '';
-    const what = `round ${round} of seed ${seed}: ${kind}${drawn.victims.join(', ')} after ${drawn.afterMs} ms`;
+    const drawn = drawRound(seeded(seed * 1_000_003 + round));
+    const { verb, victims, afterMs } = drawn;
+    const what = `round ${round} of seed ${seed}: ${verb}, ${victims.join(', ')} after ${afterMs} ms`;
     told(what);
     score[await playRound(berth, what, drawn, ends)] += 1;
   }

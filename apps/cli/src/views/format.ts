@@ -1,20 +1,7 @@
-// How numbers look on screen. The one place for units, so that all views agree.
+// How numbers look on screen. The one place for units, so that all views agree; sizes look as they do in the engine's words.
+import { formatBytes } from '@blockferry/engine';
 
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const;
-
-/** Bytes in binary units, about three digits: `512 B`, `1.0 KiB`, `12.4 MiB`, `310 MiB`. */
-export function formatBytes(bytes: bigint): string {
-  const negative = bytes < 0n;
-  let value = Number(negative ? -bytes : bytes);
-  let unit = 0;
-  // 1023.95 KiB would round to "1024 KiB", which nobody writes.
-  while (value >= 1023.5 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  const digits = unit === 0 || value >= 99.95 ? 0 : 1;
-  return `${negative ? '-' : ''}${value.toFixed(digits)} ${UNITS[unit]}`;
-}
+export { formatBytes };
 
 /** Bytes a second. */
 export function formatRate(bytesPerSecond: bigint): string {

@@ -15,7 +15,7 @@ import { underWay } from '../preflight/under-way.ts';
 import type { Warning } from '../preflight/warning.ts';
 import type { Context } from '../run/context.ts';
 import { findMoves } from '../run/find-moves.ts';
-import { floorOf } from '../space/floor.ts';
+import { hasRoom, tooSmall } from '../space/room.ts';
 import { checkpointName } from './checkpoints.ts';
 import { foreseeFull } from './foresee-full.ts';
 import { foreseeIncrement } from './foresee-increment.ts';
@@ -197,15 +197,10 @@ async function mustHaveRoom(
 ) {
   const path = join(request.directory, point, 'disk');
   if (definitions.running) await mustBeReachable(host, live, { kind: 'file', path });
-  const { available, total } = await answered(nearest, host.statfs(nearest, { timeoutMs: ANSWER_WITHIN_MS }));
-  const kept = floorOf(total);
-  if (total !== 0n && bytes + kept > available) {
-    throw new Refusal(
-      'destination-too-small',
-      `the backup needs ${bytes} bytes, and ${nearest} has ${available} free, of which ${kept} are kept free`,
-      { need: bytes, have: available },
-      `make room there: blockferry backup prune ${request.directory} --keep-last N`,
-    );
+  const space = await answered(nearest, host.statfs(nearest, { timeoutMs: ANSWER_WITHIN_MS }));
+  if (!hasRoom(bytes, space)) {
+    const hint = `make room there: blockferry backup prune ${request.directory} --keep-last N`;
+    throw tooSmall('the backup needs', bytes, nearest, space, hint);
   }
   await mustServe(host, join(nearest, 'probe'));
 }

@@ -4,7 +4,7 @@ import type { Host } from '@blockferry/qemu';
 import { fileBeside } from '../model/beside.ts';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
 import type { Bytes, Millis } from '../model/units.ts';
-import { floorOf } from '../space/floor.ts';
+import { hasRoom } from '../space/room.ts';
 import { filePath } from './act/files.ts';
 import { layeredPart } from './image-at.ts';
 
@@ -23,8 +23,7 @@ export async function hasRoomFor(host: Host, move: MoveRecord, bytes: Bytes): Pr
 
 /** @throws FileError, HostError when it cannot be asked */
 export async function hasRoomAt(host: Host, path: string, bytes: Bytes): Promise<boolean> {
-  const { available, total } = await host.statfs(dirname(path), { timeoutMs: ANSWER_WITHIN_MS });
-  return total === 0n || available >= floorOf(total) + bytes;
+  return hasRoom(bytes, await host.statfs(dirname(path), { timeoutMs: ANSWER_WITHIN_MS }));
 }
 
 /**

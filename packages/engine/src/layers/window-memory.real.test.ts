@@ -63,5 +63,5 @@ test('what somebody follows is kept for as long as he wants it, also when all is
   };
   await bench.copyAll([plan], { verify: false, follower });
   const kept = [1, 2, 2, 2].map((byte, at) => `${BigInt(at) * MiB}: true 1 ${byte}`);
-  expect(seen).toEqual(kept);
+  expect(new Set(seen)).toEqual(new Set(kept));
 });

@@ -1,9 +1,11 @@
 // What about the destination speaks against a move. Nothing is touched: what must write to find out comes last.
+
 import { basename, dirname } from 'node:path';
 import { type DiskSource, describeSource } from '@blockferry/libvirt';
 import { type Host, probeDestination } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
+import { formatBytes } from '../model/sizes.ts';
 import { fileKeyOf, pathOf } from '../observe/file-key.ts';
 import { readClusters } from '../observe/rbd-identity.ts';
 import { type Usage, type Use, usesOf } from '../observe/usage.ts';
@@ -202,7 +204,7 @@ async function checkSpace(
   if (need <= available || total === 0n) return;
   throw new Refusal(
     'destination-too-small',
-    `the copy needs ${need} bytes, and ${directory} has ${available} free`,
+    `the copy needs ${formatBytes(need)}, and ${directory} has ${formatBytes(available)} free`,
     { need, have: available },
     'make room there, or choose another destination',
   );

@@ -8,7 +8,7 @@ import type { ImageRef, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import type { Context } from '../run/context.ts';
-import { floorOf } from '../space/floor.ts';
+import { hasRoom, tooSmall } from '../space/room.ts';
 import { parseDestination } from './destination-name.ts';
 import { ANSWER_WITHIN_MS, answered, lookAt } from './look.ts';
 import { type Preflight, preflight } from './preflight.ts';
@@ -157,16 +157,10 @@ async function mustFit(host: Host, found: readonly Preflight[]): Promise<void> {
   }
   for (const { directory, need } of needs.values()) {
     const look = host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS });
-    const { available, total } = await answered(directory, look);
-    // Some file systems do not tell (ramfs).
-    const kept = floorOf(total);
-    if (need + kept <= available || total === 0n) continue;
-    throw new Refusal(
-      'destination-too-small',
-      `the copies of all disks need ${need} bytes, and ${directory} has ${available} free, of which ${kept} are kept free for whoever else writes there`,
-      { need, have: available },
-      'make room there, or choose another destination for some',
-    );
+    const space = await answered(directory, look);
+    if (hasRoom(need, space)) continue;
+    const hint = 'make room there, or choose another destination for some';
+    throw tooSmall('the copies of all disks need', need, directory, space, hint);
   }
 }
 

@@ -1,4 +1,5 @@
 // A volume of a libvirt pool as destination: made through libvirt, so it works over any connection.
+
 import { join } from 'node:path';
 import {
   type Connection,
@@ -11,6 +12,7 @@ import {
 } from '@blockferry/libvirt';
 import { Refusal } from '../model/errors.ts';
 import type { Ownership } from '../model/record.ts';
+import { formatBytes } from '../model/sizes.ts';
 import type { Destination } from './destination.ts';
 import { lookAt } from './look.ts';
 import type { MoveRequest } from './request.ts';
@@ -101,7 +103,7 @@ async function mustHaveRoom(pool: StoragePool, situation: Situation, { scope }: 
   if (situation.host !== undefined || need <= available) return;
   throw new Refusal(
     'destination-too-small',
-    `the copy needs ${need} bytes, and the pool ${pool.name} has ${available} free`,
+    `the copy needs ${formatBytes(need)}, and the pool ${pool.name} has ${formatBytes(available)} free`,
     { need, have: available },
     'make room there, or choose another destination',
   );

@@ -3,8 +3,10 @@ import { dirname } from 'node:path';
 import type { FileSystemStat, Host } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, LayeredPart } from '../model/record.ts';
+import { formatBytes } from '../model/sizes.ts';
 import type { Bytes } from '../model/units.ts';
 import { floorOf } from '../space/floor.ts';
+import { hasRoom, tooSmall } from '../space/room.ts';
 import { allocatesAll, LUKS_HEADER_BYTES } from './encryption.ts';
 import { ANSWER_WITHIN_MS, answered } from './look.ts';
 import type { Situation } from './situation.ts';
@@ -27,13 +29,9 @@ export async function checkRoom(situation: Situation, host: Host, part: LayeredP
   const need = bytesOf(situation, part);
   const [{ to }] = part.layers;
   const [there, here] = [await spaceAt(host, to), await spaceAt(host, part.overlay)];
-  if (there !== undefined && there.total !== 0n && need + floorOf(there.total) > there.available) {
-    throw new Refusal(
-      'destination-too-small',
-      `the copies need ${need} bytes, and ${there.directory} has ${there.available} free, of which ${floorOf(there.total)} are kept free for whoever else writes there`,
-      { need, have: there.available },
-      'make room there, or choose another destination',
-    );
+  if (there !== undefined && !hasRoom(need, there)) {
+    const hint = 'make room there, or choose another destination';
+    throw tooSmall('the copies need', need, there.directory, there, hint);
   }
   // Of a domain that is off, nothing is written to the overlay.
   if (here === undefined || !situation.definitions.running || here.total === 0n) return [];
@@ -44,7 +42,7 @@ export async function checkRoom(situation: Situation, host: Host, part: LayeredP
   if (left >= copies * situation.capacity) return [];
   const policy = errorPolicyWarning(situation);
   if (left >= (copies * need) / BUSY_GUEST_SHARE) return policy;
-  const message = `${here.directory} has ${left} bytes free for what the guest writes while ${need} bytes are copied: if that is much, --overlay-dir puts it elsewhere`;
+  const message = `${here.directory} has ${formatBytes(left)} free for what the guest writes while ${formatBytes(need)} are copied: if that is much, --overlay-dir puts it elsewhere`;
   return [{ code: 'overlay-may-fill', message }, ...policy];
 }
 
@@ -59,7 +57,7 @@ function errorPolicyWarning({ disk }: Situation): Warning[] {
 function noRoom(directory: string, left: Bytes): Refusal {
   return new Refusal(
     'no-room-for-overlay',
-    `what the guest writes during the move goes to ${directory}, which has ${left} bytes free`,
+    `what the guest writes during the move goes to ${directory}, which has ${formatBytes(left)} free`,
     { directory, have: left },
     'make room there, or have it go elsewhere: --overlay-dir DIR; strategy mirror needs no room there',
   );

@@ -1,8 +1,7 @@
 // Is there room in the image that takes the data of those that leave the chain?
 import { dirname } from 'node:path';
-import { Refusal } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
-import { floorOf } from '../space/floor.ts';
+import { hasRoom, tooSmall } from '../space/room.ts';
 import { ANSWER_WITHIN_MS, answered } from './look.ts';
 import type { Span } from './shorten-checks.ts';
 import type { ShortenRequest } from './shorten-request.ts';
@@ -27,11 +26,7 @@ export async function checkShortenRoom(
   const need = bytes < free || taker.image.format !== 'raw' ? bytes : free;
   const directory = dirname(path);
   const space = await answered(directory, host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS }));
-  if (space.total === 0n || need <= 0n || need + floorOf(space.total) <= space.available) return bytes;
-  throw new Refusal(
-    'destination-too-small',
-    `${path} may grow by ${need} bytes, and ${directory} has ${space.available} free, of which ${floorOf(space.total)} are kept free for whoever else writes there`,
-    { need, have: space.available },
-    how.kind === 'commit' ? 'make room there' : 'make room there, or flatten less of it: --base IMAGE',
-  );
+  if (need <= 0n || hasRoom(need, space)) return bytes;
+  const less = how.kind === 'commit' ? '' : ', or flatten less of it: --base IMAGE';
+  throw tooSmall(`${path} may grow by`, need, directory, space, `make room there${less}`);
 }

@@ -2,6 +2,7 @@
 
 import { describeSource } from '@blockferry/libvirt';
 import type { MoveRecord } from '../model/record.ts';
+import { formatBytes } from '../model/sizes.ts';
 import { sideOf } from '../observe/definitions.ts';
 import { allocatesAll, isEncrypted } from './encryption.ts';
 import type { Situation } from './situation.ts';
@@ -71,11 +72,11 @@ export function warningsFor(situation: Situation, move: MoveRecord): Warning[] {
 function allocationWarning(situation: Situation, move: MoveRecord): Warning | undefined {
   const { capacity } = situation;
   if (allocatesAll(move.destination)) {
-    const message = `a raw image in LUKS is allocated in full: ${capacity} bytes. With --format qcow2 it stays sparse`;
+    const message = `a raw image in LUKS is allocated in full: ${formatBytes(capacity)}. With --format qcow2 it stays sparse`;
     return { code: 'fully-allocated', message };
   }
   if (!hasDeviceWithoutHoles(situation, move)) return undefined;
-  const message = `a block device does not tell where it holds nothing: all of it is copied, and allocated at the destination (${capacity} bytes). With discard='unmap' on the disk, fstrim in the guest gives it back`;
+  const message = `a block device does not tell where it holds nothing: all of it is copied, and allocated at the destination (${formatBytes(capacity)}). With discard='unmap' on the disk, fstrim in the guest gives it back`;
   return { code: 'no-holes', message };
 }
 

@@ -23,7 +23,7 @@ import { underWay } from '../preflight/under-way.ts';
 import type { Warning } from '../preflight/warning.ts';
 import type { Context } from '../run/context.ts';
 import { findMoves } from '../run/find-moves.ts';
-import { floorOf } from '../space/floor.ts';
+import { hasRoom, tooSmall } from '../space/room.ts';
 import { restoreJournalPath } from './journal.ts';
 import { mustHaveSecrets } from './keys.ts';
 import type { RestoreAs, RestoredDisk, RestorePlan, RestorePreflight, RestoreRequest } from './request.ts';
@@ -239,17 +239,10 @@ function bytesOf(chain: PointChain): Bytes {
 
 async function mustHaveRoom(host: Host, { disks }: RestorePlan, need: Bytes): Promise<void> {
   const directory = dirname(disks[0].path);
-  const { available, total } = await answered(
-    directory,
-    host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS }),
-  );
-  if (total !== 0n && need + floorOf(total) > available) {
-    throw new Refusal(
-      'destination-too-small',
-      `what is restored needs ${need} bytes, and ${directory} has ${available} free, of which ${floorOf(total)} are kept free`,
-      { need, have: available },
-      'make room there, or choose another directory: --to DIR',
-    );
+  const space = await answered(directory, host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS }));
+  if (!hasRoom(need, space)) {
+    const hint = 'make room there, or choose another directory: --to DIR';
+    throw tooSmall('what is restored needs', need, directory, space, hint);
   }
   for (const { path } of disks) await mustServe(host, path);
 }

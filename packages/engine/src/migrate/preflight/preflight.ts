@@ -1,15 +1,17 @@
 // Everything that can be refused is refused here, before anything is touched; the rest becomes the migration's record.
+
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import type { DomainXml } from '@blockferry/libvirt';
 import { Refusal } from '../../model/errors.ts';
+import { formatBytes } from '../../model/sizes.ts';
 import type { Bytes } from '../../model/units.ts';
 import type { Definitions } from '../../observe/definitions.ts';
 import { readDefinitions } from '../../observe/definitions.ts';
 import { checkBeginning } from '../../preflight/open-moves.ts';
 import { findDomain } from '../../preflight/situation.ts';
 import type { Warning } from '../../preflight/warning.ts';
-import { floorOf } from '../../space/floor.ts';
+import { hasRoom, tooSmall } from '../../space/room.ts';
 import type { Pair } from '../pair.ts';
 import { type MigrationOptions, type MigrationRecord, pathOf } from '../record.ts';
 import type { MigrationRequest } from '../request.ts';
@@ -177,23 +179,20 @@ async function mustFit(pair: Pair, examined: readonly ExaminedDisk[], running: b
     needs.set(directory, (needs.get(directory) ?? 0n) + bytes);
   }
   for (const [directory, need] of needs) {
-    const { available, total } = await pair.away.host.statfs(directory);
-    if (total === 0n || need + floorOf(total) <= available) continue;
-    throw new Refusal(
-      'destination-too-small',
-      `the copies need ${need} bytes, and ${directory} at the destination has ${available} free, of which ${floorOf(total)} are kept free for whoever else writes there`,
-      { need, have: available },
-      'make room there, or choose another directory with --dest-dir',
-    );
+    const space = await pair.away.host.statfs(directory);
+    if (hasRoom(need, space)) continue;
+    const hint = 'make room there, or choose another directory with --dest-dir';
+    throw tooSmall('the copies need', need, `${directory} at the destination`, space, hint);
   }
   if (!running) return;
   for (const { disk } of examined) {
     const directory = dirname(pathOf(disk.overlay.home));
-    const { available, total } = await pair.home.host.statfs(directory);
-    if (total === 0n || available >= floorOf(total)) continue;
+    const space = await pair.home.host.statfs(directory);
+    if (hasRoom(0n, space)) continue;
+    const { available } = space;
     throw new Refusal(
       'no-room-for-overlay',
-      `what the guest writes meanwhile goes to ${directory}, which has ${available} bytes free`,
+      `what the guest writes meanwhile goes to ${directory}, which has ${formatBytes(available)} free`,
       { directory, have: available },
       'make room there',
     );
