@@ -49,7 +49,7 @@ export {
   verifyAcknowledged,
 } from './guest/verify.ts';
 export { type Chain, type ChainOptions, makeChain, writerRegion } from './images/chain.ts';
-export { makeEncrypted } from './images/encrypted.ts';
+export { defineSecret, makeEncrypted, quickKeys } from './images/encrypted.ts';
 export { listFiles, makeFileSystem, putFile, putFileFrom, readTextFile } from './images/files.ts';
 export { type Image, withRawView } from './images/raw-view.ts';
 export { LibvirtHost, type LibvirtHostOptions, startLibvirtHost } from './libvirt-host/host.ts';

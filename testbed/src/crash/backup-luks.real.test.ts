@@ -1,7 +1,7 @@
 // Full backups of disks in LUKS, of a chain in qcow2 and of a raw image: nothing of them is ever in plain, they are opened
 // by the secret of the disk, and what the guest was told is flushed is in them; also when blockferry is killed half-way.
 import assert from 'node:assert/strict';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Refusal, restore } from '@blockferry/engine';
 import { DomainXml } from '@blockferry/libvirt';
@@ -9,7 +9,7 @@ import { afterAll, beforeAll, it, vi } from 'vitest';
 import { type Guest, guestWriter, startGuest } from '../guest/guest.ts';
 import { newestBlock, type VerifiedImage, verifyAcknowledged } from '../guest/verify.ts';
 import { makeChain } from '../images/chain.ts';
-import { makeEncrypted } from '../images/encrypted.ts';
+import { defineSecret, makeEncrypted, quickKeys } from '../images/encrypted.ts';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
 import { backUp as backUpHere } from '../move/backups.ts';
 import { Mover } from '../move/mover.ts';
@@ -36,8 +36,8 @@ const backups = () => at('backups');
 beforeAll(async () => {
   host = await startHarbour();
   mover = new Mover(host);
-  await deriveQuickly();
-  await defineSecret(PASSPHRASE);
+  vi.stubEnv('PATH', `${await quickKeys(host)}:${process.env.PATH}`);
+  await defineSecret(host, SECRET, PASSPHRASE);
   const { top, size, region } = await makeChain(host.imagesDir, ['plain'], {
     size: 32n << 20n,
     files: { plain: { '/mark': PLAIN[0] ?? '' } },
@@ -81,37 +81,6 @@ afterAll(async () => {
 function chainXml(): string {
   const base = `<format type='qcow2'/><source file='${at('disks', 'base')}'>${KEY}</source><backingStore/>`;
   return `<source file='${at('disks', 'top')}'>${KEY}</source><backingStore type='file'>${base}</backingStore>`;
-}
-
-/**
- * Deriving a key takes 2 s of CPU time on purpose, whenever an image that QEMU made is opened. Those that are made here are
- * made by the same program, told to want less.
- */
-async function deriveQuickly(): Promise<void> {
-  const directory = join(host.directory, 'guest', 'bin');
-  await mkdir(directory);
-  const { stdout } = await run(['sh', '-c', 'command -v qemu-img']);
-  const script = `#!/bin/bash
-args=()
-for arg; do
-  case $arg in
-    encrypt.format=luks,encrypt.key-secret=blockferry-*) arg+=,encrypt.iter-time=10 ;;
-    key-secret=blockferry-*) arg+=,iter-time=10 ;;
-  esac
-  args+=("$arg")
-done
-exec ${stdout.trim()} "\${args[@]}"
-`;
-  await writeFile(join(directory, 'qemu-img'), script, { mode: 0o755 });
-  vi.stubEnv('PATH', `${directory}:${process.env.PATH}`);
-}
-
-async function defineSecret(passphrase: string): Promise<void> {
-  const file = join(host.directory, 'guest', 'secret.xml');
-  await writeFile(file, `<secret private='no'><uuid>${SECRET}</uuid></secret>`);
-  await host.virsh('secret-define', file);
-  const value = Buffer.from(passphrase).toString('base64');
-  await host.virsh('secret-set-value', SECRET, '--base64', value);
 }
 
 function ferry(argv: readonly string[], halt?: Halt): Ferry {
@@ -251,10 +220,10 @@ it('restored only where libvirt has the secret, and the right one; then in LUKS 
   const missing = await refused(restoreHere());
   assert.match(missing.message, new RegExp(SECRET));
   assert.match(missing.hint ?? '', /secret-define/);
-  await defineSecret('another');
+  await defineSecret(host, SECRET, 'another');
   assert.match((await refused(restoreHere())).message, /does not open/);
   assert.deepEqual(await readdir(at('restored')), []);
-  await defineSecret(PASSPHRASE);
+  await defineSecret(host, SECRET, PASSPHRASE);
   await restoreHere();
   await expectNothingPlain(at('restored'));
   const places = [

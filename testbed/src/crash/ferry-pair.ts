@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DomainXml } from '@blockferry/libvirt';
 import { type Guest, guestWriter, startGuest } from '../guest/guest.ts';
-import { lostOnDisk, verifyAcknowledged } from '../guest/verify.ts';
+import { lostOnDisk, type VerifiedImage, verifyAcknowledged } from '../guest/verify.ts';
 import { makeChain } from '../images/chain.ts';
 import { type LibvirtHost, startLibvirtHost } from '../libvirt-host/host.ts';
 import { until } from '../process/until.ts';
@@ -35,17 +35,34 @@ export async function startFerryPair(options: FerryPairOptions = {}): Promise<Fe
   return new FerryPair(one, two, guest, state);
 }
 
+/** The active image in this directory, whose guest is suspended. */
+export type ImageIn = (directory: string) => VerifiedImage;
+
+const plainIn: ImageIn = (directory) => {
+  const file = { driver: 'file', filename: join(directory, 'top.qcow2') };
+  return { node: { driver: 'qcow2', 'force-share': true, file } };
+};
+
 export class FerryPair {
   home: LibvirtHost;
   away: LibvirtHost;
   readonly guest: Guest;
   readonly stateDirectory: string;
+  readonly #imageIn: ImageIn;
 
-  constructor(home: LibvirtHost, away: LibvirtHost, guest: Guest, stateDirectory: string) {
+  /** @param imageIn how its images are opened, base.qcow2 and top.qcow2; default plain */
+  constructor(
+    home: LibvirtHost,
+    away: LibvirtHost,
+    guest: Guest,
+    stateDirectory: string,
+    imageIn: ImageIn = plainIn,
+  ) {
     this.home = home;
     this.away = away;
     this.guest = guest;
     this.stateDirectory = stateDirectory;
+    this.#imageIn = imageIn;
   }
 
   migrate(options: readonly string[] = [], halt?: Halts): Ferry {
@@ -98,9 +115,7 @@ export class FerryPair {
       assert.equal(source?.kind === 'file' && source.path, top, `${what}: the definition ${flags.join()}`);
     }
     await host.virsh('suspend', 'vm');
-    const file = { driver: 'file', filename: top };
-    const image = { node: { driver: 'qcow2', 'force-share': true, file } };
-    const { lost } = await verifyAcknowledged(image, await this.guest.acknowledged());
+    const { lost } = await verifyAcknowledged(this.#imageIn(host.imagesDir), await this.guest.acknowledged());
     await host.virsh('resume', 'vm');
     assert.deepEqual(lostOnDisk(lost), [], `${what}: lost writes`);
     await this.#expectNothingLeft(what, on, others);

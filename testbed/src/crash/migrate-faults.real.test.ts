@@ -117,11 +117,14 @@ test('QEMU killed at the destination before it was told to run: it goes on at ho
   await migrated('QEMU at the destination, finished', pair.resume());
 });
 
-test('everything at home killed right before the record says that it is to run there', async () => {
+test('everything at home killed right before the record says that it is to run there: it is at home, for nobody knows whether it went on there', async () => {
   await pair.migrate([], { at: 'step-done', name: 'cross:finished' }).diedAfter('cross:finished');
   await pair.home.killLibvirtd();
   await pair.home.killQemu('vm');
   await pair.home.restartLibvirtd();
+  assert.equal((await pair.resume().result()).error?.code, 'domain-off');
+  assert.deepEqual(await pair.states(), { home: 'shut off', away: 'none' });
+  await pair.start('home');
   await migrated('home, finished', pair.resume());
 });
 

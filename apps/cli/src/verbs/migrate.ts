@@ -33,6 +33,7 @@ Examples:
   blockferry migrate web qemu+ssh://root@host2/system --plan
       what it would do; nothing is touched
 
+A disk in LUKS stays in LUKS, if the other host's libvirt has its secret under the same UUID.
 Ctrl-C stops cleanly, the domain at home: the same command, or blockferry resume web, goes on.
 `;
 

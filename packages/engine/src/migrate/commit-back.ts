@@ -6,7 +6,7 @@ import type { Definitions } from '../observe/definitions.ts';
 import { journalPathFor } from '../record/journal.ts';
 import { readMetadata } from '../record/metadata.ts';
 import type { OneSide } from './pair.ts';
-import { type MigratedDisk, type MigrationRecord, pathOf } from './record.ts';
+import { chainAt, type MigratedDisk, type MigrationRecord, pathOf } from './record.ts';
 
 export type End = 'home' | 'away';
 
@@ -40,7 +40,7 @@ export function commitBack(record: MigrationRecord, disk: MigratedDisk, end: End
     origin: below,
     destination: copy,
     ownership: { kind: 'created' },
-    sources: [below],
+    sources: chainAt(disk, end),
     jobMode: 'transient-job',
     options: { synchronousWrites: false, converge: false, deleteSource: false },
     destinationXml: diskElement(carrier.source, carrier.format),

@@ -42,8 +42,8 @@ function whenArrived(world: MigrationWorld, record: MigrationRecord): MigrationD
     if (isAlive(world)) return { kind: 'ask', question: 'runs-on-both' };
     return act(world, record, 'arriving', { name: 'run-away' });
   }
-  // Home went on after it was given away: what has come is behind it.
-  const isNeeded = !isAlive(world) && (record.goal === 'away' || home === 'gone');
+  // Unless it still stands as it was given away, home may have gone on since, before it ended: what has come is behind it then.
+  const isNeeded = home === 'gone' || (home === 'stranded' && record.goal === 'away');
   if (!isNeeded) return act(world, record, record.phase, { name: 'drop-away' });
   return act(world, record, 'arriving', { name: 'run-away' });
 }

@@ -90,6 +90,13 @@ export function mayHaveRunAway({ phase }: Pick<MigrationRecord, 'phase'>): boole
   return phase === 'arriving' || phase === 'collapsing' || phase === 'settling';
 }
 
+/** Its images below the overlay at one end, the one that was active first. */
+export function chainAt({ layers, shared }: MigratedDisk, end: 'home' | 'away'): [ImageRef, ...ImageRef[]] {
+  const [top, ...below] = layers;
+  const at = ({ from, to }: Layer) => (end === 'home' ? from : to);
+  return [at(top), ...[...below, ...shared].map(at)];
+}
+
 /** Every copy that the migration makes. */
 export function copiesOf({ disks }: Pick<MigrationRecord, 'disks'>): readonly ImageRef[] {
   return disks.flatMap(({ layers }) => layers.map(({ to }) => to));

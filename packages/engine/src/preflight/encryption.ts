@@ -82,7 +82,7 @@ function encryptionInScope({ disk, chain }: Situation, scope: Scope): string | u
 }
 
 /** QEMU's old qcow encryption is broken by design, and that of librbd is none that QEMU's mirror could set up. */
-function mustBeLuks({ encryption }: DiskSource, name: string): void {
+export function mustBeLuks({ encryption }: DiskSource, name: string): void {
   const [, attributes = ''] = /<encryption([^>]*)>/.exec(encryption ?? '') ?? [];
   const [format, engine] = ['format', 'engine'].map((key) => {
     return new RegExp(`\\b${key}=(['"])(.*?)\\1`).exec(attributes)?.[2];

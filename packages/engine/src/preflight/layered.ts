@@ -1,13 +1,13 @@
 // What strategy `layered` needs besides: an image to copy for each that is there, and names for all that it makes.
 import { basename, dirname, join } from 'node:path';
-import { type DiskSource, diskElement } from '@blockferry/libvirt';
+import { diskElement } from '@blockferry/libvirt';
 import type { ChainImage, Host } from '@blockferry/qemu';
 import { bare } from '../layered/copies.ts';
 import { copyJournalPath, copyState } from '../layers/index.ts';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, Layer, LayeredPart, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
-import { backingOfAll, refAt } from '../storage/chain-refs.ts';
+import { backingOfAll, lockedLike, refAt } from '../storage/chain-refs.ts';
 import { toRef } from '../storage/to-image.ts';
 import type { Destination } from './destination.ts';
 import { lookAt } from './look.ts';
@@ -94,9 +94,9 @@ function copiedLocked({ scope }: MoveRequest): string | undefined {
  * the guest writes, so we make them with the secret of the image below; qemu-img relinks and commits only what it can
  * open. Undefined: nothing is encrypted, or all of that can be done.
  */
-function cannotKeepSecret(
+export function cannotKeepSecret(
   { disk, chain, secretsTold }: Situation,
-  { scope }: MoveRequest,
+  { scope }: Pick<MoveRequest, 'scope'>,
 ): string | undefined {
   const isLocked = (at: number) => disk.chain[at]?.source.encryption !== undefined;
   const locked = chain?.filter(({ encryption }) => encryption !== null) ?? [];
@@ -105,10 +105,10 @@ function cannotKeepSecret(
     return `${disk.target} is encrypted, and strategy layered copies such images only byte for byte`;
   }
   if (!secretsTold) {
-    return `${disk.target} is encrypted, and libvirt does not tell its secret, which strategy layered needs for what it makes`;
+    return `${disk.target} is encrypted, and libvirt does not tell its secret, which is needed for what is put over its images`;
   }
   if (!isLocked(0)) {
-    return `${disk.target} is encrypted, but not its active image, and what strategy layered makes would be neither`;
+    return `${disk.target} is encrypted, but not its active image, and what is put over it would be neither`;
   }
   const unnamed = chain?.some(({ encryption }, at) => encryption !== null && !isLocked(at)) ?? false;
   return unnamed ? `${disk.target} is encrypted, and its definition does not name the secret` : undefined;
@@ -169,11 +169,6 @@ export function carrierXml({ disk, chain }: Situation, { scope }: MoveRequest, p
   const below =
     scope === 'shallow' ? (chain ?? []).slice(1).map((each, at) => refAt({ disk }, each, at + 1)) : [];
   return diskElement(source, format, { backing: backingOfAll([...copies, ...below]) });
-}
-
-/** An image over another, in LUKS like that one, for it holds what the guest writes. */
-function lockedLike({ encryption }: DiskSource & { kind: 'file' }, image: ImageRef): ImageRef {
-  return encryption === undefined ? image : { ...image, source: { ...image.source, encryption } };
 }
 
 function layersOf(

@@ -3,10 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { Host } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
-import { type HostLock, namedLock, takeHostLock } from '../run/host-lock.ts';
-
-/** One that has just died lets go of it in a moment. */
-const DIES_WITHIN_S = '2';
+import { DIES_WITHIN_S, type HostLock, namedLock, takeHostLock } from '../run/host-lock.ts';
 
 /** Held until it is disposed of, or we are gone. @throws Refusal `at-work`; HostError; the signal's reason */
 export function aloneRestoring(host: Host, name: string, signal: AbortSignal): Promise<HostLock> {

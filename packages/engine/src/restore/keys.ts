@@ -1,11 +1,10 @@
 // What opens the images of a point that are in LUKS: secrets of the libvirt that the domain is restored on.
-import { LibvirtError } from '@blockferry/libvirt';
 import { check, type Host, QemuImgError } from '@blockferry/qemu';
 import { keyed } from '../backup/locked.ts';
 import type { Manifest } from '../backup/model.ts';
 import { imagesOf, type PointChain } from '../backup/points.ts';
 import { messageOf, Refusal } from '../model/errors.ts';
-import type { Secrets } from '../storage/passphrase.ts';
+import { mustTellSecret, type Secrets } from '../storage/passphrase.ts';
 import type { RestorePreflight } from './request.ts';
 
 export type Keys = () => Promise<Secrets>;
@@ -13,18 +12,7 @@ export type Keys = () => Promise<Secrets>;
 /** Every secret that a point needs is there, and told. @throws Refusal `encrypted` */
 export async function mustHaveSecrets(keys: Keys, chain: PointChain): Promise<void> {
   for (const [secret, target] of secretsOf(chain)) {
-    try {
-      await (await keys()).secretValue(secret);
-    } catch (error) {
-      if (!(error instanceof LibvirtError)) throw error;
-      throw new Refusal(
-        'encrypted',
-        `${target} is encrypted, and libvirt does not tell the secret ${secret} that opens it: ${error.message}`,
-        { secret },
-        `define it with that UUID and private='no', and set its value: virsh secret-define FILE; virsh secret-set-value ${secret} --plain --file PASSPHRASE`,
-        { cause: error },
-      );
-    }
+    await mustTellSecret(await keys(), secret, { target, whose: 'libvirt' });
   }
 }
 

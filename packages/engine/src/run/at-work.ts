@@ -2,10 +2,7 @@
 // what is intended; this lock on the host tells who does it, and goes with the process that has it.
 import type { Host } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
-import { namedLock, takeHostLock } from './host-lock.ts';
-
-/** One that has just died lets go of it in a moment. */
-const DIES_WITHIN_S = '5';
+import { DIES_WITHIN_S, namedLock, takeHostLock } from './host-lock.ts';
 
 /** The way to the host was lost, the lock with it, and another blockferry goes on by now. The record stands. */
 export class TakenOver extends Error {

@@ -6,6 +6,9 @@ export const HELD_ELSEWHERE = 77;
 /** What flock is to run: it tells us that the lock is ours, and keeps it until we are gone. */
 export const SAYS_HELD = 'echo held; exec cat';
 
+/** Seconds, for flock -w: one that was just killed lets go within a moment, on a busy host too. */
+export const DIES_WITHIN_S = '5';
+
 export interface HostLock extends Disposable {
   /** The way to the host was lost, and the lock with it. */
   readonly isLost: boolean;

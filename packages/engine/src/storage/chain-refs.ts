@@ -1,5 +1,5 @@
 // The images of a chain as the record and libvirt name them, with the secrets that only the definition knows.
-import type { Backing, DiskDefinition } from '@blockferry/libvirt';
+import type { Backing, DiskDefinition, DiskSource } from '@blockferry/libvirt';
 import type { ChainImage } from '@blockferry/qemu';
 import type { ImageRef } from '../model/record.ts';
 import { toRef } from './to-image.ts';
@@ -13,6 +13,11 @@ export function refAt(
   const ref = toRef(image);
   const encryption = disk.chain[depth]?.source.encryption;
   return encryption === undefined ? ref : { ...ref, source: { ...ref.source, encryption } };
+}
+
+/** A copy of an image, or one over it that holds what the guest writes: in LUKS like that one, by the same secret. */
+export function lockedLike({ encryption }: Pick<DiskSource, 'encryption'>, image: ImageRef): ImageRef {
+  return encryption === undefined ? image : { ...image, source: { ...image.source, encryption } };
 }
 
 /** Said whole, to its end: libvirt then looks for nothing. Top first. */

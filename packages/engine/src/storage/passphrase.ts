@@ -1,6 +1,7 @@
 // The passphrases of images in LUKS: libvirt keeps them, and tells all that are not private.
 import { type Connection, LibvirtError } from '@blockferry/libvirt';
 import { type Image, Passphrase } from '@blockferry/qemu';
+import { Refusal } from '../model/errors.ts';
 import type { ImageRef } from '../model/record.ts';
 import { toImage } from './to-image.ts';
 
@@ -42,6 +43,26 @@ export async function toKeyedImage(connection: Secrets, ref: ImageRef): Promise<
   const uuid = secretOf(encryption);
   if (uuid === undefined) throw new Error(`an image in LUKS without the UUID of its secret: ${encryption}`);
   return withPassphrase(connection, toImage(ref), uuid);
+}
+
+/** @param whose libvirt it is, in words @throws Refusal `encrypted` when it does not tell the secret with this UUID */
+export async function mustTellSecret(
+  connection: Secrets,
+  secret: string,
+  { target, whose }: { readonly target: string; readonly whose: string },
+): Promise<void> {
+  try {
+    await connection.secretValue(secret);
+  } catch (error) {
+    if (!(error instanceof LibvirtError)) throw error;
+    throw new Refusal(
+      'encrypted',
+      `${target} is encrypted, and ${whose} does not tell the secret ${secret} that opens it: ${error.message}`,
+      { secret },
+      `define it with that UUID and private='no', and set its value: virsh secret-define FILE; virsh secret-set-value ${secret} --plain --file PASSPHRASE`,
+      { cause: error },
+    );
+  }
 }
 
 /** The image as the secret with this UUID opens it. @throws LibvirtError as toKeyedImage does */

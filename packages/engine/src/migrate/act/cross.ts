@@ -10,8 +10,9 @@ import {
 } from '@blockferry/libvirt';
 import { messageOf } from '../../model/errors.ts';
 import { meansLookAgain } from '../../run/link.ts';
+import { backingToTell } from '../../storage/chain-refs.ts';
 import { StepImpossible } from '../errors.ts';
-import type { MigrationRecord } from '../record.ts';
+import { chainAt, type MigrationRecord } from '../record.ts';
 import { journalPath, readJournal, wishPath, writeJournal, writeMetadata } from '../store.ts';
 import type { MigrationScene } from './scene.ts';
 
@@ -199,11 +200,12 @@ function flagsFor({ options }: MigrationRecord, synchronous: boolean): number {
   );
 }
 
-/** The definition with its disks on the overlays there; libvirt finds what is below them by their headers. */
+/** The definition with its disks on the overlays there; libvirt finds what is below by headers, or is told (secrets). */
 function overThere(xml: string, { disks }: MigrationRecord): string {
   const definition = DomainXml.parse(xml);
-  for (const { target, overlay } of disks) {
-    definition.setDiskSource(target, overlay.away.source, overlay.away.format);
+  for (const disk of disks) {
+    const { source, format } = disk.overlay.away;
+    definition.setDiskSource(disk.target, source, format, backingToTell(chainAt(disk, 'away')));
   }
   return definition.toString();
 }

@@ -1,6 +1,8 @@
 // Puts the guest on overlays at home: one external snapshot of all its disks, at one instant.
 import { DomainSnapshotCreateFlags, sourceElement } from '@blockferry/libvirt';
-import { create, hasWriter, info } from '@blockferry/qemu';
+import { hasWriter, info } from '@blockferry/qemu';
+import { createPatiently } from '../../act/format-encrypted.ts';
+import { toKeyedImage } from '../../storage/passphrase.ts';
 import { toImage, toLocation } from '../../storage/to-image.ts';
 import { StepImpossible } from '../errors.ts';
 import { type MigratedDisk, pathOf } from '../record.ts';
@@ -10,9 +12,11 @@ const WITHIN_MS = 30_000;
 
 /**
  * virDomainSnapshotCreateXML with DISK_ONLY, REUSE_EXT, ATOMIC, NO_METADATA: libvirt puts the overlays into the live and the
- * persistent definition. They are made anew before: one that a dead QEMU used unseen must not come back.
+ * persistent definition. They are made anew before: one that a dead QEMU used unseen must not come back. Over an image in LUKS
+ * they are in LUKS too, by the same secret.
  *
  * @throws StepImpossible when a QEMU writes to an overlay that libvirt does not know to be in use
+ * @throws LibvirtError NO_SECRET, INVALID_SECRET when the secret is told no more
  */
 export async function freeze(scene: MigrationScene): Promise<void> {
   const { record, observation, memory } = scene;
@@ -48,5 +52,6 @@ async function makeOverlay({ pair }: MigrationScene, { origin, overlay }: Migrat
   }
   await host.createExclusive(path, { mode: 0o600 });
   const { virtualSize } = await info(host, toImage(origin), { timeoutMs: WITHIN_MS });
-  await create(host, toImage(overlay.home), virtualSize, { backing: toImage(origin), overwrite: true });
+  const made = await toKeyedImage(await pair.home.link.connection(), overlay.home);
+  await createPatiently(host, made, virtualSize, { backing: toImage(origin), overwrite: true });
 }

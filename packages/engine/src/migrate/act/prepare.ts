@@ -1,6 +1,8 @@
 // Makes the destination ready to receive: the copies' links, and empty overlays on them.
-import { create, hasWriter, info } from '@blockferry/qemu';
+import { hasWriter, info } from '@blockferry/qemu';
+import { createPatiently } from '../../act/format-encrypted.ts';
 import { type Link, relink } from '../../layers/index.ts';
+import { toKeyedImage } from '../../storage/passphrase.ts';
 import { toImage, toLocation } from '../../storage/to-image.ts';
 import { StepImpossible } from '../errors.ts';
 import { type MigratedDisk, pathOf } from '../record.ts';
@@ -8,21 +10,22 @@ import type { MigrationScene } from './scene.ts';
 
 const WITHIN_MS = 30_000;
 
-/** Writes each copy's backing link, where it is not there yet. May be repeated. */
+/**
+ * Writes each copy's backing link, where it is not there yet. May be repeated.
+ *
+ * @throws LibvirtError NO_SECRET, INVALID_SECRET when the destination's libvirt tells the secret of one in LUKS no more
+ */
 export async function relinkCopies({ pair, record, memory }: MigrationScene): Promise<void> {
-  const links = record.disks.flatMap(({ layers }) =>
-    layers.map(({ to, backing }): Link => {
-      const image = toImage(to);
-      if (backing === undefined) return { image, backing: null };
-      return {
-        image,
-        backing: { image: { ...image, format: backing.format }, reference: backing.reference },
-      };
-    }),
-  );
-  // What a raw image has in its first bytes is the guest's: it has no header, and no link.
-  const linked = links.filter(({ image }) => image.format !== 'raw');
-  await relink(pair.away.host, linked);
+  const links: Link[] = [];
+  for (const { to, backing } of record.disks.flatMap(({ layers }) => layers)) {
+    // What a raw image has in its first bytes is the guest's, or LUKS's: it has no link.
+    if (to.format === 'raw') continue;
+    const image = await toKeyedImage(await pair.away.link.connection(), to);
+    const { reference, format } = backing ?? {};
+    const isBase = reference === undefined || format === undefined;
+    links.push({ image, backing: isBase ? null : { image: { ...image, format }, reference } });
+  }
+  await relink(pair.away.host, links);
   memory.relinked = true;
 }
 
@@ -48,5 +51,6 @@ async function makeOverlay({ pair, observation }: MigrationScene, disk: Migrated
   // Of the frozen image at home: a copy of a raw one may have been rounded up.
   const { virtualSize } = await info(pair.home.host, toImage(disk.origin), { timeoutMs: WITHIN_MS });
   const backing = toImage(disk.layers[0].to);
-  await create(host, toImage(disk.overlay.away), virtualSize, { backing, overwrite: true });
+  const overlay = await toKeyedImage(await pair.away.link.connection(), disk.overlay.away);
+  await createPatiently(host, overlay, virtualSize, { backing, overwrite: true });
 }

@@ -1,7 +1,9 @@
 // Small steps around the crossing: the domain goes on, or ends, on one of the two hosts. Each looks again right before.
 import { DomainXml, DomainXmlFlags } from '@blockferry/libvirt';
+import { backingToTell } from '../../storage/chain-refs.ts';
 import { StepImpossible } from '../errors.ts';
 import { awayOf } from '../observe.ts';
+import { chainAt } from '../record.ts';
 import type { MigrationScene } from './scene.ts';
 
 /** virDomainResume of what was given away and never ran anywhere else. */
@@ -53,9 +55,9 @@ export async function defineAway({ pair, observation, record }: MigrationScene):
   if (home === undefined) throw new StepImpossible('define-away', 'the domain is gone');
   const { SECURE, INACTIVE, MIGRATABLE } = DomainXmlFlags;
   const definition = DomainXml.parse(await home.domain.getXmlDesc(SECURE | INACTIVE | MIGRATABLE));
-  for (const { target, layers } of record.disks) {
-    const { to } = layers[0];
-    definition.setDiskSource(target, to.source, to.format);
+  for (const disk of record.disks) {
+    const [top, ...below] = chainAt(disk, 'away');
+    definition.setDiskSource(disk.target, top.source, top.format, backingToTell(below));
   }
   await (await pair.away.link.connection()).defineDomainXml(definition.toString());
 }

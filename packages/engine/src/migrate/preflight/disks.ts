@@ -9,11 +9,12 @@ import { lookAt, mustHaveDirectory, mustServe } from '../../preflight/look.ts';
 import { mustBeReachable } from '../../preflight/reach.ts';
 import { gather, type Situation } from '../../preflight/situation.ts';
 import { checkSource } from '../../preflight/source-checks.ts';
-import { refAt } from '../../storage/chain-refs.ts';
+import { lockedLike, refAt } from '../../storage/chain-refs.ts';
 import { planOf } from '../copies.ts';
 import type { Pair } from '../pair.ts';
 import { type MigratedDisk, pathOf } from '../record.ts';
 import type { MigrationRequest } from '../request.ts';
+import { mustKeepSecrets } from './secrets.ts';
 
 export interface ExaminedDisk {
   readonly disk: MigratedDisk;
@@ -38,6 +39,7 @@ export async function examineDisk(
   const situation = await gather(connection, pair.home.host, { domain: request.domain, disk: target });
   checkSource(situation, { scope: 'chain' }, 'layered');
   mustBeFiles(situation);
+  mustKeepSecrets(situation);
   const { chain = [] } = situation;
   const all = chain.map((each, at): Layer => layerOf(situation, request, each, at));
   const { layers, shared } = await withoutShared(pair, all, request.verify);
@@ -46,10 +48,11 @@ export async function examineDisk(
     await mustBeReachable(pair.away.host, situation.live, to.source);
   }
   const top = refAt(situation, chain[0] ?? fail(), 0);
-  const overlayOn = ({ source }: ImageRef): ImageRef => ({
-    source: { kind: 'file', path: `${pathOf({ source, format: '' })}.${id}.overlay` },
-    format: 'qcow2',
-  });
+  const overlayOn = (below: ImageRef): ImageRef =>
+    lockedLike(below.source, {
+      source: { kind: 'file', path: `${pathOf(below)}.${id}.overlay` },
+      format: 'qcow2',
+    });
   const bytes = chain
     .slice(0, layers.length)
     .reduce((sum, { allocated }) => sum + (allocated ?? situation.capacity), 0n);
@@ -58,14 +61,6 @@ export async function examineDisk(
 }
 
 function mustBeFiles({ disk, chain }: Situation): void {
-  if (disk.encrypted || chain?.some(({ encryption }) => encryption !== null)) {
-    throw new Refusal(
-      'encrypted',
-      `${disk.target} is encrypted: its secret would have to be brought to the other host`,
-      {},
-      'that is not built yet; move it into a plain image first',
-    );
-  }
   const isFile = chain?.every(({ image }) => image.location.kind === 'file') ?? false;
   if (disk.source?.kind === 'file' && isFile) return;
   throw new Refusal(
@@ -91,13 +86,15 @@ function layerOf(
   const [one, other] = [pathOf(to), pathOf(next)];
   const isRelative = each.backing.relative && dirname(one) === dirname(other);
   const reference = isRelative ? basename(other) : other;
-  return { from, to, how: 'bytes', backing: { reference, format: next.format } };
+  // To us LUKS is a property of an image, to headers a format: they keep the word that they have.
+  const format = next.source.encryption === undefined ? next.format : each.backing.format;
+  return { from, to, how: 'bytes', backing: { reference, format } };
 }
 
 function placeThere(from: ImageRef, { destinationDirectory }: MigrationRequest): ImageRef {
   if (destinationDirectory === undefined) return from;
   const path = join(destinationDirectory, basename(pathOf(from)));
-  return { source: { kind: 'file', path }, format: from.format };
+  return lockedLike(from.source, { source: { kind: 'file', path }, format: from.format });
 }
 
 /** From the bottom up, as far as the journals there tell of copies of these very images, complete and verified. */

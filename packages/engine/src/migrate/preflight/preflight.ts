@@ -18,6 +18,7 @@ import type { MigrationRequest } from '../request.ts';
 import { mustBeElsewhere, mustHave, mustRun } from './destination.ts';
 import { needsOf } from './devices.ts';
 import { type ExaminedDisk, examineDisk, isCopied, mustBeDistinct } from './disks.ts';
+import { mustOpenThere, warningsOf } from './secrets.ts';
 import { mustBringTpm } from './tpm.ts';
 
 export interface MigrationPreflight {
@@ -44,6 +45,10 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
   const [first, ...rest] = await examineDisks(pair, request, definition, id);
   mustBeDistinct([first, ...rest].map(({ disk }) => disk));
   await mustFit(pair, [first, ...rest], definitions.running);
+  await mustOpenThere(
+    pair,
+    [first, ...rest].map(({ disk }) => disk),
+  );
   const record: MigrationRecord = {
     version: 1,
     id,
@@ -60,7 +65,11 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
     goal: 'away',
     revision: 0,
   };
-  return { record, warnings, bytes: [first, ...rest].reduce((sum, { bytes }) => sum + bytes, 0n) };
+  return {
+    record,
+    warnings: [...warnings, ...warningsOf(record)],
+    bytes: [first, ...rest].reduce((sum, { bytes }) => sum + bytes, 0n),
+  };
 }
 
 async function examineDisks(
