@@ -1,7 +1,7 @@
 // How a backup ended, as data: both views show it, and its exit code is the process's.
 import { type BackupEnded, type BackupRecord, type PointKind, unreachable } from '@blockferry/engine';
+import { quoteArgument } from '@blockferry/qemu';
 import { ExitCode } from '../exit-code.ts';
-import { shellWord } from '../views/format.ts';
 import type { ResultError, ResultOutcome } from './result.ts';
 
 export interface BackupResult {
@@ -75,7 +75,7 @@ export function resultOfBackup(
 
 /** What an operator types about an open backup. */
 export function goOnHint({ domain }: BackupRecord): string {
-  const name = shellWord(domain.name);
+  const name = quoteArgument(domain.name);
   return `go on: blockferry resume ${name}\nundo: blockferry abort ${name}`;
 }
 

@@ -2,8 +2,8 @@
 import type { MigrationEnded, MigrationRecord, Whereabouts } from '@blockferry/engine';
 import { unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import { ExitCode } from '../exit-code.ts';
-import { shellWord } from '../views/format.ts';
 import type { ResultError, ResultOutcome } from './result.ts';
 
 export interface MigrationResult {
@@ -122,8 +122,8 @@ export function commandsOf(
   { domain }: Pick<MigrationRecord, 'domain'>,
   peer?: string,
 ): { readonly resume: string; readonly undo: string } {
-  const other = peer === undefined ? '' : ` --peer ${shellWord(peer)}`;
-  const name = `${shellWord(domain.name)}${other}`;
+  const other = peer === undefined ? '' : ` --peer ${quoteArgument(peer)}`;
+  const name = `${quoteArgument(domain.name)}${other}`;
   return { resume: `blockferry resume ${name}`, undo: `blockferry abort ${name}` };
 }
 
@@ -172,7 +172,7 @@ type Question = (MigrationEnded['ending'] & { kind: 'ask' })['question'];
 function questionError(question: Question, record: MigrationRecord, peer: string | undefined): ResultError {
   const { domain, home, away } = record;
   const { resume, undo } = commandsOf(record, peer);
-  const name = shellWord(domain.name);
+  const name = quoteArgument(domain.name);
   switch (question) {
     case 'runs-on-both':
       return {

@@ -1,5 +1,4 @@
 // How a command on a move ended, as data: both views show it, and its exit code is the process's.
-
 import {
   type CopiedImage,
   type Ended,
@@ -8,8 +7,8 @@ import {
   unreachable,
 } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import { ExitCode } from '../exit-code.ts';
-import { shellWord } from '../views/format.ts';
 import { questionError } from './question.ts';
 
 export type ResultOutcome =
@@ -122,7 +121,7 @@ export function commandsFor({
   disk,
   group,
 }: MoveRecord): Readonly<Record<'resume' | 'undo' | 'pivot', string>> {
-  const name = shellWord(domain.name);
+  const name = quoteArgument(domain.name);
   // Disks that move as one are named by their domain.
   const which = group === undefined ? `${name} ${disk}` : name;
   return {

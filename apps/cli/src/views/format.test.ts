@@ -1,7 +1,7 @@
 // Units on screen.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatDuration, formatRate, percentOf, shellWord } from './format.ts';
+import { formatDuration, formatRate, percentOf } from './format.ts';
 
 it('bytes a second make a rate', () => {
   expect(formatRate(50n << 20n)).toBe('50.0 MiB/s');
@@ -41,14 +41,5 @@ describe('a percentage', () => {
 
   it('is 0 while the job has not said how much there is', () => {
     expect(percentOf(0n, 0n)).toBe(0);
-  });
-});
-
-describe('a word of a command that can be pasted', () => {
-  it('is quoted where a shell would read it otherwise', () => {
-    expect(shellWord('/srv/a.qcow2')).toBe('/srv/a.qcow2');
-    expect(shellWord("/srv/it's here")).toBe("'/srv/it'\\''s here'");
-    expect(shellWord('$(reboot)')).toBe("'$(reboot)'");
-    expect(shellWord('')).toBe("''");
   });
 });

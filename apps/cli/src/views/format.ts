@@ -30,8 +30,3 @@ export function percentOf(part: bigint, total: bigint): number {
   const percent = Number((part * 100n) / total);
   return Math.max(0, Math.min(100, percent));
 }
-
-/** A word of a shell command line, quoted where it must be, so that what is printed can be pasted. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}

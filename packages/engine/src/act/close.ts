@@ -1,5 +1,6 @@
 // The move has ended: its snapshots come along, then the record goes, the journal last but for the note that leads to it.
 import { LibvirtError } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import type { Outcome } from '../model/decision.ts';
 import { messageOf } from '../model/errors.ts';
 import type { Seen } from '../observe/seen.ts';
@@ -41,7 +42,7 @@ async function tellPool({ context, move, warn }: Scene<Seen>): Promise<void> {
     await (await connection.lookupStoragePoolByName(ownership.pool)).refresh();
   } catch (error) {
     if (!(error instanceof LibvirtError)) throw error;
-    const hint = `virsh pool-refresh ${ownership.pool}`;
+    const hint = `virsh pool-refresh ${quoteArgument(ownership.pool)}`;
     warn('pool-not-refreshed', `libvirt does not know the volume yet (${messageOf(error)}): ${hint}`);
   }
 }

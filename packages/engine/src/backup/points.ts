@@ -1,5 +1,6 @@
 // The points in a directory of backups, as they stand: what each holds, and on which others it stands.
 import type { Host } from '@blockferry/qemu';
+import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { isPointName, manifestPath, pointPath } from './layout.ts';
 import { type LockableImage, storedImage } from './locked.ts';
@@ -105,7 +106,7 @@ export function choosePoint(
   const chosen = name === undefined ? sealed.at(-1) : points.find((each) => each.name === name);
   if (chosen === undefined) {
     const what = name === undefined ? 'no backup' : `no point ${name}`;
-    const hint = `blockferry backup list ${directory} shows what there is`;
+    const hint = `blockferry backup list ${quoteArgument(directory)} shows what there is`;
     throw new Refusal('no-such-point', `there is ${what} in ${directory}`, { path: directory }, hint);
   }
   const found = chainOf(points, chosen.name);
@@ -114,6 +115,6 @@ export function choosePoint(
     'point-broken',
     `${chosen.name} cannot be used: ${found.why}`,
     { point: chosen.name },
-    `blockferry backup list ${directory} shows which points can`,
+    `blockferry backup list ${quoteArgument(directory)} shows which points can`,
   );
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import type { DomainXml } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
+import { quoteArgument } from '@blockferry/qemu';
 import { mustNotMigrate } from '../migrate/under-way.ts';
 import { Refusal } from '../model/errors.ts';
 import type { Quiesce } from '../model/record.ts';
@@ -187,7 +188,7 @@ async function mustBeFree({ context, host, definitions, live, request }: BackupS
     'backup-runs',
     `a backup of ${live.name} is running, which is none of ours`,
     {},
-    `wait for it, or: virsh domjobabort ${live.name}`,
+    `wait for it, or: virsh domjobabort ${quoteArgument(live.name)}`,
   );
 }
 
@@ -199,7 +200,7 @@ async function mustHaveRoom(
   if (definitions.running) await mustBeReachable(host, live, { kind: 'file', path });
   const space = await answered(nearest, host.statfs(nearest, { timeoutMs: ANSWER_WITHIN_MS }));
   if (!hasRoom(bytes, space)) {
-    const hint = `make room there: blockferry backup prune ${request.directory} --keep-last N`;
+    const hint = `make room there: blockferry backup prune ${quoteArgument(request.directory)} --keep-last N`;
     throw tooSmall('the backup needs', bytes, nearest, space, hint);
   }
   await mustServe(host, join(nearest, 'probe'));

@@ -1,5 +1,6 @@
 // The guest's file systems, frozen through its agent for the instant of an increment, and thawed whatever happens.
 import { LibvirtError } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import { isUntried, thawPatiently as untilThawed, whyNotFrozen } from '../layered/act/quiesce.ts';
 import { Refusal } from '../model/errors.ts';
 import type { BackupRecord } from './model.ts';
@@ -82,6 +83,6 @@ async function thawPatiently(scene: BackupScene): Promise<void> {
   const { domain } = domainOf(scene);
   const failed = await untilThawed(domain);
   if (failed === undefined) return;
-  const hint = `virsh domfsthaw ${scene.record.domain.name}`;
+  const hint = `virsh domfsthaw ${quoteArgument(scene.record.domain.name)}`;
   warn(scene, 'not-thawed', `the guest's file systems may still be frozen (${failed}): ${hint}`);
 }

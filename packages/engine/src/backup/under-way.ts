@@ -1,4 +1,5 @@
 // A domain of which a backup is under way is not backed up twice, nor migrated.
+import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { Definitions } from '../observe/definitions.ts';
 import type { BackupRecord } from './model.ts';
@@ -9,7 +10,7 @@ export function backupUnderWayRefusal({ domain, directory, point }: BackupRecord
     'backup-under-way',
     `a backup of ${domain.name} to ${directory} has not ended: ${point}`,
     { path: directory },
-    `continue it: blockferry resume ${domain.name}; or undo it: blockferry abort ${domain.name}`,
+    `continue it: blockferry resume ${quoteArgument(domain.name)}; or undo it: blockferry abort ${quoteArgument(domain.name)}`,
   );
 }
 

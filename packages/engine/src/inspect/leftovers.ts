@@ -1,7 +1,7 @@
 // What moves that ended badly left behind: journals whose move is open nowhere, and the copies they claim.
 import { dirname, join } from 'node:path';
 import { type DiskSource, type DomainXml, describeSource, sameSource } from '@blockferry/libvirt';
-import { type Host, quoteCommand, rbdRemoval } from '@blockferry/qemu';
+import { type Host, quoteArgument, quoteCommand, rbdRemoval } from '@blockferry/qemu';
 import { copyJournalPath } from '../layers/index.ts';
 import { fileBeside } from '../model/beside.ts';
 import { messageOf, Refusal } from '../model/errors.ts';
@@ -112,7 +112,7 @@ async function verdictOn(context: Context, place: JournalPlace, journal: Journal
   const complete = mayBeTruth(record);
   if (complete !== undefined) {
     const answer = record.copy === undefined ? ' --use source|destination' : '';
-    return keep(complete, `look at it; then blockferry resume ${name}${answer}`);
+    return keep(complete, `look at it; then blockferry resume ${quoteArgument(name)}${answer}`);
   }
   const copies = (record.layered ? allLayers(record.layered).map(({ to }) => to) : [record.destination]).map(
     ({ source }) => source,
@@ -161,7 +161,7 @@ async function verdictOnCopies(
   const { source } = destination;
   const name = describeSource(source);
   if (ownership.kind === 'volume') {
-    const hint = `virsh vol-delete --pool ${ownership.pool} ${ownership.volume}`;
+    const hint = `virsh vol-delete --pool ${quoteArgument(ownership.pool)} ${quoteArgument(ownership.volume)}`;
     return keep(`${name} is a volume of pool ${ownership.pool}`, hint);
   }
   if (ownership.kind === 'rbd-image') return keep(`${name} is an RBD image`, rbdHint(source));
@@ -238,7 +238,7 @@ async function claimOf(host: Host, journal: Journal, path: string): Promise<'our
 }
 
 function continueOrUndo({ domain, disk }: MoveRecord): string {
-  return `go on: blockferry resume ${domain.name}; undo: blockferry abort ${domain.name} ${disk}`;
+  return `go on: blockferry resume ${quoteArgument(domain.name)}; undo: blockferry abort ${quoteArgument(domain.name)} ${disk}`;
 }
 
 /** Our note is kept by domain and disk: a later move of the same disk may have taken its place. */

@@ -1,5 +1,4 @@
 // The copies at the destination of the images at home: what their journals say, and the copying.
-
 import { type Felt, inBackground } from '../layered/background.ts';
 import { hasRoomAt } from '../layered/room.ts';
 import { copyJournalPath, copyState, LayerCopy, type LayerPlan } from '../layers/index.ts';

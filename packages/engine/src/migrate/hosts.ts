@@ -1,5 +1,6 @@
 // Which host a connection leads to. A URI does not tell: `qemu:///system` is another host on each machine.
 import type { Connection } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { Pair } from './pair.ts';
 import type { MigrationRecord } from './record.ts';
@@ -26,7 +27,7 @@ export async function mustBeTheHosts(
       'other-host',
       `from here ${link.uri} leads to another host than the one ${side === 'home' ? 'from' : 'to'} which ${domain.name} is migrated`,
       { uri: link.uri, host: uuid, wanted: hosts[side] },
-      `say how the other host is reached: blockferry resume ${domain.name} --peer URI`,
+      `say how the other host is reached: blockferry resume ${quoteArgument(domain.name)} --peer URI`,
     );
   }
 }

@@ -1,5 +1,6 @@
 // What migrations that ended badly left at the destination: journals whose migration is open nowhere, and what they claim.
 import { join } from 'node:path';
+import { quoteArgument } from '@blockferry/qemu';
 import { copyJournalPath } from '../layers/index.ts';
 import { messageOf } from '../model/errors.ts';
 import type { Millis } from '../model/units.ts';
@@ -134,7 +135,7 @@ async function verdictOn(pair: Pair, path: string, journal: MigrationJournal): P
   if (isOpenIn(atHome, record) || isOpenIn(there, record)) {
     return keep(
       `the migration of ${name} to ${record.away} is open`,
-      `go on: blockferry resume ${name}; undo: blockferry abort ${name}`,
+      `go on: blockferry resume ${quoteArgument(name)}; undo: blockferry abort ${quoteArgument(name)}`,
     );
   }
   const stranger = await strangerBehind({ host: pair.away.host, path });

@@ -1,4 +1,5 @@
 // A domain that is being migrated is not moved, nor migrated twice.
+import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { Definitions } from '../observe/definitions.ts';
 import { recordIn } from './store.ts';
@@ -12,6 +13,6 @@ export function mustNotMigrate({ live, config }: Pick<Definitions, 'live' | 'con
     'migration-under-way',
     `${name} is being migrated to ${open.away} already`,
     { id: open.id },
-    `continue it: blockferry resume ${name}; or undo it: blockferry abort ${name}`,
+    `continue it: blockferry resume ${quoteArgument(name)}; or undo it: blockferry abort ${quoteArgument(name)}`,
   );
 }

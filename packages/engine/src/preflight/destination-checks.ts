@@ -1,8 +1,7 @@
 // What about the destination speaks against a move. Nothing is touched: what must write to find out comes last.
-
 import { basename, dirname } from 'node:path';
 import { type DiskSource, describeSource } from '@blockferry/libvirt';
-import { type Host, probeDestination } from '@blockferry/qemu';
+import { type Host, probeDestination, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import { formatBytes } from '../model/sizes.ts';
@@ -174,7 +173,7 @@ async function checkFile(
       'unfinished-move',
       `an unfinished move to ${name} left its journal there`,
       { journal },
-      `continue it with blockferry resume, or clear it: blockferry cleanup ${path}`,
+      `continue it with blockferry resume, or clear it: blockferry cleanup ${quoteArgument(path)}`,
     );
   }
   if (ownership.kind === 'created' && stat) {

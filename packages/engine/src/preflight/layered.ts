@@ -2,6 +2,7 @@
 import { basename, dirname, join } from 'node:path';
 import { diskElement } from '@blockferry/libvirt';
 import type { ChainImage, Host } from '@blockferry/qemu';
+import { quoteArgument } from '@blockferry/qemu';
 import { bare } from '../layered/copies.ts';
 import { copyJournalPath, copyState } from '../layers/index.ts';
 import { Refusal } from '../model/errors.ts';
@@ -269,7 +270,7 @@ async function mustBeFree(host: Host, { source }: ImageRef): Promise<void> {
       'destination-exists',
       `${path} exists`,
       { path },
-      `choose another directory; what a move left behind goes with: blockferry cleanup ${dirname(path)}`,
+      `choose another directory; what a move left behind goes with: blockferry cleanup ${quoteArgument(dirname(path))}`,
     );
   }
 }

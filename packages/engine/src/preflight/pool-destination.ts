@@ -1,5 +1,4 @@
 // A volume of a libvirt pool as destination: made through libvirt, so it works over any connection.
-
 import { join } from 'node:path';
 import {
   type Connection,
@@ -10,6 +9,7 @@ import {
   poolTarget,
   type StoragePool,
 } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { Ownership } from '../model/record.ts';
 import { formatBytes } from '../model/sizes.ts';
@@ -55,7 +55,7 @@ async function findPool(connection: Connection, name: string): Promise<StoragePo
     'pool-inactive',
     `the storage pool ${name} is not active`,
     { pool: name },
-    `start it: virsh pool-start ${name}`,
+    `start it: virsh pool-start ${quoteArgument(name)}`,
   );
 }
 
@@ -92,7 +92,7 @@ function mustBeNew(pool: string, volume: string, exists: boolean, stat: Destinat
     'destination-exists',
     `a file ${volume} stands in the pool ${pool}, though libvirt has not seen it yet`,
     { pool, volume },
-    `choose another name; virsh pool-refresh ${pool} makes it a volume`,
+    `choose another name; virsh pool-refresh ${quoteArgument(pool)} makes it a volume`,
   );
 }
 

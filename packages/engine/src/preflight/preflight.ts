@@ -1,6 +1,7 @@
 // Everything that can be refused is refused here, before anything is touched; the rest becomes the move's record.
 import { randomBytes } from 'node:crypto';
 import { DomainXmlError, describeSource, diskElement } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { CopyOptions, ImageRef, JobMode, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
@@ -122,7 +123,7 @@ function checkRunning(situation: Situation, request: MoveRequest, { strategy, wh
     'domain-off',
     `${live.name} is not running: ${off}`,
     { domain: live.name },
-    `start it first: virsh start ${live.name}`,
+    `start it first: virsh start ${quoteArgument(live.name)}`,
   );
 }
 

@@ -1,6 +1,7 @@
 // What speaks against shortening a chain: others who depend on it, and what would be lost.
 import { describeSource, sameSource } from '@blockferry/libvirt';
 import type { ChainImage } from '@blockferry/qemu';
+import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { othersOn, otherWords, unknownOthers } from '../shorten/alone.ts';
 import { snapshotsSpoiled } from '../snapshots/index.ts';
@@ -55,7 +56,7 @@ const belongsToNobodyElse: Check = (situation, _, span) => {
       'image-shared',
       `a commit would spoil another disk: ${words}`,
       { image: other.image, domain: other.use.domain, disk: other.use.disk },
-      `blockferry flatten ${live.name} ${disk.target} makes this disk independent of what is shared`,
+      `blockferry flatten ${quoteArgument(live.name)} ${disk.target} makes this disk independent of what is shared`,
     );
   }
   const [unknown] = unknownOthers(usage, { domain, disk: disk.target });
@@ -98,7 +99,7 @@ const keepsCheckpoints: Check = ({ chain, checkpoints, definitions, live, disk }
       'checkpoints-lost',
       `${live.name} has ${checkpoints} checkpoint(s), and the image that would take the data of ${disk.target} has no place for their bitmaps`,
       { checkpoints },
-      `without them: virsh checkpoint-delete ${live.name} NAME; the next backup is then a full one`,
+      `without them: virsh checkpoint-delete ${quoteArgument(live.name)} NAME; the next backup is then a full one`,
     );
   }
   const marked = chain?.some(({ bitmaps }) => bitmaps.length > 0) ?? false;
@@ -107,7 +108,7 @@ const keepsCheckpoints: Check = ({ chain, checkpoints, definitions, live, disk }
     'checkpoints-lost',
     `the images of ${disk.target} have bitmaps, by which the next incremental backup knows what to take; only a QEMU that runs brings them together when the chain is flattened`,
     {},
-    `start it first, paused if need be: virsh start --paused ${live.name}`,
+    `start it first, paused if need be: virsh start --paused ${quoteArgument(live.name)}`,
   );
 };
 
@@ -150,7 +151,7 @@ const keepsSize: Check = ({ chain, disk }, { how }, { first, into }) => {
 
 const worksOffline: Check = ({ chain, definitions, live, secretsTold }, { how }) => {
   if (definitions.running) return undefined;
-  const hint = `start it first: virsh start ${live.name}`;
+  const hint = `start it first: virsh start ${quoteArgument(live.name)}`;
   const no = (code: string, why: string) => new Refusal(code, `${live.name} is off, and ${why}`, {}, hint);
   const isFile = ({ image }: ChainImage) => image.location.kind === 'file';
   if (chain?.every(isFile) !== true) return no('not-files', 'its images are not all files');
@@ -166,7 +167,7 @@ async function checkManagedSave({ definitions, live }: Situation): Promise<void>
     'managed-save',
     `${live.name} was saved, and goes on from the chain as it is`,
     {},
-    `start it first (virsh start ${live.name}), or give up what was saved: virsh managedsave-remove ${live.name}`,
+    `start it first (virsh start ${quoteArgument(live.name)}), or give up what was saved: virsh managedsave-remove ${quoteArgument(live.name)}`,
   );
 }
 
@@ -182,7 +183,10 @@ async function checkSnapshots({ connection, host, chain, disk }: Situation, span
     `a commit would spoil snapshots, which are what an image was: ${names.join(', ')}`,
     { snapshots: names },
     spoiled
-      .map(({ domain, snapshot }) => `give it up: virsh snapshot-delete ${domain} ${snapshot} --metadata`)
+      .map(
+        ({ domain, snapshot }) =>
+          `give it up: virsh snapshot-delete ${quoteArgument(domain)} ${quoteArgument(snapshot)} --metadata`,
+      )
       .join('\n'),
   );
 }

@@ -1,4 +1,5 @@
 // What about the domain and its disk speaks against a move. Each check is a function of the situation alone.
+import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { MoveRecord, Scope } from '../model/record.ts';
 import type { MoveRequest } from './request.ts';
@@ -35,7 +36,7 @@ const isFree: Check = ({ job, backupRuns, disk, live }) => {
       'disk-busy',
       `a ${job} job is running on ${disk.target} of ${live.name}`,
       { disk: disk.target, job },
-      `wait for it, or end it: virsh blockjob ${live.name} ${disk.target} --abort`,
+      `wait for it, or end it: virsh blockjob ${quoteArgument(live.name)} ${disk.target} --abort`,
     );
   }
   if (!backupRuns) return undefined;
@@ -43,7 +44,7 @@ const isFree: Check = ({ job, backupRuns, disk, live }) => {
     'backup-runs',
     `a backup of ${live.name} is running`,
     {},
-    `wait for it, or: virsh domjobabort ${live.name}`,
+    `wait for it, or: virsh domjobabort ${quoteArgument(live.name)}`,
   );
 };
 

@@ -1,5 +1,6 @@
 // The refusal of a disk on which something is open already.
 import { describeSource } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
@@ -12,7 +13,7 @@ export function underWay(open: MoveRecord): Refusal {
     'move-under-way',
     `${workWords(open)} already`,
     { id: open.id },
-    `continue it: blockferry resume ${name}; or undo it: blockferry abort ${which}`,
+    `continue it: blockferry resume ${quoteArgument(name)}; or undo it: blockferry abort ${which}`,
   );
 }
 

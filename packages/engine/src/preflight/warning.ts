@@ -1,5 +1,4 @@
 // What preflight says although it refuses nothing.
-
 import { describeSource } from '@blockferry/libvirt';
 import type { MoveRecord } from '../model/record.ts';
 import { formatBytes } from '../model/sizes.ts';

@@ -11,6 +11,7 @@ import {
   isLibvirtError,
 } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
+import { quoteArgument } from '@blockferry/qemu';
 import { DEFINITION, pointPath } from '../backup/layout.ts';
 import type { Manifest, StoredDisk } from '../backup/model.ts';
 import { choosePoint, type PointChain, readPoints } from '../backup/points.ts';
@@ -83,7 +84,7 @@ async function mayBeDefined(
   }
   if (as.kind === 'new' || byUuid === undefined) return undefined;
   if (as.kind === 'original') {
-    const hint = `restore over it: --over; or beside it, as another domain: --name ${name}-restored`;
+    const hint = `restore over it: --over; or beside it, as another domain: --name ${quoteArgument(`${name}-restored`)}`;
     throw new Refusal('domain-exists', `there is a domain ${byUuid.domain.name} (${uuid})`, { name }, hint);
   }
   return byUuid;
@@ -106,7 +107,7 @@ export async function mustBeIdle(context: Context, definitions: Definitions): Pr
       'domain-runs',
       `${domain.name} runs: only a domain that is off is restored over`,
       { domain: domain.name },
-      `shut it down: virsh shutdown ${domain.name}; or restore beside it: --name ${domain.name}-restored`,
+      `shut it down: virsh shutdown ${quoteArgument(domain.name)}; or restore beside it: --name ${quoteArgument(`${domain.name}-restored`)}`,
     );
   }
   checkBeginning(definitions, 'all');

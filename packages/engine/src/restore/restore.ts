@@ -1,7 +1,7 @@
 // Restores a point: checked, then one image a disk, compared with the point, and at the very end the definition.
 import { basename, dirname, join } from 'node:path';
 import { DomainCheckpointDeleteFlags, type DomainXml } from '@blockferry/libvirt';
-import { compare, convert, type Host, type Image, QemuImgError } from '@blockferry/qemu';
+import { compare, convert, type Host, type Image, QemuImgError, quoteArgument } from '@blockferry/qemu';
 import { CREATE_WITHIN_MS, createPatiently } from '../act/format-encrypted.ts';
 import { checkPoints } from '../backup/check-points.ts';
 import { checkpointsOf, deleted, isCheckpointOfOurs } from '../backup/checkpoints.ts';
@@ -118,7 +118,7 @@ async function mustBeGood(
     'point-broken',
     `${point} is no good backup: ${problems.join('; ')}`,
     { point, problems },
-    `blockferry backup verify ${directory} tells which points are good; --point names one`,
+    `blockferry backup verify ${quoteArgument(directory)} tells which points are good; --point names one`,
   );
 }
 

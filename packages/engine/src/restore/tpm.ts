@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path';
 import type { DomainXml } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
+import { quoteArgument } from '@blockferry/qemu';
 import { pointPath, TPM } from '../backup/layout.ts';
 import type { Manifest } from '../backup/model.ts';
 import { archive, encryptedWarning, tpmOf, tpmStatePath, unpack } from '../backup/tpm.ts';
@@ -71,7 +72,7 @@ async function mustBeLeftByUs(host: Host, state: string, path: string): Promise<
     'tpm-state-exists',
     `${state} holds the state of a TPM, and no domain has it`,
     { path: state },
-    `if nobody needs it, move it away: mv ${state} ${state}.old`,
+    `if nobody needs it, move it away: mv ${quoteArgument(state)} ${quoteArgument(`${state}.old`)}`,
   );
 }
 
@@ -133,7 +134,7 @@ export async function placeTpm(
       'domain-runs',
       `${name} was started before the state of its TPM was in place: it runs with the one that it had`,
       { domain: name, state: tpm.directory },
-      `shut it down (virsh shutdown ${name}), then ask for the same restore again`,
+      `shut it down (virsh shutdown ${quoteArgument(name)}), then ask for the same restore again`,
     );
   }
   await runOn(host, 'replace', tpm.state, ['/bin/sh', '-c', PLACE, 'sh', tpm.directory, tpm.state], signal);

@@ -1,4 +1,5 @@
 // The verbs `pivot`, `abort` and `resume --use` change what is wanted of an open move; the loop does the rest.
+import { quoteArgument } from '@blockferry/qemu';
 import { record } from '../act/record.ts';
 import { Refusal } from '../model/errors.ts';
 import type { Goal, MoveRecord } from '../model/record.ts';
@@ -27,7 +28,7 @@ function mustBeAsked(seen: Look, move: MoveRecord): void {
     'not-asked',
     `nobody asked which image of ${move.disk} is the truth`,
     {},
-    `see how it stands: blockferry status ${move.domain.name}`,
+    `see how it stands: blockferry status ${quoteArgument(move.domain.name)}`,
   );
 }
 
@@ -63,7 +64,7 @@ function mustSuitCopy({ disk, domain }: MoveRecord, { goal }: Change): void {
     'not-a-move',
     `${disk} of ${domain.name} is copied, and not moved: ${end}`,
     {},
-    `go on with it: blockferry resume ${domain.name}`,
+    `go on with it: blockferry resume ${quoteArgument(domain.name)}`,
   );
 }
 
@@ -74,7 +75,7 @@ function mustBeKeepable({ job }: Look, move: MoveRecord): void {
       'keep-not-layered',
       'strategy layered keeps no copy without a switch',
       {},
-      `undo it: blockferry abort ${name} ${move.disk}; and use --strategy mirror`,
+      `undo it: blockferry abort ${quoteArgument(name)} ${move.disk}; and use --strategy mirror`,
     );
   }
   if (job.kind === 'ours' && job.state === 'ready') return;
@@ -82,6 +83,6 @@ function mustBeKeepable({ job }: Look, move: MoveRecord): void {
     'not-ready',
     `the copy of ${move.disk} is not complete, so there is nothing to keep yet`,
     {},
-    `wait until blockferry status ${name} says ready`,
+    `wait until blockferry status ${quoteArgument(name)} says ready`,
   );
 }

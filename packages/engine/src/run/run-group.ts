@@ -1,5 +1,4 @@
 // The loop for several disks of one domain that move as one: all are looked at, one step is taken, and all again.
-
 import type { LayeredDecision } from '../layered/decide.ts';
 import { decideGroup, type GroupView } from '../layered/group/index.ts';
 import type { Outcome } from '../model/decision.ts';

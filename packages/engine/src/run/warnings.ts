@@ -1,11 +1,12 @@
 // The longer words that a run has for what holds it up, and what to do about it.
 import { dirname } from 'node:path';
+import { quoteArgument } from '@blockferry/qemu';
 import type { MoveRecord } from '../model/record.ts';
 import type { LayersProgress } from '../observe/memory.ts';
 
 export function silentWords({ domain, disk, goal }: MoveRecord): string {
   const now = 'the destination does not answer. The guest runs on the source and is not held up.';
-  const whenForward = `Make it answer again and the move goes on; or undo it with: blockferry abort ${domain.name} ${disk}`;
+  const whenForward = `Make it answer again and the move goes on; or undo it with: blockferry abort ${quoteArgument(domain.name)} ${disk}`;
   const whenBack =
     'Ending the copy now would hold it up until the destination answers. Make it answer again, or end it for good (kill its server): then the copy ends by itself';
   return `${now} ${goal === 'pivot' || goal === 'hold' ? whenForward : whenBack}`;
@@ -13,7 +14,7 @@ export function silentWords({ domain, disk, goal }: MoveRecord): string {
 
 export function divergingWords(move: MoveRecord): string {
   if (move.shorten !== undefined) {
-    const limit = `blockferry bandwidth ${move.domain.name} ${move.disk} 0`;
+    const limit = `blockferry bandwidth ${quoteArgument(move.domain.name)} ${move.disk} 0`;
     return `the guest writes as fast as its images are committed, so it may never be ready; without a limit it may: ${limit}`;
   }
   return `the guest writes as fast as the mirror copies, so it may never be ready: abort and move with ${surelyEnds(move)}`;

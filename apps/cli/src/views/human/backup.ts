@@ -9,11 +9,12 @@ import type {
   Stage,
   TpmPlan,
 } from '@blockferry/engine';
+import { quoteArgument } from '@blockferry/qemu';
 import { type BackupResult, continuingBackupWords } from '../../outcome/backup-result.ts';
 import type { Result } from '../../outcome/result.ts';
 import type { Io } from '../../terminal/io.ts';
 import type { BackupView } from '../backup-view.ts';
-import { formatBytes, formatDuration, shellWord } from '../format.ts';
+import { formatBytes, formatDuration } from '../format.ts';
 import { checkedText } from '../points.ts';
 import { errorLines, resultText } from './result.ts';
 import { StatusLine } from './status-line.ts';
@@ -98,11 +99,11 @@ export function backupResultText(result: BackupResult): string {
     const took = durationMs === undefined ? [] : [`took ${formatDuration(durationMs)}`];
     lines.push(`  ${[kind, ...size, ...frozen, ...took].join(', ')}`);
     if (checkpoint !== undefined && directory !== undefined && domain !== undefined) {
-      const words = `blockferry backup ${shellWord(domain)} ${shellWord(directory)} --incremental`;
+      const words = `blockferry backup ${quoteArgument(domain)} ${quoteArgument(directory)} --incremental`;
       lines.push(`  only what changes from now on: ${words}`);
     }
     if (point !== undefined && directory !== undefined) {
-      lines.push(`  restore it: blockferry restore ${shellWord(directory)} --point ${point} --name NAME`);
+      lines.push(`  restore it: blockferry restore ${quoteArgument(directory)} --point ${point} --name NAME`);
     }
   }
   return `${[...lines, ...errorLines(result)].join('\n')}\n`;
@@ -156,8 +157,8 @@ export function restoredText({ plan, uuid, kept, durationMs }: Restored): string
     `  compared with the backup, took ${formatDuration(durationMs)}`,
     ...(leaves.length === 0
       ? []
-      : [`  once you no longer want what it was before: rm ${leaves.map(shellWord).join(' ')}`]),
-    `  start it: virsh start ${shellWord(name)}`,
+      : [`  once you no longer want what it was before: rm ${leaves.map(quoteArgument).join(' ')}`]),
+    `  start it: virsh start ${quoteArgument(name)}`,
   ];
   return `${lines.join('\n')}\n`;
 }

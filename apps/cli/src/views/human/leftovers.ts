@@ -8,7 +8,7 @@ import {
   type Verdict,
 } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
-import { shellWord } from '../format.ts';
+import { quoteArgument } from '@blockferry/qemu';
 
 /** One leftover, and what is to become of it. */
 export function leftoverText({ journal, move, verdict }: Leftover): string {
@@ -36,7 +36,7 @@ export function leftImagesText({ note, verdict }: LeftImages, deleteSource: bool
         const removed = verdict.paths.map((path) => `  remove ${path}\n`).join('');
         return `${whose}: what it left at ${home}, and nothing uses\n${removed}`;
       }
-      return `${whose}: what it left at ${home} is kept as a way back\n${paths}  → once you no longer want it: blockferry cleanup ${shellWord(domain.name)} --delete-source\n`;
+      return `${whose}: what it left at ${home} is kept as a way back\n${paths}  → once you no longer want it: blockferry cleanup ${quoteArgument(domain.name)} --delete-source\n`;
     case 'remove-journal':
       return `${whose}: what it left at ${home} is gone\n`;
     case 'keep':

@@ -8,8 +8,9 @@ import {
   unreachable,
 } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import { commandsOf, type MigrationResult } from '../../outcome/migration.ts';
-import { formatBytes, formatDuration, shellWord } from '../format.ts';
+import { formatBytes, formatDuration } from '../format.ts';
 import { migrationPhaseWords } from './domains.ts';
 import { errorLines } from './result.ts';
 
@@ -63,7 +64,7 @@ export function unclearMigrationText({ note, why }: UnclearMigration): string {
     `${note.domain.name}: migration, unless it has ended: its record cannot be read (${why})`,
     `  from  ${note.home}`,
     `  to    ${note.away}`,
-    `  → go on, once the destination can be reached: blockferry resume ${shellWord(note.domain.name)}`,
+    `  → go on, once the destination can be reached: blockferry resume ${quoteArgument(note.domain.name)}`,
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -147,6 +148,6 @@ function kept({ sourcesKept, home, domain = '' }: MigrationResult): string[] {
   if (sourcesKept.length === 0) return [];
   return [
     `  kept at ${home}: ${sourcesKept.join(' ')}`,
-    `  once you no longer want them: blockferry cleanup ${shellWord(domain)} --delete-source`,
+    `  once you no longer want them: blockferry cleanup ${quoteArgument(domain)} --delete-source`,
   ];
 }

@@ -1,7 +1,8 @@
 // How a move ended, for people: what the guest runs on, what it cost, what is left, and what to do.
 import { unreachable } from '@blockferry/engine';
+import { quoteArgument } from '@blockferry/qemu';
 import type { Result } from '../../outcome/result.ts';
-import { formatBytes, formatDuration, shellWord } from '../format.ts';
+import { formatBytes, formatDuration } from '../format.ts';
 
 export function resultText(result: Result): string {
   if (result.disks !== undefined) return togetherText(result, result.disks);
@@ -12,7 +13,8 @@ export function resultText(result: Result): string {
 /** Several disks that moved as one: how each ended, then what is true of all. */
 function togetherText(result: Result, disks: readonly Result[]): string {
   const { domain, pausedMs } = result;
-  const ready = result.outcome === 'ready' && domain !== undefined ? adviceWhenReady(shellWord(domain)) : [];
+  const ready =
+    result.outcome === 'ready' && domain !== undefined ? adviceWhenReady(quoteArgument(domain)) : [];
   const lines = [
     ...disks.flatMap((disk) => [headline(disk), ...whereItRuns(disk)]),
     ...figures(result),
@@ -67,7 +69,7 @@ function headline(result: Result): string {
 
 function details(result: Result): string[] {
   const { outcome, domain, disk } = result;
-  const which = `${shellWord(domain ?? '')} ${disk}`;
+  const which = `${quoteArgument(domain ?? '')} ${disk}`;
   const keep = `  stay here and keep the copy: blockferry abort ${which} --keep`;
   return [
     ...figures(result),
@@ -138,8 +140,8 @@ function removalsOf(names: readonly string[]): string[] {
   const files = names.filter((name) => name.startsWith('/') && !name.startsWith('/dev/'));
   const images = names.filter((name) => name.startsWith('rbd:')).map((name) => name.slice('rbd:'.length));
   return [
-    ...(files.length === 0 ? [] : [`rm ${files.map(shellWord).join(' ')}`]),
-    ...images.map((name) => `rbd rm ${shellWord(name)}`),
+    ...(files.length === 0 ? [] : [`rm ${files.map(quoteArgument).join(' ')}`]),
+    ...images.map((name) => `rbd rm ${quoteArgument(name)}`),
   ];
 }
 

@@ -1,9 +1,10 @@
 // An open move for people: how it stands, and what to do about it.
 import { type MoveStatus, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import { commandsFor } from '../../outcome/result.ts';
 import { phaseWords } from '../../outcome/work-words.ts';
-import { formatBytes, percentOf, shellWord } from '../format.ts';
+import { formatBytes, percentOf } from '../format.ts';
 
 export function statusText(status: MoveStatus): string {
   const { move, job } = status;
@@ -48,7 +49,7 @@ function togetherLines({ move }: MoveStatus): string[] {
     ...(group?.paused === undefined
       ? []
       : [
-          `  the guest was paused for the switch; it goes on with: blockferry resume ${shellWord(domain.name)}`,
+          `  the guest was paused for the switch; it goes on with: blockferry resume ${quoteArgument(domain.name)}`,
         ]),
   ];
 }

@@ -2,6 +2,7 @@
 // commit writes synchronously (libvirt 9.0). Unlike a pause, a limit leaves the guest running whoever dies.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Domain, DomainAffectFlags } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import { record } from '../../act/record.ts';
 import { definitionsOf } from '../../act/scene-domain.ts';
 import { messageOf } from '../../model/errors.ts';
@@ -40,7 +41,7 @@ export async function releaseGuest(scene: LayeredScene): Promise<void> {
       const before = limits(brake.before, undefined);
       await definitionsOf(scene).domain.setBlockIoTune(disk, before, DomainAffectFlags.LIVE);
     } catch (error) {
-      const hint = `virsh blkdeviotune ${domain.name} ${disk} --live --write-iops-sec 0`;
+      const hint = `virsh blkdeviotune ${quoteArgument(domain.name)} ${disk} --live --write-iops-sec 0`;
       scene.warn(
         'guest-slowed',
         `the limit of its writes could not be lifted (${messageOf(error)}): ${hint}`,

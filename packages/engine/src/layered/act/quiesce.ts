@@ -1,6 +1,7 @@
 // The guest's file systems, frozen through its agent for the instant of a copy, and thawed whatever happens.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Domain, ErrorCode, LibvirtError } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import { record } from '../../act/record.ts';
 import { definitionsOf } from '../../act/scene-domain.ts';
 import type { LayeredStep } from '../../model/decision.ts';
@@ -63,7 +64,7 @@ export function whyNotFrozen(error: LibvirtError, domain: string): string {
   if (!/in frozen state/.test(error.message)) {
     return `the guest's file systems could not be frozen (${messageOf(error)})`;
   }
-  return `the guest's file systems were frozen before, which is left so (to thaw them: virsh domfsthaw ${domain})`;
+  return `the guest's file systems were frozen before, which is left so (to thaw them: virsh domfsthaw ${quoteArgument(domain)})`;
 }
 
 /** libvirt has codes for an agent that is silent; what an agent itself refuses comes as an internal error (before 11.2). */
@@ -86,7 +87,7 @@ export async function thawGuest(scene: LayeredScene): Promise<void> {
   const { domain } = definitionsOf(scene);
   const failed = await thawPatiently(domain);
   if (failed !== undefined) {
-    const hint = `virsh domfsthaw ${scene.move.domain.name}`;
+    const hint = `virsh domfsthaw ${quoteArgument(scene.move.domain.name)}`;
     scene.warn('not-thawed', `the guest's file systems may still be frozen (${failed}): ${hint}`);
   }
   await record(scene);

@@ -1,5 +1,4 @@
 // Removes what the migration made and nobody uses any more, and its record.
-
 import { mustBeUnused } from '../../layered/act/clear.ts';
 import { claimOf, isSomething } from '../../layered/claims.ts';
 import { copyJournalPath } from '../../layers/index.ts';

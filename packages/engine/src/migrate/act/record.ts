@@ -1,5 +1,4 @@
 // Writes what is intended to every place of the record, before the step that it describes.
-
 import type { Definitions } from '../../observe/definitions.ts';
 import type { FileIdentity } from '../../record/journal.ts';
 import { Overtaken } from '../errors.ts';

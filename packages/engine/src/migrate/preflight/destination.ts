@@ -1,6 +1,7 @@
 // Is the other host another one, and does the domain find there what it needs besides its disks?
 import { type Connection, type DomainXml, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
+import { quoteArgument } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../../model/errors.ts';
 import type { Warning } from '../../preflight/warning.ts';
 import { hostUuidOf } from '../hosts.ts';
@@ -94,7 +95,7 @@ export async function mustHave(away: Connection, host: Host, needs: Needs): Prom
 }
 
 async function mustHaveNetwork(away: Connection, name: string): Promise<void> {
-  const hint = `virsh net-define, virsh net-start ${name}`;
+  const hint = `virsh net-define, virsh net-start ${quoteArgument(name)}`;
   try {
     if (await away.isNetworkActive(name)) return;
   } catch (error) {

@@ -1,8 +1,8 @@
 // Everything that can be refused is refused here, before anything is touched; the rest becomes the migration's record.
-
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import type { DomainXml } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../../model/errors.ts';
 import { formatBytes } from '../../model/sizes.ts';
 import type { Bytes } from '../../model/units.ts';
@@ -110,17 +110,17 @@ async function mustBeReady(
     throw no(
       'domain-transient',
       'is transient: nothing would be left of it at home to go back to',
-      `virsh dumpxml ${name} > ${name}.xml; virsh define ${name}.xml`,
+      `virsh dumpxml ${quoteArgument(name)} > ${name}.xml; virsh define ${quoteArgument(name)}.xml`,
     );
   if (running && offline) throw no('domain-running', 'runs', 'leave --offline out; or shut it off');
   if (!running && !offline)
     throw no('domain-off', 'is not running', '--offline migrates it as it is; or start it');
-  if (paused) throw no('domain-paused', 'is paused', `virsh resume ${name}`);
+  if (paused) throw no('domain-paused', 'is paused', `virsh resume ${quoteArgument(name)}`);
   if (await domain.hasManagedSave())
     throw no(
       'managed-save',
       'has a saved memory image, which stays at home',
-      `start it, or: virsh managedsave-remove ${name}`,
+      `start it, or: virsh managedsave-remove ${quoteArgument(name)}`,
     );
   const [snapshots, checkpoints] = await Promise.all([
     domain.listAllSnapshots(),
@@ -136,7 +136,7 @@ async function mustBeReady(
     throw no(
       'has-checkpoints',
       `has ${checkpoints.length} checkpoint(s), which libvirt forgets at home and does not know there`,
-      `delete them (the next incremental backup is a full one): for c in $(virsh checkpoint-list ${name} --name); do virsh checkpoint-delete ${name} "$c"; done`,
+      `delete them (the next incremental backup is a full one): for c in $(virsh checkpoint-list ${quoteArgument(name)} --name); do virsh checkpoint-delete ${quoteArgument(name)} "$c"; done`,
     );
   if (!offline) return;
   if (config?.osNvram !== undefined)
@@ -150,11 +150,11 @@ async function mustBeReady(
 /** Images are copied byte for byte, so snapshots inside them come along; what libvirt knows of them does not. */
 function forgetSnapshots(name: string): string {
   const each = (work: string) =>
-    `for s in $(virsh snapshot-list ${name} --name --topological); do virsh ${work}; done`;
+    `for s in $(virsh snapshot-list ${quoteArgument(name)} --name --topological); do virsh ${work}; done`;
   return [
     `save what libvirt knows of them: ${each(`snapshot-dumpxml ${name} "$s" > ${name}-"$s".xml`)}`,
     `have it forget them, data and all that is in the images stays: ${each(`snapshot-delete ${name} "$s" --metadata`)}`,
-    `at the destination afterwards, for each, parents first (with --dest-dir, put the new paths into the file before): virsh snapshot-create ${name} ${name}-NAME.xml --redefine`,
+    `at the destination afterwards, for each, parents first (with --dest-dir, put the new paths into the file before): virsh snapshot-create ${quoteArgument(name)} ${quoteArgument(name)}-NAME.xml --redefine`,
   ].join('\n');
 }
 
@@ -163,7 +163,7 @@ function nothingToCopy(name: string): Refusal {
     'not-a-disk',
     `${name} has no disk to copy`,
     {},
-    `virsh migrate --live ${name} does all there is to do`,
+    `virsh migrate --live ${quoteArgument(name)} does all there is to do`,
   );
 }
 

@@ -2,6 +2,7 @@
 import { dirname } from 'node:path';
 import { type DomainXml, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
+import { quoteArgument } from '@blockferry/qemu';
 import { tpmOf, tpmStatePath } from '../../backup/tpm.ts';
 import { messageOf, Refusal } from '../../model/errors.ts';
 import { lookAt } from '../../preflight/look.ts';
@@ -73,6 +74,6 @@ async function mustBeFree(host: Host, state: string): Promise<void> {
     'tpm-state-exists',
     `${state} at the destination holds the state of a TPM, and no domain has it`,
     { path: state },
-    `if nobody needs it, move it away there: mv ${state} ${state}.old`,
+    `if nobody needs it, move it away there: mv ${quoteArgument(state)} ${quoteArgument(`${state}.old`)}`,
   );
 }
