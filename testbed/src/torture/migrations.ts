@@ -50,6 +50,9 @@ export async function tortureMigrations(
       told(what);
       score[await playMigration(pair, what, { victims, afterMs, options })] += 1;
     }
+  } catch (cause) {
+    // Nobody may see it so again.
+    throw new Error(`${String(cause)}\n${await accountOf(pair)}`, { cause });
   } finally {
     await pair.stop();
   }
@@ -94,6 +97,22 @@ async function strike(pair: FerryPair, ferry: Ferry, victims: readonly Victim[])
 
 async function killQemu(host: LibvirtHost): Promise<void> {
   if ((await host.qemuPid('vm')) !== undefined) await host.killQemu('vm');
+}
+
+/** What can be known of both sides. */
+async function accountOf(pair: FerryPair): Promise<string> {
+  const accounts = SIDES.map(async (side) => {
+    const host = pair[side];
+    const ask = (...argv: readonly string[]) => host.virsh(...argv).catch(String);
+    const [state, status, jobs, xml] = await Promise.all([
+      ask('domstate', 'vm', '--reason'),
+      ask('qemu-monitor-command', 'vm', '{"execute":"query-status"}'),
+      ask('qemu-monitor-command', 'vm', '{"execute":"query-block-jobs"}'),
+      ask('dumpxml', 'vm'),
+    ]);
+    return [`=== ${side}`, state, status, jobs, xml, await host.logs()].join('\n');
+  });
+  return (await Promise.all(accounts)).join('\n');
 }
 
 /** As often as an operator would have patience for. */
