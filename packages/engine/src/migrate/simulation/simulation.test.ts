@@ -246,6 +246,18 @@ it('ends at home or away, never on both, never on neither, and loses nothing', {
   check(decideMigration, RUNS);
 });
 
+it('does not run what has come where home went on since, and ended', () => {
+  const events = ['blockferry dies', 'somebody resumes it at home', 'guest writes', 'QEMU at home dies'];
+  const schedule = events.map((name) => NAMES.indexOf(name));
+  const faultOf = (decide: Decide) => fault(play(decide, { mode: 'live', from: 'finished', schedule }));
+  expect(faultOf(decideMigration)).toBeUndefined();
+  const runs = (world: MigrationWorld, record: MigrationRecord): MigrationDecision =>
+    world.away === 'arrived' && world.home === 'off' && world.crossing !== 'running'
+      ? { kind: 'act', phase: 'arriving', goal: 'away', step: { name: 'run-away' } }
+      : decideMigration(world, record);
+  expect(faultOf(runs)).toMatch(/^runs away with \d+ of \d+ writes/);
+});
+
 const wrongEngines: Readonly<Record<string, Decide>> = {
   'takes what is off at the destination for what never ran': (world, record) =>
     world.away === 'off' && world.home !== 'gone'
