@@ -3,18 +3,30 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** By their paths' ends, the longest first. All others follow as vitest orders them: those that it timed before, and by size. */
 const LONGEST = [
+  'crash/layered-sweep.real.test.ts',
+  'crash/copies.real.test.ts',
   'torture/torture.real.test.ts',
+  'crash/layered.real.test.ts',
   'crash/migrate.real.test.ts',
   'crash/migrate-faults.real.test.ts',
-  'crash/copies.real.test.ts',
-  'crash/qemu.real.test.ts',
+  'crash/devices.real.test.ts',
   'cli/src/article.real.test.ts',
+  'crash/ceph.real.test.ts',
+  'crash/daemon.real.test.ts',
+  'crash/sweep.real.test.ts',
+  'crash/rounds.real.test.ts',
   'crash/backup-sweep.real.test.ts',
-  'run/over-ssh.real.test.ts',
   'cli/src/inside.real.test.ts',
-  'layered/luks.real.test.ts',
-  'crash/backup-deaths.real.test.ts',
+  'crash/lost-pivot.real.test.ts',
+  'crash/together.real.test.ts',
+  'crash/qemu.real.test.ts',
+  'preflight/luks.real.test.ts',
+  'crash/migrate-luks.real.test.ts',
+  'crash/backup-points.real.test.ts',
+  'run/over-ssh.real.test.ts',
   'crash/chains.real.test.ts',
+  'layered/luks.real.test.ts',
+  'migrate/ways.real.test.ts',
 ];
 
 export class LongestFirst extends BaseSequencer {
