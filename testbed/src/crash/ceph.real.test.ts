@@ -53,7 +53,7 @@ describe('a Ceph that hangs', () => {
     assert.match(await ferry.warning('destination-silent'), /does not answer.*abort/s);
     await berth.guest.waitForWrites(60);
     const abort = berth.abort();
-    await abort.warning('destination-silent');
+    await abort.warning('waits-for-another');
     await berth.guest.waitForWrites(60);
     await ceph.resume();
     await ends(abort, 'back');
