@@ -85,3 +85,15 @@ test('ended by its signal, it says how far it came, and goes on from there', asy
   );
   expect(bench.same('layer', 'copy')).toBe(true);
 });
+
+test('ended while the way to the destination is being made', async () => {
+  await using bench = new Bench();
+  const plan = bench.plan(bench.make('layer', 'raw', '4M', 'write -P 1 0 4M'), 'copy');
+  const ending = new AbortController();
+  const lead = async () => {
+    ending.abort(new Error('enough'));
+    await sleep(50);
+    return { [Symbol.asyncDispose]: async () => {} };
+  };
+  await expect(bench.copy([plan], { lead }).run(ending.signal)).rejects.toThrow('enough');
+});

@@ -69,6 +69,8 @@ export class LayerCopy {
     this.#progress.begin(layers);
     if (layers.every(({ journal }) => journal.finished)) return;
     const { promise: aborted, reject: abort } = Promise.withResolvers<never>();
+    // It may come while nobody waits for it yet.
+    aborted.catch(() => {});
     const onAbort = () => abort(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
     let way: AsyncDisposable | undefined;
