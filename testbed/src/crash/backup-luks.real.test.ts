@@ -42,6 +42,8 @@ beforeAll(async () => {
     size: 32n << 20n,
     files: { plain: { '/mark': PLAIN[0] ?? '' } },
   });
+  // In plain it would be found.
+  await run(['grep', '-qaF', '-e', PLAIN[0] ?? '', top.path]);
   await run(['mkdir', at('disks'), at('restored')]);
   const convert = ['convert', '--object', OBJECT];
   await makeEncrypted(...convert, '-O', 'qcow2', '-o', IN_QCOW2, top.path, at('disks', 'base'));

@@ -49,6 +49,8 @@ async function makeLocked(directory: string) {
     size: 32n << 20n,
     files: { plain: { '/mark': PLAIN[0] ?? '' } },
   });
+  // In plain it would be found.
+  await run(['grep', '-qaF', '-e', PLAIN[0] ?? '', top.path]);
   const [base, over] = ['base.qcow2', 'top.qcow2'].map((name) => join(directory, name));
   const key = ['--object', OBJECT];
   const raw = ['-O', 'luks', '-o', 'key-secret=key,iter-time=10'];

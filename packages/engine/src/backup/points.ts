@@ -1,6 +1,5 @@
 // The points in a directory of backups, as they stand: what each holds, and on which others it stands.
-import type { Host } from '@blockferry/qemu';
-import { quoteArgument } from '@blockferry/qemu';
+import { type Host, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { isPointName, manifestPath, pointPath } from './layout.ts';
 import { type LockableImage, storedImage } from './locked.ts';

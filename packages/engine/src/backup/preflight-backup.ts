@@ -2,8 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import type { DomainXml } from '@blockferry/libvirt';
-import type { Host } from '@blockferry/qemu';
-import { quoteArgument } from '@blockferry/qemu';
+import { type Host, quoteArgument } from '@blockferry/qemu';
 import { mustNotMigrate } from '../migrate/under-way.ts';
 import { Refusal } from '../model/errors.ts';
 import type { Quiesce } from '../model/record.ts';

@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path';
 import type { DomainXml } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
+import { lookAt } from '../preflight/look.ts';
 import type { Warning } from '../preflight/warning.ts';
 import type { Context } from '../run/context.ts';
 import { runOn } from '../storage/whole-files.ts';
@@ -11,6 +12,19 @@ const STATES = '/var/lib/libvirt/swtpm';
 
 export function tpmStatePath(uuid: string): string {
   return join(STATES, uuid);
+}
+
+/** libvirt makes the directory of all states with the first of them. @throws HostError */
+export async function canMakeTpmState(host: Host, state: string): Promise<boolean> {
+  const states = dirname(state);
+  const nearest = (await lookAt(host, states)) === null ? dirname(states) : states;
+  return (await lookAt(host, nearest)) !== null && host.access(nearest, 'w');
+}
+
+/** As libvirt makes them: QEMU and swtpm go through as users of their own. @throws FileError EEXIST where it is; HostError */
+export async function makeTpmDirectory(host: Host, directory: string): Promise<void> {
+  await host.mkdir(dirname(directory), { parents: true, mode: 0o711 });
+  await host.mkdir(directory, { mode: 0o711 });
 }
 
 /** What can be done about the TPMs of a definition. libvirt allows one with a state of its own. */

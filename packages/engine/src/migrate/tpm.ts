@@ -1,7 +1,7 @@
 // The state of the emulated TPM of a domain that is migrated while it is off: it comes along, beside the images. That of one
 // that runs is libvirt's to bring: it is in the stream of its migration.
-import { dirname } from 'node:path';
 import { FileError, type Host } from '@blockferry/qemu';
+import { makeTpmDirectory } from '../backup/tpm.ts';
 import { runOn } from '../storage/whole-files.ts';
 import type { MigrationScene } from './act/scene.ts';
 import { StepImpossible } from './errors.ts';
@@ -83,10 +83,8 @@ export async function bringTpm({ pair, record, observation, signal, passed }: Mi
 
 /** A crash between making and journaling it leaves an empty one, which is taken the next time. */
 async function claimed(host: Host, directory: string): Promise<MigrationJournal['files'][string]> {
-  // As libvirt makes them: QEMU and swtpm go through as users of their own.
-  await host.mkdir(dirname(directory), { parents: true, mode: 0o711 });
   try {
-    await host.mkdir(directory, { mode: 0o711 });
+    await makeTpmDirectory(host, directory);
   } catch (error) {
     if (!(error instanceof FileError) || error.code !== 'EEXIST') throw error;
     if ((await host.readdir(directory)).length > 0) {

@@ -1,8 +1,7 @@
 // What strategy `layered` needs besides: an image to copy for each that is there, and names for all that it makes.
 import { basename, dirname, join } from 'node:path';
 import { diskElement } from '@blockferry/libvirt';
-import type { ChainImage, Host } from '@blockferry/qemu';
-import { quoteArgument } from '@blockferry/qemu';
+import { type ChainImage, type Host, quoteArgument } from '@blockferry/qemu';
 import { bare } from '../layered/copies.ts';
 import { copyJournalPath, copyState } from '../layers/index.ts';
 import { Refusal } from '../model/errors.ts';

@@ -1,7 +1,6 @@
 // What speaks against shortening a chain: others who depend on it, and what would be lost.
 import { describeSource, sameSource } from '@blockferry/libvirt';
-import type { ChainImage } from '@blockferry/qemu';
-import { quoteArgument } from '@blockferry/qemu';
+import { type ChainImage, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { othersOn, otherWords, unknownOthers } from '../shorten/alone.ts';
 import { snapshotsSpoiled } from '../snapshots/index.ts';

@@ -10,8 +10,7 @@ import {
   ErrorCode,
   isLibvirtError,
 } from '@blockferry/libvirt';
-import type { Host } from '@blockferry/qemu';
-import { quoteArgument } from '@blockferry/qemu';
+import { type Host, quoteArgument } from '@blockferry/qemu';
 import { DEFINITION, pointPath } from '../backup/layout.ts';
 import type { Manifest, StoredDisk } from '../backup/model.ts';
 import { choosePoint, type PointChain, readPoints } from '../backup/points.ts';

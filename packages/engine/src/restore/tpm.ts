@@ -1,11 +1,18 @@
 // The state of a TPM on its way back: planned, made beside the one that is there, put in its place.
 import { dirname, join } from 'node:path';
 import type { DomainXml } from '@blockferry/libvirt';
-import type { Host } from '@blockferry/qemu';
-import { quoteArgument } from '@blockferry/qemu';
+import { type Host, quoteArgument } from '@blockferry/qemu';
 import { pointPath, TPM } from '../backup/layout.ts';
 import type { Manifest } from '../backup/model.ts';
-import { archive, encryptedWarning, tpmOf, tpmStatePath, unpack } from '../backup/tpm.ts';
+import {
+  archive,
+  canMakeTpmState,
+  encryptedWarning,
+  makeTpmDirectory,
+  tpmOf,
+  tpmStatePath,
+  unpack,
+} from '../backup/tpm.ts';
 import { Refusal } from '../model/errors.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import { lookAt } from '../preflight/look.ts';
@@ -47,7 +54,7 @@ export async function planTpm(context: Context, host: Host, request: TpmRequest)
   if (manifest.tpm === undefined) return leftOut("the state of the domain's TPM is not in the backup");
   if (kind.kind === 'elsewhere')
     return leftOut(`the state of the domain's TPM is not restored (${kind.why})`);
-  if (!(await canWrite(host, dirname(state)))) {
+  if (!(await canMakeTpmState(host, state))) {
     return leftOut(`the state of the domain's TPM is not restored (${dirname(state)} cannot be written to)`);
   }
   const warnings = encryptedWarning(kind);
@@ -57,12 +64,6 @@ export async function planTpm(context: Context, host: Host, request: TpmRequest)
   }
   if (there !== null) await mustBeLeftByUs(host, state, request.journal);
   return { tpm: { kind: 'new', directory: state }, warnings };
-}
-
-/** libvirt makes the directory of states with the first of them. */
-async function canWrite(host: Host, states: string): Promise<boolean> {
-  const nearest = (await lookAt(host, states)) === null ? dirname(states) : states;
-  return (await lookAt(host, nearest)) !== null && host.access(nearest, 'w');
 }
 
 async function mustBeLeftByUs(host: Host, state: string, path: string): Promise<void> {
@@ -78,9 +79,7 @@ async function mustBeLeftByUs(host: Host, state: string, path: string): Promise<
 
 /** Its directory, empty. @throws FileError EEXIST when there is one */
 export async function claimTpm(host: Host, { directory }: TpmPlan): Promise<void> {
-  // As libvirt makes them: QEMU and swtpm go through as users of their own.
-  await host.mkdir(dirname(directory), { parents: true, mode: 0o711 });
-  await host.mkdir(directory, { mode: 0o711 });
+  await makeTpmDirectory(host, directory);
 }
 
 /** The state of the point in the directory that we made, and where one is replaced, an archive of that. */

@@ -1,7 +1,6 @@
 // Is the other host another one, and does the domain find there what it needs besides its disks?
 import { type Connection, type DomainXml, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
-import type { Host } from '@blockferry/qemu';
-import { quoteArgument } from '@blockferry/qemu';
+import { type Host, quoteArgument } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../../model/errors.ts';
 import type { Warning } from '../../preflight/warning.ts';
 import { hostUuidOf } from '../hosts.ts';

@@ -1,9 +1,8 @@
 // Does the state of the domain's TPM come along? Looked at on both hosts; nothing is changed.
 import { dirname } from 'node:path';
 import { type DomainXml, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
-import type { Host } from '@blockferry/qemu';
-import { quoteArgument } from '@blockferry/qemu';
-import { tpmOf, tpmStatePath } from '../../backup/tpm.ts';
+import { type Host, quoteArgument } from '@blockferry/qemu';
+import { canMakeTpmState, tpmOf, tpmStatePath } from '../../backup/tpm.ts';
 import { messageOf, Refusal } from '../../model/errors.ts';
 import { lookAt } from '../../preflight/look.ts';
 import type { OneSide, Pair } from '../pair.ts';
@@ -36,10 +35,8 @@ export async function mustBringTpm(
   await tpmSum(home.host, state).catch((error: unknown) => {
     throw stays(definition.name, messageOf(error), 'run blockferry as a user who may read it');
   });
-  const nearest =
-    (await lookAt(away.host, dirname(state))) === null ? dirname(dirname(state)) : dirname(state);
-  if (!(await away.host.access(nearest, 'w'))) {
-    const why = `${nearest} at the destination cannot be written to`;
+  if (!(await canMakeTpmState(away.host, state))) {
+    const why = `${dirname(state)} at the destination cannot be written to`;
     throw stays(definition.name, why, 'use a connection as root there');
   }
   return state;
