@@ -72,5 +72,6 @@ export type { ProgressReport, Report } from './run/report.ts';
 export { type GroupEnded, type GroupRunOptions, runGroup } from './run/run-group.ts';
 export { runMove } from './run/run-move.ts';
 export { chainOn, switches } from './shorten/chain.ts';
+export { secretOf } from './storage/passphrase.ts';
 export { toImage, toLocation, toSource } from './storage/to-image.ts';
 export * from './verify/index.ts';

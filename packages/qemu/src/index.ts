@@ -97,6 +97,7 @@ export { type MapExtent, type MapOptions, map } from './qemu-img/map.ts';
 export { type Measure, type MeasureOptions, measure } from './qemu-img/measure.ts';
 export { type NewBacking, rebase, relinkBacking } from './qemu-img/rebase.ts';
 export { resize } from './qemu-img/resize.ts';
+export { type Secrets, secretsFor } from './qemu-img/secrets.ts';
 export { type ExecuteOptions, QmpClient, type QmpOptions } from './qmp/client.ts';
 export {
   type BackupArguments,
@@ -116,6 +117,7 @@ export type { QemuVersion, QmpEvent } from './qmp/messages.ts';
 export { connectQmp } from './qmp/unix-socket.ts';
 export { lookAtRbd, type RbdLook } from './rbd/look.ts';
 export { RbdError, type RbdRemoval, type RbdUse, rbdRemoval, rbdUse, removeRbd } from './rbd/tool.ts';
+export { addPassphrases } from './storage-daemon/passphrases.ts';
 export {
   type StorageDaemon,
   StorageDaemonError,

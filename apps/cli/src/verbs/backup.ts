@@ -22,9 +22,9 @@ Examples:
   blockferry backup verify /backup/web
   blockferry backup prune /backup/web --keep-last 7 --keep-weekly 4
 
-DIR holds the backups of one domain, one directory each; it is made if its parent is there. The guest runs on. Its file
-systems are frozen for the instant if its agent answers. Ctrl-C stops cleanly: the same command, or blockferry resume
-web, goes on. blockferry restore brings a backup back.
+DIR holds the backups of one domain, one directory each; it is made if its parent is there. The guest runs on. Its
+file systems are frozen for the instant if its agent answers. Disks in LUKS stay in LUKS, increments too. Ctrl-C stops
+cleanly: the same command, or blockferry resume web, goes on. blockferry restore brings a backup back.
 `;
 
 interface BackupFlags {

@@ -31,6 +31,7 @@ Examples:
       its file systems frozen through the guest's agent for the instant of the image
   blockferry image web /backup/web.qcow2 --dry-run
 
+The image of a disk in LUKS is in LUKS, and the same secret of libvirt's opens it.
 Ctrl-C stops cleanly: the same command, or blockferry resume web, goes on; blockferry abort web removes the image.
 `;
 

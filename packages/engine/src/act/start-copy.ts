@@ -1,9 +1,9 @@
 // Starts QEMU's mirror through virDomainBlockCopy.
 import { DomainBlockCopyFlags, LibvirtError } from '@blockferry/libvirt';
 import { messageOf } from '../model/errors.ts';
+import { TOO_BUSY } from '../storage/create-patiently.ts';
 import type { Scene } from './act.ts';
 import { claimDestination } from './claim-destination.ts';
-import { TOO_BUSY } from './format-encrypted.ts';
 import { definitionsOf } from './scene-domain.ts';
 
 /**

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { backupXml, checkpointXml, DomainBackupBeginFlags, type DomainXml } from '@blockferry/libvirt';
 import { copyWhileOff } from './copy-while-off.ts';
 import { pointPath } from './layout.ts';
+import { encryptionBy } from './locked.ts';
 import type { BackupRecord } from './model.ts';
 import { withFrozenGuest } from './quiesce.ts';
 import { type BackupScene, domainOf, recorded } from './scene.ts';
@@ -46,6 +47,7 @@ function xmlFor({ directory, point, disks, parent, checkpoint }: BackupRecord, l
     disk: target,
     path: join(pointPath(directory, point), image.path),
     format: image.format,
+    ...(image.secret !== undefined && { encryption: encryptionBy(image.secret) }),
   }));
   const taken = targets.map(({ disk }) => disk);
   const others = live.disks().flatMap(({ target }) => (taken.includes(target) ? [] : [target]));

@@ -1,24 +1,27 @@
 // An increment of a domain that is off: libvirt makes none, but the bitmaps of its checkpoints are in the images. A storage
 // daemon copies what they have marked, and changes nothing in them.
-import { join } from 'node:path';
-import { DomainCheckpointXmlFlags } from '@blockferry/libvirt';
+import { type DiskDefinition, DomainCheckpointXmlFlags } from '@blockferry/libvirt';
 import {
+  addPassphrases,
   type ChainImage,
-  formatLocation,
+  hasBacking,
+  type Image,
   type QmpClient,
   QmpCommandError,
   startStorageDaemon,
+  toBlockdev,
 } from '@blockferry/qemu';
 import { runBlockJob } from '../layers/daemon/block-job.ts';
 import { Refusal } from '../model/errors.ts';
 import type { Definitions } from '../observe/definitions.ts';
 import { findDisk } from '../preflight/situation.ts';
+import { refAt } from '../storage/chain-refs.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
+import { toKeyedImage } from '../storage/passphrase.ts';
 import { Pace } from '../verify/pace.ts';
 import { checkpointsOf } from './checkpoints.ts';
-import { pointPath } from './layout.ts';
 import type { BackupDisk } from './model.ts';
-import { makeTargets } from './prepare.ts';
+import { makeTargets, targetOf } from './prepare.ts';
 import { type BackupScene, domainOf, recorded } from './scene.ts';
 
 /**
@@ -42,21 +45,24 @@ async function copyDisk(scene: BackupScene, disk: BackupDisk): Promise<void> {
   const { config } = definitions;
   if (config === undefined || record.parent === undefined)
     throw new Error('an increment of a domain that is off');
-  const chain = await readDiskChain(host, findDisk(config, disk.target));
+  const definition = findDisk(config, disk.target);
+  const chain = await readDiskChain(host, definition);
   const names = await bitmapsSince(definitions, record.parent.checkpoint, disk.target);
   const marked = markedIn(chain, names);
   const pace = new Pace(disk.capacity);
   await using daemon = await startStorageDaemon(host, { signal });
   const { qmp } = daemon;
-  await openChain(qmp, chain);
+  const [images, target] = await Promise.all([
+    keyedChain(scene, definition, chain),
+    targetOf(scene, disk.images[0]),
+  ]);
+  await addPassphrases(qmp, [...images, target]);
+  await openChain(qmp, images);
   await qmp.executeRaw('block-dirty-bitmap-add', { node: nodeAt(0), name: 'increment', persistent: false });
   const bitmaps = marked.map(({ depth, name }) => ({ node: nodeAt(depth), name }));
   await qmp.executeRaw('block-dirty-bitmap-merge', { node: nodeAt(0), target: 'increment', bitmaps });
-  const [{ path }] = disk.images;
-  const filename = join(pointPath(record.directory, record.point), path);
-  // What is not copied shows the image below, once the header is read again.
-  const file = { driver: 'file', filename };
-  await qmp.execute('blockdev-add', { 'node-name': 'target', driver: 'qcow2', backing: null, file });
+  // Without what is below it: what is not copied shows that, once the header is read again.
+  await qmp.execute('blockdev-add', { 'node-name': 'target', ...toBlockdev(target) });
   const end = await runBlockJob(
     qmp,
     'increment',
@@ -82,22 +88,30 @@ async function copyDisk(scene: BackupScene, disk: BackupDisk): Promise<void> {
 const nodeAt = (depth: number) => `layer${depth}`;
 
 /** Read-only: its bitmaps cannot change. */
-async function openChain(qmp: QmpClient, chain: readonly ChainImage[]): Promise<void> {
-  for (const [depth, { image }] of [...chain.entries()].toReversed()) {
-    const path = formatLocation(image.location);
+async function openChain(qmp: QmpClient, chain: readonly Image[]): Promise<void> {
+  const readOnly = { 'read-only': true };
+  for (const [depth, image] of [...chain.entries()].toReversed()) {
     const below = depth + 1 < chain.length ? nodeAt(depth + 1) : null;
-    await qmp.execute('blockdev-add', {
-      'node-name': nodeAt(depth),
-      driver: image.format,
-      'read-only': true,
-      ...(image.format === 'raw' ? {} : { backing: below }),
-      file: {
-        driver: image.location.kind === 'block' ? 'host_device' : 'file',
-        filename: path,
-        'read-only': true,
-      },
-    });
+    const formatNode = { ...readOnly, ...(hasBacking(image.format) && { backing: below }) };
+    const node = toBlockdev(image, { fileNode: readOnly, formatNode });
+    await qmp.execute('blockdev-add', { 'node-name': nodeAt(depth), ...node });
   }
+}
+
+/** Headers do not name secrets: the definition does. @throws LibvirtError NO_SECRET, INVALID_SECRET */
+async function keyedChain(
+  { context }: BackupScene,
+  disk: DiskDefinition,
+  chain: readonly ChainImage[],
+): Promise<readonly Image[]> {
+  const connection = await context.link.connection();
+  const refs = chain.map((each, depth) => refAt({ disk }, each, depth));
+  return Promise.all(
+    refs.map((ref, at) => {
+      const plain = ref.source.encryption === undefined ? chain[at]?.image : undefined;
+      return plain ?? toKeyedImage(connection, ref);
+    }),
+  );
 }
 
 /** The bitmaps, on this disk, of a checkpoint and of all that came after it. */

@@ -69,11 +69,6 @@ function diskOf({ move, capacity }: Preflight, prefix: string): BackupDisk {
   return { target: move.disk, capacity, source: describeSource(source), format, images: [first, ...rest] };
 }
 
-function whyNoCheckpoint({
-  target,
-  encrypted,
-  driver: { format = 'raw' },
-}: DiskDefinition): string | undefined {
-  if (encrypted) return `${target} is encrypted, and what changed of such disks is not backed up by itself`;
+function whyNoCheckpoint({ target, driver: { format = 'raw' } }: DiskDefinition): string | undefined {
   return format === 'qcow2' ? undefined : `${target} is ${format}, which keeps no record of what changed`;
 }

@@ -10,11 +10,16 @@ import { toRelativeReference } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
 import { checkQuiesce } from '../preflight/copy-checks.ts';
+import { mustBeLuks } from '../preflight/encryption.ts';
 import { findDisk } from '../preflight/situation.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
+import { mustOpen } from '../storage/must-open.ts';
+import { mustTellSecret } from '../storage/passphrase.ts';
 import { checkpointsOf } from './checkpoints.ts';
 import { bitmapsSince, markedIn } from './copy-while-off.ts';
-import type { BackupDisk, Manifest } from './model.ts';
+import { pointPath } from './layout.ts';
+import { refOf, secretPart } from './locked.ts';
+import type { BackupDisk, Manifest, StoredImage } from './model.ts';
 import { choosePoint } from './points.ts';
 import type { BackupSituation, Foreseen } from './preflight-backup.ts';
 
@@ -23,7 +28,6 @@ export async function foreseeIncrement(situation: BackupSituation): Promise<Fore
   const { points, request, definitions } = situation;
   const [parent] = choosePoint(points, request.directory, undefined);
   mustBeTheSameDisks(situation, parent);
-  for (const { target } of parent.disks) mustBePlain(findDisk(situation.live, target));
   if (parent.checkpoint === undefined) {
     throw no(
       'no-checkpoint',
@@ -57,17 +61,12 @@ function mustBeTheSameDisks({ live, request }: BackupSituation, { disks, point }
   throw no('disks-differ', `an increment of ${point} is of the same disks: ${before.join(', ')}`);
 }
 
-/** libvirt would write the increment of a disk in LUKS as a plain image. @throws Refusal */
-function mustBePlain({ target, encrypted }: DiskDefinition): void {
-  if (!encrypted) return;
-  throw no('encrypted', `${target} is encrypted, and such disks are backed up in full only, as they are`);
-}
-
 async function incrementOf(
-  { definitions, live }: BackupSituation,
+  situation: BackupSituation,
   parent: Manifest,
   { target, images: [below] }: Manifest['disks'][number],
 ): Promise<BackupDisk> {
+  const { definitions, live } = situation;
   const disk = findDisk(live, target);
   const format = disk.driver.format ?? 'raw';
   if (disk.source === undefined) throw new Error('checked before');
@@ -79,9 +78,44 @@ async function incrementOf(
     capacity: (await definitions.domain.blockInfo(target)).capacity,
     source: describeSource(disk.source),
     format,
-    images: [{ path: `${target}.qcow2`, format: 'qcow2' }],
+    images: [
+      {
+        path: `${target}.qcow2`,
+        format: 'qcow2',
+        ...(await secretFor(situation, parent.point, disk, below)),
+      },
+    ],
     backing: { reference: toRelativeReference(`../${parent.point}/${below.path}`), format: below.format },
   };
+}
+
+/**
+ * The increment of a disk in LUKS is made in LUKS, by the secret of its topmost image that has one; by that, and by its
+ * passphrase of now, the point before has to open as well, or nobody could restore the two.
+ *
+ * @throws Refusal `encrypted`
+ */
+async function secretFor(
+  { context, host, request }: BackupSituation,
+  point: string,
+  { target, chain }: DiskDefinition,
+  below: StoredImage,
+): Promise<Pick<StoredImage, 'secret'>> {
+  const locked = chain.find(({ source }) => source.encryption !== undefined)?.source;
+  if (locked === undefined) return {};
+  mustBeLuks(locked, `${target}: ${describeSource(locked)}`);
+  const { secret } = secretPart(locked.encryption);
+  if (secret === undefined) {
+    throw new Refusal(
+      'encrypted',
+      `${target} is encrypted, and its definition does not name the secret by its UUID`,
+    );
+  }
+  const secrets = await context.link.connection();
+  await mustTellSecret(secrets, secret, { target, whose: 'libvirt' });
+  const words = { whose: 'libvirt', right: 'the passphrase of then, or make a full backup' };
+  await mustOpen(host, secrets, refOf(pointPath(request.directory, point), below), words);
+  return { secret };
 }
 
 async function checkpointNamed(

@@ -1,8 +1,9 @@
 // The images of backups that are in LUKS: they are stored as they are, and opened by a secret that libvirt keeps.
 import { join } from 'node:path';
 import type { Image } from '@blockferry/qemu';
+import type { ImageRef } from '../model/record.ts';
 import { type Secrets, secretOf, withPassphrase } from '../storage/passphrase.ts';
-import { encryptedAs } from '../storage/to-image.ts';
+import { toImage } from '../storage/to-image.ts';
 import type { StoredImage } from './model.ts';
 
 /** Its header can be read without a secret; its contents, and its own metadata, cannot. */
@@ -12,10 +13,15 @@ export interface LockableImage extends Image {
 }
 
 /** An image in the directory of a point. Pure. */
-export function storedImage(point: string, { path, format, secret }: StoredImage): LockableImage {
-  const location = { kind: 'file', path: join(point, path) } as const;
-  if (secret === undefined) return { location, format };
-  return { location, format: encryptedAs({ encryption: encryptionBy(secret) }, format), secret };
+export function storedImage(point: string, stored: StoredImage): LockableImage {
+  const { secret } = stored;
+  return { ...toImage(refOf(point, stored)), ...(secret !== undefined && { secret }) };
+}
+
+/** The same, as libvirt names it. Pure. */
+export function refOf(point: string, { path, format, secret }: StoredImage): ImageRef {
+  const encryption = secret !== undefined && { encryption: encryptionBy(secret) };
+  return { source: { kind: 'file', path: join(point, path), ...encryption }, format };
 }
 
 /** The <encryption> of an image in LUKS (libvirt, formatstorageencryption). Pure. */

@@ -2,11 +2,13 @@
 // for an increment an empty image over each of the point before.
 import { join } from 'node:path';
 import { DomainXml, DomainXmlFlags } from '@blockferry/libvirt';
-import { create, type Host } from '@blockferry/qemu';
+import type { Host, Image } from '@blockferry/qemu';
 import type { Definitions } from '../observe/definitions.ts';
+import { CREATE_WITHIN_MS, createPatiently } from '../storage/create-patiently.ts';
 import { copyFile } from '../storage/whole-files.ts';
 import { DEFINITION, MANIFEST, NVRAM, pointPath, TPM } from './layout.ts';
-import type { BackupRecord } from './model.ts';
+import { keyed, storedImage } from './locked.ts';
+import type { BackupRecord, StoredImage } from './model.ts';
 import { withoutRecords } from './plain-definition.ts';
 import { type BackupScene, domainOf } from './scene.ts';
 import { archive } from './tpm.ts';
@@ -43,14 +45,23 @@ export async function removePoint(host: Host, directory: string, name: string): 
 }
 
 /** Empty images over those of the point before, which QEMU is then told to write what changed into. */
-export async function makeTargets({ host, record }: BackupScene): Promise<void> {
+export async function makeTargets(scene: BackupScene): Promise<void> {
+  const { host, record } = scene;
   for (const { images, backing, capacity } of record.disks) {
-    const [{ path, format }] = images;
-    const location = { kind: 'file', path: join(pointPath(record.directory, record.point), path) } as const;
+    const path = join(pointPath(record.directory, record.point), images[0].path);
     // A new inode, whoever may still write to the one that was there.
-    await host.unlink(location.path);
-    await create(host, { location, format }, capacity, { ...(backing && { backing }), mode: 0o600 });
+    await host.unlink(path);
+    await host.createExclusive(path, { mode: 0o600 });
+    const image = await targetOf(scene, images[0]);
+    const how = { ...(backing && { backing }), overwrite: true, timeoutMs: CREATE_WITHIN_MS } as const;
+    await createPatiently(host, image, capacity, how);
   }
+}
+
+/** What an increment is written into, to be opened. @throws LibvirtError NO_SECRET, INVALID_SECRET */
+export function targetOf({ context, record }: BackupScene, image: StoredImage): Promise<Image> {
+  const stored = storedImage(pointPath(record.directory, record.point), image);
+  return keyed(() => context.link.connection(), stored);
 }
 
 /**

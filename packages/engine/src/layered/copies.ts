@@ -23,7 +23,7 @@ import type { LayeredScene } from './act/layered-scene.ts';
 import { type Felt, inBackground } from './background.ts';
 import { carryBitmaps } from './bitmaps.ts';
 import { layeredPart } from './image-at.ts';
-import { keyedImage } from './keys.ts';
+import { keyedImage, keyedPlan } from './keys.ts';
 import { hasRoomFor } from './room.ts';
 
 /** The journals of the copies, whether they are there or not. */
@@ -122,7 +122,7 @@ export async function copyLayers(scene: LayeredScene): Promise<void> {
   const { verify } = layeredPart(move);
   const planned = new Map<LayerPlan, Layer>();
   for (const layer of allLayers(layeredPart(move)).toReversed()) {
-    planned.set(await planFor(scene, layer), layer);
+    planned.set(await keyedPlan(scene, await planFor(scene, layer)), layer);
   }
   const host = hostOf(scene);
   const hasRoom = () => hasRoomFor(host, move, 0n);

@@ -1,6 +1,7 @@
 // The images of a layered move that are in LUKS, with what opens them.
 import { parseDiskXml } from '@blockferry/libvirt';
 import { type Image, readChain, sameLocation } from '@blockferry/qemu';
+import type { LayerPlan } from '../layers/index.ts';
 import type { ImageRef } from '../model/record.ts';
 import { allLayers, overlaysOf } from '../model/rounds.ts';
 import { refsOf } from '../storage/chain-refs.ts';
@@ -30,13 +31,27 @@ export async function keyedChain(scene: LayeredScene, top: ImageRef): Promise<[I
     return [await toOpenableImage(host, top), ...images];
   }
   const [first, ...rest] = await readChain(host, toImage(top));
+  const keyed = keying(scene);
+  const [head, ...below] = await Promise.all([keyed(first.image), ...rest.map(({ image }) => keyed(image))]);
+  return [head, ...below];
+}
+
+/** What opens an image, if the record knows it to be encrypted. @throws LibvirtError */
+function keying(scene: LayeredScene): (image: Image) => Promise<Image> {
   const locked = lockedOf(scene);
-  const keyed = async (image: Image): Promise<Image> => {
+  return async (image) => {
     const ref = locked.find((each) => sameLocation(toImage(each).location, image.location));
     return ref === undefined ? image : { ...image, ...(await keyedImage(scene, ref)) };
   };
-  const [head, ...below] = await Promise.all([keyed(first.image), ...rest.map(({ image }) => keyed(image))]);
-  return [head, ...below];
+}
+
+/** With what opens its images, which a copy of bytes does without. @throws LibvirtError */
+export async function keyedPlan(scene: LayeredScene, plan: LayerPlan): Promise<LayerPlan> {
+  if (plan.how === 'bytes') return plan;
+  const keyed = keying(scene);
+  const [from, to, ...chain] = await Promise.all([plan.from, plan.to, ...plan.chain].map(keyed));
+  if (from === undefined || to === undefined) throw new Error('as many as before');
+  return { ...plan, from, to, chain };
 }
 
 /** Every image that the record knows to be encrypted. */

@@ -1,6 +1,6 @@
 // One window of source and copy compared by qemu-img: slower than the daemon, but it says exactly what is wrong, and it
 // is on every host (RHEL builds QEMU without the quorum driver).
-import { formatExactJson, type Host, type Image, toObjectArguments } from '@blockferry/qemu';
+import { formatExactJson, type Host, type Image, secretsFor, toObjectArguments } from '@blockferry/qemu';
 import { LayerFailed } from './errors.ts';
 import type { LayerPlan } from './layer-plan.ts';
 import { type Access, readBackNodes, sourceNodes, type WindowNodes } from './window-trees.ts';
@@ -30,8 +30,11 @@ export async function compareWindow(
   const copy = nameOf(readBackNodes(plan, window, 'copy', access));
   const images: readonly Image[] = [plan.to, ...plan.chain];
   const cache = access.direct ? 'none' : 'writeback';
-  const argv = ['qemu-img', 'compare', ...toObjectArguments(...images), '-T', cache, source, copy];
-  const { code, stdout, stderr } = await host.run(argv, { timeoutMs: Infinity, signal });
+  const secrets = secretsFor([plan.from, ...images]);
+  const objects = [...toObjectArguments(...images), ...(secrets?.args ?? [])];
+  const argv = ['qemu-img', 'compare', ...objects, '-T', cache, source, copy];
+  const limits = { timeoutMs: Infinity, signal, ...(secrets && { input: secrets.input }) };
+  const { code, stdout, stderr } = await host.run(argv, limits);
   if (code === SAME) return { kind: 'same' };
   const mismatch = /mismatch at offset (\d+)/.exec(stdout)?.[1];
   if (code === DIFFERENT && mismatch !== undefined) {

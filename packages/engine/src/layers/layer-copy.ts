@@ -6,17 +6,17 @@ import { copyWindows } from './copy-windows.ts';
 import { WindowDaemon } from './daemon/window-daemon.ts';
 import { CopierDied } from './errors.ts';
 import type { Layer } from './layer.ts';
-import type { LayerPlan } from './layer-plan.ts';
+import { type LayerPlan, lockedImages } from './layer-plan.ts';
 import { finishDestination, openLayer } from './open-layer.ts';
 import { type CopyProgress, Progress } from './progress.ts';
 import { Room } from './room.ts';
 import { verifyWindows } from './verify-windows.ts';
 import { WindowMemory } from './window-memory.ts';
-import { DEFAULT_WINDOW_BYTES } from './windows.ts';
+import { DEFAULT_WINDOW_BYTES, LOCKED_WINDOW_BYTES } from './windows.ts';
 import { atRisk, journalWritten } from './written-before.ts';
 
 export interface LayerCopyOptions {
-  /** Bytes; a multiple of 4096. Default 128 MiB. A copy that is gone on with keeps its own. */
+  /** Bytes; a multiple of 4096. Default 128 MiB, or 4 GiB where each window costs the deriving of keys. A copy that is gone on with keeps its own. */
   readonly windowBytes?: bigint;
   /** Read every window back from the storage and compare it with the source. */
   readonly verify: boolean;
@@ -106,8 +106,12 @@ export class LayerCopy {
 
   /** Side by side, and none is under way any more when one fails. */
   async #openAll(signal: AbortSignal): Promise<readonly Layer[]> {
-    const { moveId, windowBytes = DEFAULT_WINDOW_BYTES } = this.#options;
-    const open = (plan: LayerPlan) => openLayer(this.#host, plan, { moveId, windowBytes }, signal);
+    const { moveId } = this.#options;
+    const open = (plan: LayerPlan) => {
+      const ours = lockedImages(plan).length > 0 ? LOCKED_WINDOW_BYTES : DEFAULT_WINDOW_BYTES;
+      const windowBytes = this.#options.windowBytes ?? ours;
+      return openLayer(this.#host, plan, { moveId, windowBytes }, signal);
+    };
     const opened = await Promise.allSettled(this.#plans.map(open));
     return opened.map((one) => {
       if (one.status === 'rejected') throw one.reason;

@@ -31,6 +31,15 @@ export interface LayerPlan {
   readonly formatOptions?: Readonly<Record<string, string | number | bigint | boolean>>;
 }
 
+/**
+ * The images that are decrypted or encrypted on the way, by the passphrases that they have: QEMU derives a key, which takes
+ * seconds on purpose, whenever it opens one.
+ */
+export function lockedImages({ how, from, to, chain }: LayerPlan): readonly Image[] {
+  if (how === 'bytes') return [];
+  return [from, to, ...chain].filter(({ passphrase }) => passphrase !== undefined);
+}
+
 /** The copy as its own machine has it. */
 export function placeOf(host: Host, { to, away }: LayerPlan): { readonly host: Host; readonly file: Image } {
   return away ?? { host, file: to };

@@ -1,5 +1,6 @@
 // From a plan to a layer that can be copied: its journal is believed or begun, its destination prepared.
-import { create, type Host, info } from '@blockferry/qemu';
+import { type Host, info } from '@blockferry/qemu';
+import { CREATE_WITHIN_MS, createPatiently } from '../storage/create-patiently.ts';
 import { JournalForeign, LayerFailed } from './errors.ts';
 import { destinationIdentity, differences } from './identity.ts';
 import { type CopyJournal, readCopyJournal, writeCopyJournal } from './journal.ts';
@@ -107,7 +108,12 @@ async function prepareDestination(
 ): Promise<void> {
   const { to, how, formatOptions } = plan;
   if (how === 'contents' && to.format !== 'raw') {
-    await create(host, to, total, { overwrite: true, signal, ...(formatOptions && { formatOptions }) });
+    await createPatiently(host, to, total, {
+      overwrite: true,
+      signal,
+      timeoutMs: CREATE_WITHIN_MS,
+      ...(formatOptions && { formatOptions }),
+    });
   } else if (to.location.kind === 'file' && to.offset === undefined) {
     await truncate(host, plan, 0n, signal);
     await truncate(host, plan, roundUp(total, BLOCK), signal);

@@ -6,6 +6,9 @@ const SECTOR = 512n;
 /** Measured: smaller windows cost the gaps between them (64 MiB: 15 % and more on a machine that is busy). */
 export const DEFAULT_WINDOW_BYTES = 128n * MiB;
 
+/** Where each window costs the deriving of keys: 2 s of CPU time an image, as images are made by default. */
+export const LOCKED_WINDOW_BYTES = 4096n * MiB;
+
 /**
  * So many windows at most are written and not journaled yet, the one that is being written included: a crash of the host
  * costs these. Flushing takes 0.2 s while others are written, so fewer would keep the copier waiting.

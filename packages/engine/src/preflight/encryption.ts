@@ -39,6 +39,7 @@ export function withEncryption(
   }
   if (wanted === undefined) return destination;
   const { target } = situation.disk;
+  mustStayEncrypted(target, image.format, request);
   if (request.destinationXml !== undefined) {
     throw new Refusal(
       'encrypted',
@@ -60,6 +61,24 @@ export function withEncryption(
       return unreachable(ownership);
   }
 }
+
+/**
+ * QEMU encrypts no cluster of a qcow2 that it compresses: written through its `compress` filter (block/filter-compress.c),
+ * all of them were found in plain (seen with QEMU 7.2). qemu-img refuses it.
+ */
+function mustStayEncrypted(target: string, format: string, { copy }: Pick<MoveRequest, 'copy'>): void {
+  const no = (why: string, hint: string) =>
+    new Refusal('encrypted', `${target} is encrypted, and ${why}`, {}, hint);
+  if (copy?.compressed === true) {
+    throw no('QEMU writes compressed clusters in plain', 'leave --compress out');
+  }
+  if (!IN_LUKS.includes(format)) {
+    throw no(`an image in ${format} would hold its contents in plain`, 'use --format qcow2, or raw');
+  }
+}
+
+/** Formats that QEMU makes in LUKS. */
+const IN_LUKS = ['qcow2', 'raw'];
 
 /** The <encryption> element to be inherited; undefined: all images in scope are plain. */
 function encryptionInScope({ disk, chain }: Situation, scope: Scope): string | undefined {

@@ -58,6 +58,9 @@ export function suitDestination(
   return against === undefined ? choice : { strategy: 'mirror', why: against.message };
 }
 
+/** Of a copy there is no other way. */
+const TOLD = "libvirt tells a secret that is defined with private='no' and named by its UUID";
+
 /** Why this disk cannot be moved in layers; undefined: it can. */
 export function cannotBeLayered(situation: Situation, request: MoveRequest): Refusal | undefined {
   const { host, chain, disk, libVersion } = situation;
@@ -80,29 +83,24 @@ export function cannotBeLayered(situation: Situation, request: MoveRequest): Ref
     return no('not-files', `${disk.target} is not made of files only`, mirror);
   }
   const secret = cannotKeepSecret(situation, request);
-  return secret === undefined ? undefined : no('encrypted', secret, mirror ?? copiedLocked(request));
-}
-
-/** What can be had of an encrypted disk that stays as it is. */
-function copiedLocked({ scope }: MoveRequest): string | undefined {
-  if (scope !== 'flatten') return undefined;
-  return 'a full backup copies all its images as they are, and encrypted: blockferry backup, without --flatten';
+  if (secret === undefined) return undefined;
+  return no('encrypted', secret, mirror ?? (situation.secretsTold ? undefined : TOLD));
 }
 
 /**
  * Copies of LUKS images have the same header, and open with the same secret. But the overlay and the carrier hold what
- * the guest writes, so we make them with the secret of the image below; qemu-img relinks and commits only what it can
- * open. Undefined: nothing is encrypted, or all of that can be done.
+ * the guest writes, and a copy of the contents all of it, so we make them with the secret of the active image; qemu-img
+ * relinks and commits only what it can open. Undefined: nothing is encrypted, or all of that can be done.
  */
 export function cannotKeepSecret(
   { disk, chain, secretsTold }: Situation,
-  { scope }: Pick<MoveRequest, 'scope'>,
+  { scope, copy }: Pick<MoveRequest, 'scope' | 'copy'>,
 ): string | undefined {
   const isLocked = (at: number) => disk.chain[at]?.source.encryption !== undefined;
   const locked = chain?.filter(({ encryption }) => encryption !== null) ?? [];
   if (!disk.encrypted && locked.length === 0) return undefined;
-  if (scope === 'flatten') {
-    return `${disk.target} is encrypted, and strategy layered copies such images only byte for byte`;
+  if (scope === 'flatten' && copy === undefined) {
+    return `${disk.target} is encrypted, and strategy layered moves such images only byte for byte`;
   }
   if (!secretsTold) {
     return `${disk.target} is encrypted, and libvirt does not tell its secret, which is needed for what is put over its images`;

@@ -1,13 +1,15 @@
 // Everything that can be refused is refused here, before anything is touched; the rest becomes the move's record.
 import { randomBytes } from 'node:crypto';
 import { DomainXmlError, describeSource, diskElement } from '@blockferry/libvirt';
-import { quoteArgument } from '@blockferry/qemu';
+import { type Host, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { CopyOptions, ImageRef, JobMode, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
 import type { Context } from '../run/context.ts';
 import { type Carried, foreseeSnapshots, imageMovesOf, whyNot } from '../snapshots/index.ts';
 import { refAt } from '../storage/chain-refs.ts';
+import { mustOpen } from '../storage/must-open.ts';
+import type { Secrets } from '../storage/passphrase.ts';
 import { checkQuiesce, mustBeNewFile } from './copy-checks.ts';
 import { type Destination, resolveDestination } from './destination.ts';
 import { checkDestination } from './destination-checks.ts';
@@ -68,6 +70,7 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
   const move = await recordOf(situation, request, destination, choice.strategy);
   const { host } = situation;
   const room = host && move.layered ? await checkRoom(situation, host, move.layered) : [];
+  if (host && move.copy) await mustOpenAll(host, connection, move);
   const { domain } = situation.definitions;
   const snapshots =
     move.copy === undefined
@@ -87,6 +90,12 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
     capacity: situation.capacity,
     chain: chainOf(situation),
   };
+}
+
+/** Frozen images that cannot be opened would be noticed too late. @throws Refusal `encrypted` */
+async function mustOpenAll(host: Host, secrets: Secrets, { sources }: MoveRecord): Promise<void> {
+  const words = { whose: 'libvirt', right: 'the passphrase that opens it' };
+  for (const image of sources) await mustOpen(host, secrets, image, words);
 }
 
 interface Suited {

@@ -7,7 +7,7 @@ import { formatBytes } from '../model/sizes.ts';
 import type { Bytes } from '../model/units.ts';
 import { floorOf } from '../space/floor.ts';
 import { hasRoom, tooSmall } from '../space/room.ts';
-import { allocatesAll, LUKS_HEADER_BYTES } from './encryption.ts';
+import { allocatesAll, isEncrypted, LUKS_HEADER_BYTES } from './encryption.ts';
 import { ANSWER_WITHIN_MS, answered } from './look.ts';
 import type { Situation } from './situation.ts';
 import { bytesToCopy } from './size.ts';
@@ -65,8 +65,11 @@ function noRoom(directory: string, left: Bytes): Refusal {
 
 function bytesOf(situation: Situation, { layers }: LayeredPart): Bytes {
   const { chain, capacity } = situation;
-  if (layers[0].how === 'contents' && allocatesAll(layers[0].to)) return capacity + LUKS_HEADER_BYTES;
-  if (chain === undefined || layers[0].how === 'contents') return bytesToCopy(situation, 'flatten');
+  const [{ how, to }] = layers;
+  if (how === 'contents' && allocatesAll(to)) return capacity + LUKS_HEADER_BYTES;
+  if (chain === undefined || how === 'contents') {
+    return bytesToCopy(situation, 'flatten') + (isEncrypted(to) ? LUKS_HEADER_BYTES : 0n);
+  }
   return chain.slice(0, layers.length).reduce((sum, { allocated }) => sum + (allocated ?? capacity), 0n);
 }
 

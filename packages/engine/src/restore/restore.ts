@@ -2,7 +2,6 @@
 import { basename, dirname, join } from 'node:path';
 import { DomainCheckpointDeleteFlags, type DomainXml } from '@blockferry/libvirt';
 import { compare, convert, type Host, type Image, QemuImgError, quoteArgument } from '@blockferry/qemu';
-import { CREATE_WITHIN_MS, createPatiently } from '../act/format-encrypted.ts';
 import { checkPoints } from '../backup/check-points.ts';
 import { checkpointsOf, deleted, isCheckpointOfOurs } from '../backup/checkpoints.ts';
 import { NVRAM, pointPath } from '../backup/layout.ts';
@@ -14,6 +13,7 @@ import { readDefinitions } from '../observe/definitions.ts';
 import type { FileIdentity } from '../record/journal.ts';
 import { beginAlone } from '../run/begin-alone.ts';
 import type { Context } from '../run/context.ts';
+import { CREATE_WITHIN_MS, createPatiently } from '../storage/create-patiently.ts';
 import { copyFile, flush } from '../storage/whole-files.ts';
 import { Pace } from '../verify/pace.ts';
 import { aloneRestoring } from './at-work.ts';

@@ -2,6 +2,7 @@
 import { info } from '@blockferry/qemu';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
+import { secretOf } from '../storage/passphrase.ts';
 import { toImage } from '../storage/to-image.ts';
 import type { Context } from './context.ts';
 
@@ -11,6 +12,8 @@ export interface CopiedImage {
   readonly from: ImageRef;
   readonly path: string;
   readonly format: string;
+  /** UUID of libvirt's secret that opens it; undefined: it is not in LUKS. */
+  readonly secret: string | undefined;
   /** Bytes that a guest sees. */
   readonly virtualSize: Bytes;
   /** Bytes that its storage has allocated to it. */
@@ -42,8 +45,9 @@ export async function copiedDisk({ host }: Context, move: MoveRecord): Promise<C
     move.layered.layers.map(async ({ from, to }): Promise<CopiedImage> => {
       if (to.source.kind !== 'file') throw new Error('copies are files');
       const { virtualSize, allocated, backing } = await info(host, toImage(to));
-      const { path } = to.source;
-      return { image: to, from, path, format: to.format, virtualSize, allocated: allocated ?? 0n, backing };
+      const { path, encryption } = to.source;
+      const named = { path, format: to.format, secret: secretOf(encryption) };
+      return { image: to, from, ...named, virtualSize, allocated: allocated ?? 0n, backing };
     }),
   );
   return { disk: move.disk, images, done: move.copy?.done, quiesced: move.copy?.quiesced === true };

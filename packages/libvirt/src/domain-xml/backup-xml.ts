@@ -7,6 +7,8 @@ export interface BackupTarget {
   /** An image file that is there: for the flag REUSE_EXTERNAL. */
   readonly path: string;
   readonly format: string;
+  /** The <encryption> that it was made with (seen with libvirt 9.0: without it the target is taken for a plain one). */
+  readonly encryption?: string;
 }
 
 /**
@@ -21,10 +23,10 @@ export function backupXml(
   others: readonly string[],
   since: string | undefined,
 ): string {
-  const disks = targets.map(({ disk, path, format }) => {
+  const disks = targets.map(({ disk, path, format, encryption = '' }) => {
     const mode =
       since === undefined ? { backupmode: 'full' } : { backupmode: 'incremental', incremental: since };
-    const inside = element('driver', { type: format }) + element('target', { file: path });
+    const inside = element('driver', { type: format }) + element('target', { file: path }, encryption);
     return element('disk', { name: disk, backup: 'yes', type: 'file', ...mode }, inside);
   });
   const rest = others.map((name) => element('disk', { name, backup: 'no' }));

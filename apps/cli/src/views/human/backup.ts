@@ -82,7 +82,9 @@ export function backupPlanText({ record, bytes }: BackupPreflight): string {
     `${domain.name}: ${kind} backup, about ${formatBytes(bytes)}`,
     ...disks.map(({ target, source, images }) => {
       const more = images.length === 1 ? '' : `, ${images.length} images`;
-      return `  ${target}  ${source}${more}`;
+      const [{ secret }] = images;
+      const locked = secret === undefined ? '' : `, in LUKS by the secret ${secret}`;
+      return `  ${target}  ${source}${more}${locked}`;
     }),
     `  to  ${directory}/${point}`,
     ...(parent === undefined ? [] : [`  on  ${parent.point}`]),

@@ -1,6 +1,6 @@
 // A plan for people: a short block for `move`, with the steps for `plan`.
 import { dirname } from 'node:path';
-import { type Plan, unreachable } from '@blockferry/engine';
+import { type MoveRecord, type Plan, secretOf, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { formatBytes } from '../format.ts';
 
@@ -14,6 +14,7 @@ export function planBlock(plan: Plan): string {
     `${move.domain.name} ${move.disk}: ${formatBytes(plan.bytes)} to copy (disk of ${formatBytes(plan.capacity)}${scope})`,
     `  from   ${describeSource(move.origin.source)} (${move.origin.format})`,
     `  to     ${describeSource(move.destination.source)} (${move.destination.format}${ownership(plan)})`,
+    ...lockedWords(move),
     `  by     strategy ${move.strategy}: ${plan.why}`,
     ...meanwhile(plan),
     ...(images.length > 1 ? [`  chain  ${chainWords(images)}`] : []),
@@ -40,6 +41,12 @@ export function planWithSteps(plan: Plan): string {
     `      if everything stopped here: ${leaves}`,
   ]);
   return `${planBlock(plan)}steps\n${lines.join('\n')}\n`;
+}
+
+/** What the destination is opened by. */
+function lockedWords({ destination: { source } }: MoveRecord): string[] {
+  const secret = secretOf(source.encryption);
+  return secret === undefined ? [] : [`  in     LUKS, like the disk; opened by libvirt's secret ${secret}`];
 }
 
 /** Where the guest writes until it is switched, unless that is beside its image as ever. */

@@ -72,12 +72,19 @@ function details(result: Result): string[] {
   const which = `${quoteArgument(domain ?? '')} ${disk}`;
   const keep = `  stay here and keep the copy: blockferry abort ${which} --keep`;
   return [
+    ...lockedWords(result),
     ...figures(result),
     ...feltWords(result.guard),
     ...whereItRuns(result),
     ...(outcome === 'ready' ? [...adviceWhenReady(which), keep] : []),
     ...whatIsLeft(result),
   ];
+}
+
+/** Of an image that was made in LUKS. */
+function lockedWords({ images = [] }: Result): string[] {
+  const [secret] = images.flatMap((image) => image.secret ?? []);
+  return secret === undefined ? [] : [`  in LUKS, opened by libvirt's secret ${secret}`];
 }
 
 /** Where the headline does not say it, or is wrong about it. */

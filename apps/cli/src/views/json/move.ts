@@ -1,5 +1,12 @@
 // A move as JSON lines: plan, phase, step, progress, warning, result.
-import { type CopiedImage, type MoveRecord, type Plan, type Report, unreachable } from '@blockferry/engine';
+import {
+  type CopiedImage,
+  type MoveRecord,
+  type Plan,
+  type Report,
+  secretOf,
+  unreachable,
+} from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { namesOf, type Result } from '../../outcome/result.ts';
 import { continuingWords } from '../../outcome/work-words.ts';
@@ -94,8 +101,13 @@ function resultFields(result: Result, uri: string | undefined): Readonly<Record<
   return { outcome, exitCode, ...rest, ...made, ...each, error: errorObject(error, uri) };
 }
 
-function copiedImage({ path, format, virtualSize, allocated, backing }: CopiedImage): object {
-  return { path, format, virtualSize, allocated, backing };
+function copiedImage({ path, format, secret, virtualSize, allocated, backing }: CopiedImage): object {
+  return { path, format, ...lockedPart(secret), virtualSize, allocated, backing };
+}
+
+/** Of an image in LUKS. */
+function lockedPart(secret: string | undefined): object {
+  return secret === undefined ? {} : { secret };
 }
 
 /** An error with its advised commands made to reach the connection. */
@@ -127,5 +139,5 @@ export function planLine(plan: Plan): JsonLine {
 }
 
 function imageOf({ source, format }: Plan['chainBefore'][number]): object {
-  return { path: describeSource(source), format };
+  return { path: describeSource(source), format, ...lockedPart(secretOf(source.encryption)) };
 }

@@ -2,13 +2,13 @@
 import { DomainSnapshotCreateFlags, sourceElement } from '@blockferry/libvirt';
 import { info } from '@blockferry/qemu';
 import { claimRbdImage } from '../../act/claim-rbd-image.ts';
-import { createPatiently } from '../../act/format-encrypted.ts';
 import { record } from '../../act/record.ts';
 import { definitionsOf } from '../../act/scene-domain.ts';
 import { type ImageRef, type MoveRecord, newest } from '../../model/record.ts';
 import { allLayers } from '../../model/rounds.ts';
 import { lookAtRbdImage } from '../../observe/destination.ts';
 import { readMetadata } from '../../record/metadata.ts';
+import { createPatiently } from '../../storage/create-patiently.ts';
 import { toImage } from '../../storage/to-image.ts';
 import { bitmapsOntoOverlay } from '../bitmaps.ts';
 import { claimOf } from '../claims.ts';

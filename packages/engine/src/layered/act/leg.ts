@@ -10,13 +10,13 @@ import {
   sameSource,
 } from '@blockferry/libvirt';
 import { info } from '@blockferry/qemu';
-import { createPatiently } from '../../act/format-encrypted.ts';
 import { definitionsOf } from '../../act/scene-domain.ts';
 import { patiently } from '../../act/start-copy.ts';
 import { messageOf } from '../../model/errors.ts';
 import { LEGS, type Leg } from '../../model/layered-world.ts';
 import { allLayers, topCopy } from '../../model/rounds.ts';
 import { backingToTell } from '../../storage/chain-refs.ts';
+import { createPatiently } from '../../storage/create-patiently.ts';
 import { toImage } from '../../storage/to-image.ts';
 import { imageAt, imagesBelow, layeredPart } from '../image-at.ts';
 import { keyedImage } from '../keys.ts';

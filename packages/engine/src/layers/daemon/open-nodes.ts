@@ -1,6 +1,6 @@
 // Opening the nodes of a window in the fastest way that its storage knows, and closing them again.
 import { type NodeOptions, type QmpClient, QmpCommandError } from '@blockferry/qemu';
-import type { LayerPlan } from '../layer-plan.ts';
+import { type LayerPlan, lockedImages } from '../layer-plan.ts';
 import { ACCESSES, type Access, type WindowNodes } from '../window-trees.ts';
 import type { Window } from '../windows.ts';
 
@@ -27,6 +27,9 @@ export interface OpenRequest {
   readonly access: Access | undefined;
 }
 
+/** For each image in LUKS, on a machine that is busy; and for all the rest. */
+const OPENED_WITHIN_MS = 30_000;
+
 /**
  * Tries each way of access until one works. Disposing closes the nodes; after a daemon's end it does nothing.
  *
@@ -34,12 +37,13 @@ export interface OpenRequest {
  */
 export async function openNodes(qmp: QmpClient, request: OpenRequest): Promise<OpenNodes> {
   const { plan, window, name, make } = request;
+  const timeoutMs = OPENED_WITHIN_MS * (1 + lockedImages(plan).length);
   const ways = request.access ? [request.access] : ACCESSES;
   let failure: unknown;
   for (const access of ways) {
     const { nodes, stable } = make(plan, window, name, access);
     try {
-      await addAll(qmp, nodes);
+      await addAll(qmp, nodes, timeoutMs);
     } catch (error) {
       if (!(error instanceof QmpCommandError)) throw error;
       failure ??= error;
@@ -57,11 +61,11 @@ export async function openNodes(qmp: QmpClient, request: OpenRequest): Promise<O
   throw failure;
 }
 
-async function addAll(qmp: QmpClient, nodes: readonly NodeOptions[]): Promise<void> {
+async function addAll(qmp: QmpClient, nodes: readonly NodeOptions[], timeoutMs: number): Promise<void> {
   const added: NodeOptions[] = [];
   try {
     for (const node of nodes) {
-      await qmp.execute('blockdev-add', node);
+      await qmp.execute('blockdev-add', node, { timeoutMs });
       added.push(node);
     }
   } catch (error) {

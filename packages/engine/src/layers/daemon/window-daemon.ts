@@ -1,5 +1,6 @@
 // A storage daemon that copies or verifies one window after the other.
 import {
+  addPassphrases,
   type Host,
   type Image,
   type NodeOptions,
@@ -74,7 +75,7 @@ export class WindowDaemon {
 
   /**
    * @param speed bytes a second for every job; 0n for unlimited
-   * @param images all that it is going to open, for their credentials
+   * @param images all that it is going to open, for their credentials and passphrases
    * @throws StorageDaemonError, HostError
    */
   static async start(
@@ -90,6 +91,7 @@ export class WindowDaemon {
       const { 'qom-type': type, id, ...rest } = tlsObject(tls);
       await daemon.qmp.execute('object-add', { ...rest, 'qom-type': String(type), id: String(id) });
     }
+    await addPassphrases(daemon.qmp, images);
     return new WindowDaemon(daemon, speed);
   }
 

@@ -1,7 +1,7 @@
 // Puts the guest on overlays at home: one external snapshot of all its disks, at one instant.
 import { DomainSnapshotCreateFlags, sourceElement } from '@blockferry/libvirt';
 import { hasWriter, info } from '@blockferry/qemu';
-import { createPatiently } from '../../act/format-encrypted.ts';
+import { createPatiently } from '../../storage/create-patiently.ts';
 import { toKeyedImage } from '../../storage/passphrase.ts';
 import { toImage, toLocation } from '../../storage/to-image.ts';
 import { StepImpossible } from '../errors.ts';

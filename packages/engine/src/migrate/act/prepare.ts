@@ -1,7 +1,7 @@
 // Makes the destination ready to receive: the copies' links, and empty overlays on them.
 import { hasWriter, info } from '@blockferry/qemu';
-import { createPatiently } from '../../act/format-encrypted.ts';
 import { type Link, relink } from '../../layers/index.ts';
+import { createPatiently } from '../../storage/create-patiently.ts';
 import { toKeyedImage } from '../../storage/passphrase.ts';
 import { toImage, toLocation } from '../../storage/to-image.ts';
 import { StepImpossible } from '../errors.ts';

@@ -1,16 +1,13 @@
 // Disks in LUKS: both hosts must have the secret. Nothing of such a disk is ever in plain on the destination's storage.
-import { map, QemuImgError } from '@blockferry/qemu';
-import { messageOf, Refusal } from '../../model/errors.ts';
+import { Refusal } from '../../model/errors.ts';
 import { mustBeLuks } from '../../preflight/encryption.ts';
 import { cannotKeepSecret } from '../../preflight/layered.ts';
 import type { Situation } from '../../preflight/situation.ts';
 import type { Warning } from '../../preflight/warning.ts';
-import { mustTellSecret, secretOf, toKeyedImage } from '../../storage/passphrase.ts';
+import { mustOpen } from '../../storage/must-open.ts';
+import { mustTellSecret, secretOf } from '../../storage/passphrase.ts';
 import type { Pair } from '../pair.ts';
-import { chainAt, type MigratedDisk, type MigrationRecord, pathOf } from '../record.ts';
-
-/** Deriving a key takes 2 s of CPU time as images are made by default, and this machine may be busy. */
-const OPENED_WITHIN_MS = 120_000;
+import { chainAt, type MigratedDisk, type MigrationRecord } from '../record.ts';
 
 /** The overlays can be made in LUKS, as what is below them is. @throws Refusal `encrypted` */
 export function mustKeepSecrets(situation: Situation): void {
@@ -24,7 +21,7 @@ export function mustKeepSecrets(situation: Situation): void {
 
 /**
  * The destination's libvirt tells the secrets, and they are the right ones: with them the images are opened at home, where
- * they are. (qemu-img map of one sector, beside a QEMU that writes.)
+ * they are.
  *
  * @throws Refusal `encrypted`
  */
@@ -38,19 +35,8 @@ export async function mustOpenThere(
       if (secret === undefined) continue;
       const secrets = await away.link.connection();
       await mustTellSecret(secrets, secret, { target, whose: "the destination's libvirt" });
-      const part = { start: 0n, length: 512n };
-      try {
-        await map(home.host, [await toKeyedImage(secrets, from)], { part, timeoutMs: OPENED_WITHIN_MS });
-      } catch (error) {
-        if (!(error instanceof QemuImgError)) throw error;
-        throw new Refusal(
-          'encrypted',
-          `the secret ${secret} of the destination's libvirt does not open ${pathOf(from)}: ${messageOf(error)}`,
-          { secret },
-          `give it the passphrase that it has at home: virsh secret-set-value ${secret} --plain --file PASSPHRASE`,
-          { cause: error },
-        );
-      }
+      const words = { whose: "the destination's libvirt", right: 'the passphrase that it has at home' };
+      await mustOpen(home.host, secrets, from, words);
     }
   }
 }

@@ -1,0 +1,51 @@
+// Makes images, those in LUKS on a machine that is busy too.
+import { join } from 'node:path';
+import {
+  type CreateOptions,
+  create,
+  type Host,
+  type Image,
+  QemuImgError,
+  scratchDirectory,
+} from '@blockferry/qemu';
+import { copyFile } from './whole-files.ts';
+
+export const CREATE_WITHIN_MS = 120_000;
+/** qemu-img measures how fast this machine derives keys, and gives up when others take its time. */
+export const TOO_BUSY = /Unable to get accurate CPU usage/;
+const MOST_TRIES = 10;
+
+/**
+ * As create; in LUKS, again if the machine was too busy. qemu-img removes a file that it fails to make
+ * (qcow2_co_create_opts, block_crypto_co_create_opts_luks), and the next one would be another inode than the one that we
+ * claimed: so it is made elsewhere, and copied into the file that is there, whose mode and owner stay too. A crash leaves an
+ * empty image in the host's directory for temporary files.
+ *
+ * @throws as create does; FileError when it cannot be copied; HostError
+ */
+export async function createPatiently(
+  host: Host,
+  image: Image,
+  virtualSize: bigint,
+  options: CreateOptions & { readonly overwrite: true },
+): Promise<void> {
+  const { location, passphrase } = image;
+  if (passphrase === undefined || location.kind !== 'file') return create(host, image, virtualSize, options);
+  await using scratch = await scratchDirectory(host);
+  const path = join(scratch.path, 'image');
+  await createAtLast(host, { ...image, location: { kind: 'file', path } }, virtualSize, options);
+  const soon = AbortSignal.timeout(CREATE_WITHIN_MS);
+  const { signal } = options;
+  await copyFile(host, path, location.path, signal === undefined ? soon : AbortSignal.any([signal, soon]));
+}
+
+async function createAtLast(...args: Parameters<typeof createPatiently>): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await create(...args);
+    } catch (error) {
+      const again = error instanceof QemuImgError && TOO_BUSY.test(error.stderr) && tries < MOST_TRIES;
+      if (!again) throw error;
+    }
+  }
+}
