@@ -59,7 +59,9 @@ it('refused, with nothing touched, where an image would be plain, or could not b
   await defineSecret(berth.host, SECRET, 'another');
   assert.match(await refusal([]), /does not open/);
   await berth.host.virsh('secret-undefine', SECRET);
+  await defineSecret(berth.host, SECRET, PASSPHRASE, 'yes');
   assert.match(await refusal([]), /does not tell its secret.*private='no'/);
+  await berth.host.virsh('secret-undefine', SECRET);
   await defineSecret(berth.host, SECRET, PASSPHRASE);
   assert.deepEqual(await readdir(berth.at('images')), []);
   await expectNoTrace();

@@ -43,10 +43,15 @@ exec ${stdout.trim()} "\${args[@]}"
   return directory;
 }
 
-/** Has libvirt keep this passphrase, and tell it to whoever asks. */
-export async function defineSecret(host: LibvirtHost, uuid: string, passphrase: string): Promise<void> {
+/** Has libvirt keep this passphrase, and tell it to whoever asks, unless it is private. */
+export async function defineSecret(
+  host: LibvirtHost,
+  uuid: string,
+  passphrase: string,
+  isPrivate: 'yes' | 'no' = 'no',
+): Promise<void> {
   const file = join(host.directory, 'guest', 'secret.xml');
-  await writeFile(file, `<secret private='no'><uuid>${uuid}</uuid></secret>`);
+  await writeFile(file, `<secret private='${isPrivate}'><uuid>${uuid}</uuid></secret>`);
   await host.virsh('secret-define', file);
   await host.virsh('secret-set-value', uuid, '--base64', Buffer.from(passphrase).toString('base64'));
 }
