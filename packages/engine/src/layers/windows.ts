@@ -6,7 +6,10 @@ const SECTOR = 512n;
 /** Measured: smaller windows cost the gaps between them (64 MiB: 15 % and more on a machine that is busy). */
 export const DEFAULT_WINDOW_BYTES = 128n * MiB;
 
-/** Where each window costs the deriving of keys: 2 s of CPU time an image, as images are made by default. */
+/**
+ * Where each window costs the deriving of keys: 2 s of CPU time an image, as images are made by default. Measured on a busy
+ * machine, 2 GiB of qcow2 in LUKS were copied and verified in 82 s; with windows of 128 MiB not within 240 s.
+ */
 export const LOCKED_WINDOW_BYTES = 4096n * MiB;
 
 /**
