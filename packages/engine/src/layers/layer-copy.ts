@@ -16,7 +16,10 @@ import { DEFAULT_WINDOW_BYTES, LOCKED_WINDOW_BYTES } from './windows.ts';
 import { atRisk, journalWritten } from './written-before.ts';
 
 export interface LayerCopyOptions {
-  /** Bytes; a multiple of 4096. Default 128 MiB, or 4 GiB where each window costs the deriving of keys. A copy that is gone on with keeps its own. */
+  /**
+   * Bytes; a multiple of 4096. Default 128 MiB, or 4 GiB where each window costs the deriving of keys. A copy that is gone
+   * on with keeps its own.
+   */
   readonly windowBytes?: bigint;
   /** Read every window back from the storage and compare it with the source. */
   readonly verify: boolean;
