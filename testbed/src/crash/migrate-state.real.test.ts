@@ -84,7 +84,7 @@ async function isBack(what: string, had: string): Promise<void> {
 }
 
 it('what a domain keeps beside its disks is whole at home or away, whichever step it died after', async () => {
-  const code = join(stateDirectory, '..', `${stateDirectory.split('/').at(-1)}-code.fd`);
+  const code = join(home.host.directory, 'code.fd');
   await writeCountingFirmware(code);
   const path = join(home.host.imagesDir, 'disk');
   await run(['qemu-img', 'create', '-q', '-f', 'qcow2', path, '16M']);
@@ -97,6 +97,7 @@ it('what a domain keeps beside its disks is whole at home or away, whichever ste
   await home.host.virsh('resume', 'vm');
   await home.host.virsh('destroy', 'vm');
   const had = await holds(home);
+  for (const name of ['tpm2-00.permall', 'vm_VARS.fd']) assert.ok(had.includes(name), had);
   const course = migrate();
   await ends(course, 'migrated');
   await crossed('undisturbed', had);

@@ -12,9 +12,13 @@ import {
 } from '@blockferry/testbed';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ask, migrateNow, TwoHosts } from '../../test/migrating.ts';
+import { wantHome } from './change-goal.ts';
 import { findLeftImages, removeLeftImages } from './left-images.ts';
+import { findMigrationLeftovers, removeMigrationLeftover } from './leftovers.ts';
 import type { Pair } from './pair.ts';
 import { preflightMigration } from './preflight/preflight.ts';
+import type { MigrationRecord } from './record.ts';
+import { runMigration } from './run-migration.ts';
 
 /** Where libvirt has them by itself. */
 const nvramOf = (name: string) => `/var/lib/libvirt/qemu/nvram/${name}_VARS.fd`;
@@ -33,7 +37,11 @@ afterAll(async () => {
   await hosts.stop();
 });
 
-async function startUefi(name: string, as: 'persistent' | 'off', nvram = nvramOf(name)): Promise<void> {
+async function startUefi(
+  name: string,
+  as: 'persistent' | 'off',
+  { nvram = nvramOf(name), template = code } = {},
+): Promise<void> {
   const { one, two } = hosts;
   await Promise.all([one, two].map(({ imagesDir }) => mkdir(join(imagesDir, name), { recursive: true })));
   const path = join(one.imagesDir, name, 'disk');
@@ -41,7 +49,7 @@ async function startUefi(name: string, as: 'persistent' | 'off', nvram = nvramOf
   await startIdle(one, {
     name,
     disks: [{ target: 'vda', path, format: 'qcow2' }],
-    firmware: { code, nvram },
+    firmware: { code, nvram, template },
     as,
   });
 }
@@ -58,17 +66,35 @@ const holds = (host: LibvirtHost, nvram: string) =>
 async function counts(host: LibvirtHost, name: string, count: number): Promise<void> {
   await until(`start ${count}`, async () => (await starts(host, nvramOf(name))) === `${count}` || undefined);
 }
+/** @param failsAt a part of a step that is the last one */
+async function goOn(record: MigrationRecord, recorded: boolean, failsAt?: string) {
+  const ended = await runMigration(pair, record, {
+    recorded,
+    signal: AbortSignal.timeout(60_000),
+    report: () => {},
+    afterStep: (step) => {
+      if (step === failsAt) throw new Error('died');
+    },
+  });
+  return ended.ending;
+}
 const refusal = (name: string, offline: boolean) =>
   preflightMigration(pair, request(name, offline)).then(
     () => 'nothing',
     ({ code: why }: { code: string }) => why,
   );
 
-test('of a domain that runs: what its firmware wrote is there, stays over a restart, and goes at home when asked for', async () => {
+test('of a domain that runs: there with what its firmware wrote, over a restart too; nothing of it when it comes to nothing', async () => {
   const { one, two } = hosts;
   await startUefi('live', 'persistent');
   await one.virsh('resume', 'live');
   await counts(one, 'live', 1);
+  const { record } = await preflightMigration(pair, request('live', false));
+  // libvirt there has prepared to receive it.
+  expect(await goOn(record, false, 'cross:prepared')).toMatchObject({ why: 'crossing-failed' });
+  expect(await starts(two, nvramOf('live'))).toBe('1');
+  expect(await goOn(await wantHome(pair, record), true)).toMatchObject({ kind: 'back' });
+  expect(await starts(two, nvramOf('live'))).toBe('');
   const { ended } = await migrateNow(pair, request('live', false));
   // The template, of which libvirt would have made it, counts none.
   expect(await starts(two, nvramOf('live'))).toBe('1');
@@ -91,6 +117,16 @@ test('of a domain that is off: as they are at home, with owner and mode; and one
   await counts(one, 'off', 1);
   await one.virsh('destroy', 'off');
   const before = await holds(one, nvramOf('off'));
+  const { record } = await preflightMigration(pair, request('off', true));
+  await expect(goOn(record, false, 'bring-state:filled-nvram')).rejects.toThrow('died');
+  await one.virsh('metadata', 'off', 'urn:blockferry:migration:1', '--remove', '--config');
+  const [leftover] = await findMigrationLeftovers(pair.away, join(two.imagesDir, 'off'), () => pair.home);
+  if (leftover === undefined) throw new Error('nothing was found');
+  const paths = [join(two.imagesDir, 'off', 'disk'), nvramOf('off')];
+  expect(leftover.verdict).toEqual({ kind: 'remove-copy', paths });
+  const removed = await removeMigrationLeftover(pair.away, leftover, () => pair.home);
+  expect(removed).toEqual(expect.arrayContaining(paths));
+  expect(await starts(two, nvramOf('off'))).toBe('');
   await migrateNow(pair, request('off', true));
   expect(await holds(two, nvramOf('off'))).toBe(before);
   expect(await holds(one, nvramOf('off'))).toBe(before);
@@ -113,16 +149,16 @@ test('what cannot come along is refused, and nothing is touched', async () => {
   await inHost(one, 'cp "$2" "$1"', nvram, code);
   const there = async (script: string, undo = 'rm -r "$1"') => {
     await inHost(two, script, nvram);
-    const why = [await refusal('refused', true), await refusal('refused', false)];
+    const why = await refusal('refused', true);
     await inHost(two, undo, nvram);
-    return why[0];
+    return why;
   };
   expect(await there('echo foreign >"$1"')).toBe('destination-exists');
   expect(await there(': >"$1"')).toBe('destination-exists');
   expect(await there('mkdir "$1"')).toBe('destination-exists');
   expect(await there('ln -s /nowhere "$1"')).toBe('destination-exists');
-  const aside = 'mv "${1%/*}" "${1%/*}.aside"';
-  expect(await there(aside, 'mv "${1%/*}.aside" "${1%/*}"')).toBe('no-such-directory');
+  const [aside, back] = ['mv "$d" "$d.aside"', 'mv "$d.aside" "$d"'].map((mv) => `d=$(dirname "$1"); ${mv}`);
+  expect(await there(aside ?? '', back)).toBe('no-such-directory');
   await inHost(one, 'rm "$1" && mkdir "$1"', nvram);
   expect(await refusal('refused', true)).toBe('has-nvram');
   await inHost(one, 'rmdir "$1" && truncate -s 100M "$1"', nvram);
@@ -131,7 +167,13 @@ test('what cannot come along is refused, and nothing is touched', async () => {
   expect(await refusal('refused', true)).toBe('missing-file');
   await inHost(one, 'mv "$2.aside" "$2"', nvram, code);
   await removeIdle(one, 'refused');
-  await startUefi('refused', 'off', join(hosts.two.imagesDir, 'refused', 'disk'));
+  await startUefi('refused', 'off', { template: `${code}.template` });
+  // Only what there is nothing of yet is made of it.
+  expect(await refusal('refused', true)).toBe('missing-file');
+  await inHost(one, 'cp "$2" "$1"', nvram, code);
+  expect(await refusal('refused', true)).toBe('nothing');
+  await removeIdle(one, 'refused');
+  await startUefi('refused', 'off', { nvram: join(two.imagesDir, 'refused', 'disk') });
   expect(await refusal('refused', true)).toBe('names-clash');
   expect(await readdir(join(two.imagesDir, 'refused'))).toEqual([]);
   await removeIdle(one, 'refused');

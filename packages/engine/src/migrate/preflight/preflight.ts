@@ -50,7 +50,7 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
   const disks: MigrationRecord['disks'] = [first.disk, ...rest.map(({ disk }) => disk)];
   mustBeDistinct(disks, states);
   await mustFit(pair, [first, ...rest], nvram, definitions.running);
-  for (const { path } of nvram === undefined ? [] : [nvram.state]) await mustServe(pair.away.host, path);
+  if (nvram !== undefined) await mustServe(pair.away.host, nvram.state.path);
   await mustOpenThere(pair, disks);
   const record: MigrationRecord = {
     version: 1,
