@@ -5,9 +5,11 @@
 import { dirname } from 'node:path';
 import type { Connection } from '@blockferry/libvirt';
 import { FileError, type Host } from '@blockferry/qemu';
+import { takeName } from '../act/take-name.ts';
 import { makeTpmDirectory } from '../backup/tpm.ts';
 import type { Millis } from '../model/units.ts';
 import { bothDefinitions } from '../observe/usage.ts';
+import type { FileIdentity } from '../record/journal.ts';
 import { runOn } from '../storage/whole-files.ts';
 import type { MigrationScene } from './act/scene.ts';
 import { StepImpossible } from './errors.ts';
@@ -148,23 +150,25 @@ async function mustBeTheSame(
 ): Promise<void> {
   if (mode === 'live') return;
   const same = (await sumOf(away.host, path)) === sum && (await sumOf(home.host, path)) === sum;
-  if (!same) throw new StepImpossible('bring-state', `${path} changed while it was copied`);
+  if (!same) throw failed(`${path} changed while it was copied`);
 }
 
-async function claimed(host: Host, state: DomainState): Promise<MigrationJournal['files'][string]> {
+async function claimed(host: Host, state: DomainState): Promise<FileIdentity> {
   const { kind, path } = state;
+  if (kind === 'nvram') return takeName(host, path, { mode: 0o600, owner: undefined }, failed);
   try {
-    if (kind === 'tpm') await makeTpmDirectory(host, path);
-    else await host.createExclusive(path, { mode: 0o600 });
+    await makeTpmDirectory(host, path);
   } catch (error) {
     if (!(error instanceof FileError) || error.code !== 'EEXIST') throw error;
-    if (!(await isEmpty(host, state))) {
-      throw new StepImpossible('bring-state', `${path} appeared meanwhile and is not ours`);
-    }
+    if (!(await isEmpty(host, state))) throw failed(`${path} appeared meanwhile and is not ours`);
   }
   const stat = await host.stat(path, { followSymlinks: false });
-  if (stat === null) throw new StepImpossible('bring-state', `${path} vanished as soon as it was made`);
+  if (stat === null) throw failed(`${path} vanished as soon as it was made`);
   return { device: stat.device, inode: stat.inode };
+}
+
+function failed(message: string, options?: ErrorOptions): StepImpossible {
+  return new StepImpossible('bring-state', message, options);
 }
 
 /**
