@@ -37,6 +37,8 @@ export async function observeMigration(
   memory: MigrationMemory,
 ): Promise<MigrationObservation> {
   const { uuid } = known.domain;
+  // Before the copies' journals: one that ends while we look is seen as under way, and not begun again for nothing.
+  const copying = stateOf(memory.copy);
   // Home first: where nobody migrates there, what is seen coming in after it can only be what was left behind, or new.
   const home = await readDefinitions(await pair.home.link.connection(), uuid);
   const atHome = await homeOf(home);
@@ -70,7 +72,7 @@ export async function observeMigration(
     copiesAway: files.copiesAway || brought.isThere,
     state: brought.state,
     copies,
-    copying: stateOf(memory.copy),
+    copying,
     crossing: stateOf(memory.crossing),
     relinked: memory.relinked,
     overlaysFresh: memory.overlaysFresh,
