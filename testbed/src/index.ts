@@ -54,6 +54,7 @@ export { listFiles, makeFileSystem, putFile, putFileFrom, readTextFile } from '.
 export { type Image, withRawView } from './images/raw-view.ts';
 export { LibvirtHost, type LibvirtHostOptions, startLibvirtHost } from './libvirt-host/host.ts';
 export { type AskBackup, type Backed, backUp, checkAll, topOf } from './move/backups.ts';
+export { startsCounted, writeCountingFirmware } from './move/counting-firmware.ts';
 export { agree, apartFrom, type DefinitionTexts, readTexts } from './move/definitions.ts';
 export { type Footprint, footprint } from './move/footprint.ts';
 export { type IdleSpec, idleXml, removeIdle, startIdle } from './move/idle-domain.ts';

@@ -11,8 +11,8 @@ export type IdleSpec = {
   /** More elements of <domain> and of its <devices>. */
   readonly extraXml?: string;
   readonly extraDevices?: string;
-  /** A flash of firmware and its variables, which libvirt makes of the code. */
-  readonly firmware?: { readonly code: string; readonly nvram: string };
+  /** A flash of firmware and its variables, which libvirt makes of the template; default the code. */
+  readonly firmware?: { readonly code: string; readonly nvram: string; readonly template?: string };
   /** Default `persistent`; `off`: defined and not started. */
   readonly as?: 'persistent' | 'transient' | 'off';
 };
@@ -42,7 +42,7 @@ export function idleXml({ name, disks, extraXml, extraDevices, firmware }: IdleS
     firmware === undefined
       ? ''
       : `<loader readonly='yes' type='pflash'>${escapeXml(firmware.code)}</loader>
-    <nvram template='${escapeXml(firmware.code)}'>${escapeXml(firmware.nvram)}</nvram>`;
+    <nvram template='${escapeXml(firmware.template ?? firmware.code)}'>${escapeXml(firmware.nvram)}</nvram>`;
   return `<domain type='qemu'>
   <name>${escapeXml(name)}</name>
   <memory unit='MiB'>32</memory>

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { freePort } from '../faults/nbd-server.ts';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
 import { run } from '../process/run.ts';
@@ -79,6 +79,8 @@ function configuration(port: number, file: (name: string) => string): string {
     'KbdInteractiveAuthentication no',
     'StrictModes no',
     'UsePAM no',
+    // The start-up files of root's shell are this machine's, and may say something, or take a second.
+    `SetEnv HOME=${dirname(file('client'))}`,
     '',
   ].join('\n');
 }

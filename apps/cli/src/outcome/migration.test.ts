@@ -22,6 +22,7 @@ const record: MigrationRecord = {
       overlay: { home: file('/i/top.o'), away: file('/j/top.o') },
     },
   ],
+  states: [],
   autostart: false,
   options: { verify: true, autoConverge: false },
   phase: 'copying',
@@ -37,6 +38,7 @@ const ended = (ending: MigrationEnded['ending']): MigrationEnded => ({
   freezeMs: 54,
   copied: 22n << 20n,
   copiedBefore: 0n,
+  left: undefined,
   verified: 22n << 20n,
 });
 

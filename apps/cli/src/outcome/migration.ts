@@ -21,7 +21,7 @@ export interface MigrationResult {
   readonly copiedBefore: bigint | undefined;
   readonly verifiedBytes: bigint | undefined;
   readonly disks: readonly { readonly disk: string; readonly source: string; readonly destination: string }[];
-  /** Images at home that the domain has left. */
+  /** Images and NVRAM at home that the domain has left. */
   readonly sourcesKept: readonly string[];
   readonly error: ResultError | undefined;
 }
@@ -86,9 +86,10 @@ export function judgeMigration(
   };
   const { resume, undo } = commandsOf(record, peer);
   const hint = `go on: ${resume}\nundo: ${undo}`;
+  const sourcesKept = figures.left ?? sourcesOf(record);
   switch (ending.kind) {
     case 'migrated':
-      return bareMigration('migrated', ExitCode.DONE, { ...known, sourcesKept: sourcesOf(record) });
+      return bareMigration('migrated', ExitCode.DONE, { ...known, sourcesKept });
     case 'back': {
       if (asked === 'home') return bareMigration('back', ExitCode.DONE, known);
       return bareMigration('back', ExitCode.FAILED, {

@@ -29,7 +29,7 @@ Examples:
   blockferry migrate web qemu+ssh://root@host2/system --migrateuri tcp://10.0.0.2
       the memory goes over this network
   blockferry migrate web qemu+ssh://root@host2/system --offline
-      a domain that is off
+      a domain that is off: with the variables of its firmware and the state of its TPM
   blockferry migrate web qemu+ssh://root@host2/system --plan
       what it would do; nothing is touched
 

@@ -72,6 +72,9 @@ function copy(
   if (world.claims === 'missing') return act(world, record, phase, { name: 'claim' });
   if (world.copies !== 'complete') return act(world, record, phase, { name: 'copy' });
   if (!world.relinked) return act(world, record, phase, { name: 'relink' });
+  // What has changed at home since is brought anew: nothing there depends on it yet.
+  if (world.state === 'missing' || world.state === 'stale')
+    return act(world, record, phase, { name: 'bring-state' });
   return undefined;
 }
 
@@ -86,9 +89,6 @@ function goOffline(world: MigrationWorld, record: MigrationRecord): MigrationDec
   if (world.homeOn !== 'origin') return interrupted('disk-changed');
   const copying = copy(world, record, 'copying');
   if (copying !== undefined) return copying;
-  // What has changed at home since is brought anew: nothing there depends on it yet.
-  if (world.tpm === 'missing' || world.tpm === 'stale')
-    return act(world, record, 'copying', { name: 'bring-tpm' });
   return act(world, record, 'arriving', { name: 'define-away' });
 }
 

@@ -90,7 +90,7 @@ function onceAway(world: MigrationWorld, record: MigrationRecord): MigrationDeci
       return act(world, record, phase, { name: 'leave-home' });
     case 'off':
       // A domain that was off is at the destination only if nobody started it at home since it was copied.
-      if (record.mode === 'offline' && (world.copies !== 'complete' || world.tpm === 'stale'))
+      if (record.mode === 'offline' && (world.copies !== 'complete' || world.state === 'stale'))
         return { kind: 'ask', question: 'runs-on-both' };
       return act(world, record, phase, { name: 'undefine-home' });
     case 'gone':

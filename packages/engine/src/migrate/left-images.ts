@@ -1,4 +1,5 @@
-// The images that a domain left at home when it was migrated: a way back, until somebody says that it is not needed.
+// The images, and the NVRAM, that a domain left at home when it was migrated: a way back, until somebody says that it is not
+// needed.
 import { dirname } from 'node:path';
 import { messageOf } from '../model/errors.ts';
 import { readDefinitions } from '../observe/definitions.ts';
@@ -9,6 +10,7 @@ import { sideOf } from './hosts.ts';
 import type { Reach } from './leftovers.ts';
 import type { OneSide, Pair } from './pair.ts';
 import { type MigrationRecord, pathOf } from './record.ts';
+import { userOf } from './state.ts';
 
 export interface LeftImages {
   readonly note: LeftNote;
@@ -18,16 +20,23 @@ export interface LeftImages {
   readonly verdict: Verdict;
 }
 
-/** Notes what stays at home, each image as it is now. Best effort: that nothing is noted loses nothing. May be repeated. */
-export async function noteLeftImages({ home }: Pair, record: MigrationRecord): Promise<void> {
+/**
+ * Notes what stays at home, each file as it is now. Best effort: that nothing is noted loses nothing. May be repeated.
+ *
+ * @returns their paths
+ */
+export async function noteLeftImages({ home }: Pair, record: MigrationRecord): Promise<readonly string[]> {
   const images: LeftNote['images'][number][] = [];
-  for (const path of record.disks.flatMap(({ layers }) => layers.map(({ from }) => pathOf(from)))) {
+  const sources = record.disks.flatMap(({ layers }) => layers.map(({ from }) => pathOf(from)));
+  const nvrams = record.states.filter(({ kind }) => kind === 'nvram');
+  for (const path of [...sources, ...nvrams.map((nvram) => nvram.path)]) {
     const stat = await home.host.stat(path).catch(() => null);
     if (stat !== null) images.push({ path, ...stamp(stat) });
   }
-  if (images.length === 0) return;
+  if (images.length === 0) return [];
   const { id, domain, hosts } = record;
   await home.openMoves.noteLeft({ id, domain, home: record.home, away: record.away, hosts, images });
+  return images.map(({ path }) => path);
 }
 
 function stamp({ device, inode, mtimeNs }: Readonly<Record<'device' | 'inode' | 'mtimeNs', bigint>>) {
@@ -97,6 +106,9 @@ async function verdictOn({ home, away }: Pair, { domain, images, hosts }: LeftNo
     const [use] = usesOf(usage, source);
     if (use !== undefined) return keep(`${source.path} is used by ${use.domain} for ${use.disk}`);
   }
+  const nvrams = remaining.map((path) => ({ kind: 'nvram', path }) as const);
+  const user = await userOf(here, nvrams, domain.uuid);
+  if (user !== undefined) return keep(`${user.path} is used by ${user.domain} for its firmware`);
   const [unknown] = usage.unknown;
   if (unknown === undefined) return { kind: 'remove-copy', paths: remaining };
   return keep(

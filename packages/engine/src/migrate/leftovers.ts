@@ -10,8 +10,8 @@ import { keep, strangerBehind, type Verdict } from '../record/verdict.ts';
 import { sideOf } from './hosts.ts';
 import type { OneSide, Pair } from './pair.ts';
 import { copiesOf, type MigrationRecord, mayHaveRunAway, pathOf } from './record.ts';
+import { removeStates, statesThere, userOf } from './state.ts';
 import { type MigrationJournal, migrationJournalFor, readJournal, recordIn, wishPath } from './store.ts';
-import { removeBroughtTpm } from './tpm.ts';
 import { removeWay } from './way.ts';
 
 /** The other host of a migration, by its URI there; what it opens is closed by the caller. */
@@ -41,8 +41,8 @@ export async function findMigrationLeftovers(
 }
 
 /**
- * Looks once more, and removes what may be removed: copies and overlays first, then the journal, then our note of it. May
- * be repeated; a crash in between leaves the journal, which leads here again.
+ * Looks once more, and removes what may be removed: what is beside the disks, copies and overlays, then the journal, then our
+ * note of it. May be repeated; a crash in between leaves the journal, which leads here again.
  *
  * @returns what was removed, at the destination
  */
@@ -57,11 +57,12 @@ export async function removeMigrationLeftover(
   const remove = async (each: string): Promise<void> => {
     if (await at.host.unlink(each)) removed.push(each);
   };
-  for (const each of verdict.kind === 'remove-copy' ? verdict.paths : []) {
+  const paths = verdict.kind === 'remove-copy' ? verdict.paths : [];
+  if (paths.length > 0) removed.push(...(await withoutStates(at, journal)));
+  for (const each of paths.filter((path) => !record.states.some((state) => state.path === path))) {
     await remove(copyJournalPath(each));
     await remove(each);
   }
-  if (verdict.kind === 'remove-copy') removed.push(...(await withoutTpm(at, journal)));
   await removeWay((await homeOf(here, record, reach)).host, at.host, record.id);
   await remove(wishPath(record));
   await remove(journal);
@@ -70,12 +71,10 @@ export async function removeMigrationLeftover(
   return removed;
 }
 
-/** That of a migration of a domain that is off. */
-async function withoutTpm(at: OneSide, path: string): Promise<readonly string[]> {
+async function withoutStates(at: OneSide, path: string): Promise<readonly string[]> {
   const journal = await readJournal({ away: at }, path);
-  const { tpm } = journal?.record ?? {};
-  if (journal === undefined || tpm === undefined) return [];
-  return (await removeBroughtTpm(at, journal, AbortSignal.timeout(REMOVED_WITHIN_MS))) ? [tpm] : [];
+  if (journal === undefined) return [];
+  return removeStates(at, journal.record, journal, AbortSignal.timeout(REMOVED_WITHIN_MS));
 }
 
 /** A few small files. */
@@ -201,6 +200,11 @@ async function verdictOnCopies(
     }
     paths.push(path);
   }
+  const brought = await statesThere(away, record, journal);
+  const states = record.states.filter((state) => brought.includes(state.path));
+  const user = await userOf(await away.link.connection(), states, record.domain.uuid);
+  if (user !== undefined) return keep(`${user.path} is used by ${user.domain}`);
+  paths.push(...brought);
   if (paths.length === 0) return { kind: 'remove-journal' };
   const [unknown] = usage.unknown;
   if (unknown === undefined) return { kind: 'remove-copy', paths };

@@ -18,6 +18,8 @@ export interface MigrationMemory {
   freezeMs?: Millis;
   /** From the moment at which the guest stood still at home until it was told to run at the destination. */
   downtimeMs?: Millis;
+  /** Once it is closed: what the domain has left at home, by path. */
+  left?: readonly string[];
   /** What libvirt sent: memory, and what the overlays held. */
   sent?: Bytes;
 }

@@ -14,8 +14,8 @@ import { copiesState } from './copies.ts';
 import type { MigrationMemory } from './memory.ts';
 import type { Pair } from './pair.ts';
 import { copiesOf, type MigrationRecord, pathOf } from './record.ts';
+import { lookAtStates } from './state.ts';
 import { journalPath, type MigrationJournal, newest, readJournal, recordIn, wishPath } from './store.ts';
-import { lookAtTpm } from './tpm.ts';
 import type { AtHome, Away, MigrationWorld, On } from './world.ts';
 
 export interface MigrationObservation {
@@ -37,6 +37,8 @@ export async function observeMigration(
   memory: MigrationMemory,
 ): Promise<MigrationObservation> {
   const { uuid } = known.domain;
+  // Before the copies' journals: one that ends while we look is seen as under way, and not begun again for nothing.
+  const copying = stateOf(memory.copy);
   // Home first: where nobody migrates there, what is seen coming in after it can only be what was left behind, or new.
   const home = await readDefinitions(await pair.home.link.connection(), uuid);
   const atHome = await homeOf(home);
@@ -50,7 +52,7 @@ export async function observeMigration(
   const awayNow = away === undefined ? 'gone' : isOurs ? await awayOf(away) : 'foreign';
   const [files, brought, copies, homeCommit, awayCommit] = await Promise.all([
     filesOf(pair, record, journal),
-    lookAtTpm(pair, record, journal),
+    lookAtStates(pair, record, journal),
     copiesState(pair, record, memory),
     isCommitOpen(pair.home, home, record, 'home'),
     isOurs && isCommitOpen(pair.away, away, record, 'away'),
@@ -68,9 +70,9 @@ export async function observeMigration(
     ]),
     ...files,
     copiesAway: files.copiesAway || brought.isThere,
-    tpm: brought.tpm,
+    state: brought.state,
     copies,
-    copying: stateOf(memory.copy),
+    copying,
     crossing: stateOf(memory.crossing),
     relinked: memory.relinked,
     overlaysFresh: memory.overlaysFresh,

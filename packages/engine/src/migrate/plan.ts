@@ -12,7 +12,7 @@ export function migrationSteps(record: MigrationRecord): PlannedMigrationStep[] 
   return record.mode === 'live' ? liveSteps(record) : offlineSteps(record);
 }
 
-function liveSteps({ disks, options }: MigrationRecord): PlannedMigrationStep[] {
+function liveSteps({ disks, options, states }: MigrationRecord): PlannedMigrationStep[] {
   const home = 'the guest at home on its overlays; resume goes on, abort commits them back';
   const images = disks.reduce((sum, { layers }) => sum + layers.length, 0);
   const overlays = disks.map(({ overlay }) => describeSource(overlay.home.source)).join(', ');
@@ -35,6 +35,7 @@ function liveSteps({ disks, options }: MigrationRecord): PlannedMigrationStep[] 
       leaves: `${home}; what was copied is not copied again`,
     },
     { step: 'relink', what: 'write the backing links of the copies', leaves: home },
+    ...stateSteps(states, home),
     { step: 'prepare', what: 'make empty overlays on the copies', leaves: home },
     {
       step: 'cross',
@@ -52,7 +53,7 @@ function liveSteps({ disks, options }: MigrationRecord): PlannedMigrationStep[] 
   ];
 }
 
-function offlineSteps({ disks, options, tpm }: MigrationRecord): PlannedMigrationStep[] {
+function offlineSteps({ disks, options, states }: MigrationRecord): PlannedMigrationStep[] {
   const home = 'the domain at home, off; resume goes on, abort removes the copies';
   const images = disks.reduce((sum, { layers }) => sum + layers.length, 0);
   const verified = options.verify ? ', read them back and compare' : '';
@@ -64,9 +65,7 @@ function offlineSteps({ disks, options, tpm }: MigrationRecord): PlannedMigratio
       leaves: `${home}; what was copied is not copied again`,
     },
     { step: 'relink', what: 'write the backing links of the copies', leaves: home },
-    ...(tpm === undefined
-      ? []
-      : [{ step: 'bring-tpm', what: "copy the state of the domain's TPM", leaves: home }]),
+    ...stateSteps(states, home),
     {
       step: 'define-away',
       what: 'define the domain at the destination',
@@ -78,4 +77,11 @@ function offlineSteps({ disks, options, tpm }: MigrationRecord): PlannedMigratio
       leaves: 'the domain at the destination, off',
     },
   ];
+}
+
+function stateSteps(states: MigrationRecord['states'], leaves: string): PlannedMigrationStep[] {
+  const names = { tpm: 'the state of its TPM', nvram: 'the variables of its firmware' };
+  if (states.length === 0) return [];
+  const what = `copy ${states.map(({ kind, path }) => `${names[kind]} (${path})`).join(', ')}`;
+  return [{ step: 'bring-state', what, leaves }];
 }

@@ -61,6 +61,12 @@ export interface MigrationOptions {
   readonly tls?: TlsOption;
 }
 
+/** What a domain keeps beside its disks, under one path on both hosts: a directory, and a file. */
+export interface DomainState {
+  readonly kind: 'tpm' | 'nvram';
+  readonly path: string;
+}
+
 export interface MigrationRecord {
   readonly version: 1;
   /** Random, names the migration in the record, the journal and on screen. */
@@ -75,8 +81,8 @@ export interface MigrationRecord {
   readonly hosts: { readonly home: string; readonly away: string };
   readonly disks: readonly [MigratedDisk, ...MigratedDisk[]];
   readonly autostart: boolean;
-  /** Of a domain that is off: the directory of its emulated TPM's state, the same on both hosts. */
-  readonly tpm?: string;
+  /** Those that we bring (see state.ts). */
+  readonly states: readonly DomainState[];
   readonly options: MigrationOptions;
   readonly phase: MigrationPhase;
   readonly goal: MigrationGoal;

@@ -47,6 +47,8 @@ export interface MigrationEnded {
   /** The guest stood still so long while it changed hosts; undefined if this run did not see all of it. */
   readonly downtimeMs: Millis | undefined;
   readonly freezeMs: Millis | undefined;
+  /** What the domain has left at home, by path; undefined if this run did not end the migration. */
+  readonly left: readonly string[] | undefined;
   /** Of the frozen images: by this run, by earlier ones, and read back by either. */
   readonly copied: Bytes;
   readonly copiedBefore: Bytes;
@@ -231,7 +233,7 @@ class MigrationRun {
   }
 
   ended(ending: MigrationEnded['ending']): MigrationEnded {
-    const { copy, downtimeMs, freezeMs } = this.#memory;
+    const { copy, downtimeMs, freezeMs, left } = this.#memory;
     const { copied = 0n, copiedBefore = 0n, verified = 0n } = copy?.progress() ?? {};
     return {
       ending,
@@ -239,6 +241,7 @@ class MigrationRun {
       durationMs: performance.now() - this.#began,
       downtimeMs: downtimeMs !== undefined && downtimeMs >= 0 ? downtimeMs : undefined,
       freezeMs,
+      left,
       copied: copied - copiedBefore,
       copiedBefore,
       verified,

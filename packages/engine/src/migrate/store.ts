@@ -47,16 +47,16 @@ function places(live: boolean, config: boolean): number {
 
 export interface MigrationJournal {
   readonly record: MigrationRecord;
-  /** Every copy that we made at the destination, and the directory of the TPM's state, by path. */
+  /** Every copy, and every state beside the disks, that we made at the destination, by path. */
   readonly files: Readonly<Record<string, FileIdentity>>;
-  /** Of the state of the TPM at home when it was brought (see tpm.ts). */
-  readonly tpmSum?: string;
+  /** Of each state at home when it was brought, by path (see state.ts). */
+  readonly sums?: Readonly<Record<string, string>>;
 }
 
 interface JournalText {
   readonly record: string;
   readonly files: Readonly<Record<string, IdentityText>>;
-  readonly tpmSum?: string;
+  readonly sums?: Readonly<Record<string, string>>;
 }
 
 const SUFFIX = '-migration';
@@ -88,23 +88,23 @@ export async function readJournal(
 ): Promise<MigrationJournal | undefined> {
   const text = await away.host.readFile(path);
   if (text === null) return undefined;
-  const { record, files, tpmSum } = attempt(() => JSON.parse(text) as JournalText);
+  const { record, files, sums } = attempt(() => JSON.parse(text) as JournalText);
   return {
     record: parse(record),
     files: mapValues(files, fromText),
-    ...(tpmSum !== undefined && { tpmSum }),
+    ...(sums !== undefined && { sums }),
   };
 }
 
 /** Whole or not at all, on stable storage. May be repeated. */
 export async function writeJournal(
   { away }: Pick<Pair, 'away'>,
-  { record, files, tpmSum }: MigrationJournal,
+  { record, files, sums }: MigrationJournal,
 ): Promise<void> {
   const content: JournalText = {
     record: formatWithBigints(record),
     files: mapValues(files, toText),
-    ...(tpmSum !== undefined && { tpmSum }),
+    ...(sums !== undefined && { sums }),
   };
   const text = { blockferry: 1, ...content };
   await away.host.writeFileAtomic(journalPath(record), `${JSON.stringify(text, null, 1)}\n`, { mode: 0o600 });
@@ -124,7 +124,19 @@ function attempt<T>(read: () => T): T {
   }
 }
 
-const FIELDS = ['id', 'domain', 'mode', 'home', 'away', 'disks', 'options', 'phase', 'goal', 'revision'];
+const FIELDS = [
+  'id',
+  'domain',
+  'mode',
+  'home',
+  'away',
+  'disks',
+  'states',
+  'options',
+  'phase',
+  'goal',
+  'revision',
+];
 
 function isRecord(value: unknown): value is MigrationRecord {
   if (typeof value !== 'object' || value === null) return false;

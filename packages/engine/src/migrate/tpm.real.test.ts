@@ -80,7 +80,7 @@ test('of a domain that runs: libvirt carries it, and the domain starts with it t
   // Tools on this machine: none of ours has anything to do with it.
   const here = { home: hosts.side(one), away: hosts.side(two) };
   const { record } = await migrateNow(here, request('live', false));
-  expect(record.tpm).toBeUndefined();
+  expect(record.states).toEqual([]);
   const state = await holds(two, uuid);
   expect(state).toContain('tss:tss 600 ./tpm2/tpm2-00.permall');
   await two.virsh('destroy', 'live');
@@ -101,13 +101,13 @@ test('of a domain that is off: it comes along, whoever dies, as it is at home by
   expect(await refusal('off', true)).toBe('tpm-state-exists');
   await inHost(two, 'rm -r "/var/lib/libvirt/swtpm/$1"', uuid);
   const { record } = await preflightMigration(pair, request('off', true));
-  await dying(record, 'bring-tpm:claimed', false);
+  await dying(record, 'bring-state:claimed-tpm', false);
   expect(await inHost(two, 'ls /var/lib/libvirt/swtpm')).toBe(`${uuid}\n`);
   expect(await goOn(await wantHome(pair, record))).toMatchObject({ kind: 'back' });
   expect(await inHost(two, 'ls /var/lib/libvirt/swtpm')).toBe('');
   expect(await holds(one, uuid)).toBe(before);
   const again = (await preflightMigration(pair, request('off', true))).record;
-  await dying(again, 'bring-tpm', false);
+  await dying(again, 'bring-state', false);
   expect(await holds(two, uuid)).toBe(before);
   // As if it had run meanwhile.
   await inHost(one, 'printf x >>"/var/lib/libvirt/swtpm/$1/tpm2/tpm2-00.permall"', uuid);

@@ -32,11 +32,8 @@ export interface MigrationWorld {
   readonly copiesAway: boolean;
   /** By the journals of the copies; `stale`: an image at home was written to since. */
   readonly copies: 'partial' | 'complete' | 'stale';
-  /**
-   * The state of the TPM there, of a domain that is off; `none`: that is not ours to bring; `stale`: at home it has changed
-   * since.
-   */
-  readonly tpm: 'none' | 'missing' | 'brought' | 'stale';
+  /** What it keeps beside its disks; `none`: there is nothing for us to bring; `stale`: at home it has changed since. */
+  readonly state: 'none' | 'missing' | 'brought' | 'stale';
   /** What this process does beside the loop. */
   readonly copying: 'no' | 'running' | { readonly failed: string };
   readonly crossing: 'no' | 'running' | { readonly failed: string };
@@ -59,8 +56,8 @@ export type MigrationStep =
   | { readonly name: 'copy' }
   | { readonly name: 'stop-copying' }
   | { readonly name: 'relink' }
-  /** Bring the state of the TPM of a domain that is off. */
-  | { readonly name: 'bring-tpm' }
+  /** Bring what it keeps beside its disks: firmware's variables, and while it is off the state of its TPM. */
+  | { readonly name: 'bring-state' }
   /** Make the overlays at the destination, anew if they are there. */
   | { readonly name: 'prepare' }
   /** Begin libvirt's migration; it goes on beside the loop, up to and with the order to run there. */

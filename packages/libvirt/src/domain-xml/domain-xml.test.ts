@@ -33,6 +33,17 @@ describe('a domain', () => {
     expect(DomainXml.parse(xml).osNvram).toBe('/var/lib/n.fd');
   });
 
+  it.each([
+    [`<nvram template='/t'>/n.fd</nvram>`, { path: '/n.fd', template: '/t', isElsewhere: false }],
+    [`<nvram template='/t'/>`, { template: '/t', isElsewhere: false }],
+    [`<nvram type='block'>\n  <source dev='/dev/n'/>\n</nvram>`, { isElsewhere: true }],
+    [`<nvram type='network'><source protocol='nbd' name='n'/></nvram>`, { isElsewhere: true }],
+    ['', undefined],
+  ])('tells what it makes that of, and whether it is a file: %s', (nvram, found) => {
+    const xml = `<domain><name>n</name><os>${nvram}</os></domain>`;
+    expect(DomainXml.parse(xml).nvram).toEqual(found);
+  });
+
   it('tells of its TPMs who is behind them, what their state is encrypted with, and whether it says where that is', () => {
     const tpms = [
       "<tpm><backend type='emulator' version='2.0'><encryption secret='6b2f'/></backend></tpm>",

@@ -8,6 +8,16 @@ import { asAnotherDomain, withNvram, withoutDisks, withoutMetadata } from './edi
 import { DomainXmlError } from './errors.ts';
 import type { Backing } from './write-source.ts';
 
+/** Where the firmware of a domain keeps its variables. */
+export interface NvramDefinition {
+  /** Of a file; undefined: libvirt has not named one yet, or it is none. */
+  readonly path?: string;
+  /** What libvirt makes the file of when the domain starts without it. */
+  readonly template?: string;
+  /** A block device, or storage in the network. */
+  readonly isElsewhere: boolean;
+}
+
 export interface TpmDefinition {
   /** `emulator` (swtpm), or what of the host the guest is given: `passthrough`, `external`. */
   readonly backend: string;
@@ -63,8 +73,19 @@ export class DomainXml {
 
   /** Path of the firmware's variable store. Undefining the domain may delete it, see virDomainUndefineFlags. */
   get osNvram(): string | undefined {
+    return this.nvram?.path;
+  }
+
+  get nvram(): NvramDefinition | undefined {
     const nvram = child(this.#document.root, 'os', 'nvram');
-    return attribute(child(nvram, 'source'), 'file') ?? textOf(nvram)?.trim();
+    if (nvram === undefined) return undefined;
+    const path = attribute(child(nvram, 'source'), 'file') ?? textOf(nvram)?.trim();
+    const template = attribute(nvram, 'template');
+    return {
+      ...(path && { path }),
+      ...(template !== undefined && { template }),
+      isElsewhere: (attribute(nvram, 'type') ?? 'file') !== 'file',
+    };
   }
 
   tpms(): TpmDefinition[] {

@@ -19,7 +19,7 @@ export {
   type StorageSlice,
   sameSource,
 } from './disk-source.ts';
-export { DomainXml, type TpmDefinition } from './domain-xml.ts';
+export { DomainXml, type NvramDefinition, type TpmDefinition } from './domain-xml.ts';
 export { DomainXmlError, type DomainXmlErrorCode } from './errors.ts';
 export { type SnapshotImage, type SnapshotMode, SnapshotXml } from './snapshot-xml.ts';
 export {

@@ -1,7 +1,7 @@
 // Carries out one step of a migration. Each may be repeated after a crash at any point.
 import { unreachable } from '../../model/units.ts';
 import { copyAway, stopCopying } from '../copies.ts';
-import { bringTpm } from '../tpm.ts';
+import { bringStates } from '../state.ts';
 import type { MigrationStep } from '../world.ts';
 import { claim } from './claim.ts';
 import { clearAway, clearHome, close } from './clear.ts';
@@ -27,8 +27,8 @@ export async function actMigration(scene: MigrationScene, step: MigrationStep): 
       return stopCopying(scene);
     case 'relink':
       return relinkCopies(scene);
-    case 'bring-tpm':
-      return bringTpm(scene);
+    case 'bring-state':
+      return bringStates(scene);
     case 'prepare':
       return prepareOverlays(scene);
     case 'cross':

@@ -5,8 +5,8 @@ import { copyJournalPath } from '../../layers/index.ts';
 import { readUsage, usesOf } from '../../observe/usage.ts';
 import { noteLeftImages } from '../left-images.ts';
 import { copiesOf, type MigrationRecord, pathOf } from '../record.ts';
+import { removeStates } from '../state.ts';
 import { journalPath, removeMetadata, wishPath } from '../store.ts';
-import { removeBroughtTpm } from '../tpm.ts';
 import { removeWay } from '../way.ts';
 import type { MigrationScene } from './scene.ts';
 
@@ -39,21 +39,20 @@ export async function clearAway(scene: MigrationScene, what: 'overlays' | 'every
     await host.unlink(copyJournalPath(pathOf(copy)));
     await host.unlink(pathOf(copy));
   }
-  if (observation.journal !== undefined) {
-    await removeBroughtTpm(pair.away, observation.journal, scene.signal);
-  }
+  await removeStates(pair.away, record, observation.journal, scene.signal);
 }
 
 /**
  * The record goes, the journal last but for the note that leads to it. By their journals, copies of bases that other
  * domains at home share are found again by the migrations of those. May be repeated.
  */
-export async function close({ pair, record, observation }: MigrationScene, migrated: boolean): Promise<void> {
+export async function close(scene: MigrationScene, migrated: boolean): Promise<void> {
+  const { pair, record, observation, memory } = scene;
   const { home, away } = observation;
   if (home !== undefined) await removeMetadata(home.domain, home);
   if (away !== undefined && observation.world.away !== 'foreign') await removeMetadata(away.domain, away);
   if (migrated) for (const path of await uselessJournals(pair, record)) await pair.away.host.unlink(path);
-  if (migrated) await noteLeftImages(pair, record);
+  if (migrated) memory.left = await noteLeftImages(pair, record);
   await removeWay(pair.home.host, pair.away.host, record.id);
   await pair.away.host.unlink(wishPath(record));
   await pair.away.host.unlink(journalPath(record));

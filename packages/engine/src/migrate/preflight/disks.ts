@@ -12,7 +12,7 @@ import { checkSource } from '../../preflight/source-checks.ts';
 import { lockedLike, refAt } from '../../storage/chain-refs.ts';
 import { planOf } from '../copies.ts';
 import type { Pair } from '../pair.ts';
-import { type MigratedDisk, pathOf } from '../record.ts';
+import { type DomainState, type MigratedDisk, pathOf } from '../record.ts';
 import type { MigrationRequest } from '../request.ts';
 import { mustKeepSecrets } from './secrets.ts';
 
@@ -130,9 +130,14 @@ async function mustBeFree({ away }: Pair, to: ImageRef): Promise<void> {
   await mustServe(away.host, path);
 }
 
-/** Names of copies that two images would share. @throws Refusal `names-clash` */
-export function mustBeDistinct(disks: readonly MigratedDisk[]): void {
+/** Names of copies that two images, or an image and NVRAM, would share. @throws Refusal `names-clash` */
+export function mustBeDistinct(disks: readonly MigratedDisk[], states: readonly DomainState[]): void {
   const layers = disks.flatMap((disk) => disk.layers);
+  const state = states.find(({ path }) => layers.some(({ to }) => pathOf(to) === path));
+  if (state !== undefined) {
+    const message = `an image would be called ${state.path} there, where the firmware keeps its variables`;
+    throw new Refusal('names-clash', message, {}, 'choose another directory with --dest-dir');
+  }
   const clash = layers.find(({ to, from }) =>
     layers.some((other) => pathOf(other.to) === pathOf(to) && pathOf(other.from) !== pathOf(from)),
   );

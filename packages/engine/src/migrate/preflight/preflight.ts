@@ -8,6 +8,7 @@ import { formatBytes } from '../../model/sizes.ts';
 import type { Bytes } from '../../model/units.ts';
 import type { Definitions } from '../../observe/definitions.ts';
 import { readDefinitions } from '../../observe/definitions.ts';
+import { mustServe } from '../../preflight/look.ts';
 import { checkBeginning } from '../../preflight/open-moves.ts';
 import { findDomain } from '../../preflight/situation.ts';
 import type { Warning } from '../../preflight/warning.ts';
@@ -18,6 +19,7 @@ import type { MigrationRequest } from '../request.ts';
 import { mustBeElsewhere, mustHave, mustRun } from './destination.ts';
 import { needsOf } from './devices.ts';
 import { type ExaminedDisk, examineDisk, isCopied, mustBeDistinct } from './disks.ts';
+import { type BroughtNvram, mustBringNvram } from './nvram.ts';
 import { mustOpenThere, warningsOf } from './secrets.ts';
 import { mustBringTpm } from './tpm.ts';
 
@@ -41,14 +43,15 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
   await mustRun(away, definition, needs);
   const warnings = await mustHave(away, pair.away.host, needs);
   const tpm = await mustBringTpm(pair, definition, { uuid, offline: request.offline });
+  const nvram = await mustBringNvram(pair, definition, request);
   const id = randomBytes(4).toString('hex');
   const [first, ...rest] = await examineDisks(pair, request, definition, id);
-  mustBeDistinct([first, ...rest].map(({ disk }) => disk));
-  await mustFit(pair, [first, ...rest], definitions.running);
-  await mustOpenThere(
-    pair,
-    [first, ...rest].map(({ disk }) => disk),
-  );
+  const states = [tpm, nvram?.state].filter((state) => state !== undefined);
+  const disks: MigrationRecord['disks'] = [first.disk, ...rest.map(({ disk }) => disk)];
+  mustBeDistinct(disks, states);
+  await mustFit(pair, [first, ...rest], nvram, definitions.running);
+  if (nvram !== undefined) await mustServe(pair.away.host, nvram.state.path);
+  await mustOpenThere(pair, disks);
   const record: MigrationRecord = {
     version: 1,
     id,
@@ -57,9 +60,9 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
     home: pair.home.link.uri ?? '',
     away: pair.away.link.uri ?? '',
     hosts,
-    disks: [first.disk, ...rest.map(({ disk }) => disk)],
+    disks,
+    states,
     autostart: await definitions.domain.getAutostart(),
-    ...(tpm !== undefined && { tpm }),
     options: optionsOf(request),
     phase: request.offline ? 'copying' : 'freezing',
     goal: 'away',
@@ -101,7 +104,7 @@ function optionsOf(request: MigrationRequest): MigrationOptions {
 
 /** @throws Refusal */
 async function mustBeReady(
-  { domain, running, paused, persistent, config }: Definitions,
+  { domain, running, paused, persistent }: Definitions,
   name: string,
   { offline }: MigrationRequest,
 ): Promise<void> {
@@ -138,13 +141,6 @@ async function mustBeReady(
       `has ${checkpoints.length} checkpoint(s), which libvirt forgets at home and does not know there`,
       `delete them (the next incremental backup is a full one): for c in $(virsh checkpoint-list ${quoteArgument(name)} --name); do virsh checkpoint-delete ${quoteArgument(name)} "$c"; done`,
     );
-  if (!offline) return;
-  if (config?.osNvram !== undefined)
-    throw no(
-      'has-nvram',
-      'keeps variables of its firmware in a file (NVRAM), which --offline does not copy',
-      'start it: a live migration takes them along',
-    );
 }
 
 /** Images are copied byte for byte, so snapshots inside them come along; what libvirt knows of them does not. */
@@ -168,17 +164,22 @@ function nothingToCopy(name: string): Refusal {
 }
 
 /** @throws Refusal `destination-too-small`, `no-room-for-overlay` */
-async function mustFit(pair: Pair, examined: readonly ExaminedDisk[], running: boolean): Promise<void> {
+async function mustFit(
+  pair: Pair,
+  examined: readonly ExaminedDisk[],
+  nvram: BroughtNvram | undefined,
+  running: boolean,
+): Promise<void> {
   const needs = new Map<string, Bytes>();
-  for (const { disk, bytes } of examined) {
-    const directory = dirname(pathOf(disk.layers[0].to));
-    needs.set(directory, (needs.get(directory) ?? 0n) + bytes);
-  }
-  for (const [directory, need] of needs) {
+  const need = (path: string, bytes: Bytes) =>
+    needs.set(dirname(path), (needs.get(dirname(path)) ?? 0n) + bytes);
+  for (const { disk, bytes } of examined) need(pathOf(disk.layers[0].to), bytes);
+  if (nvram !== undefined) need(nvram.state.path, nvram.bytes);
+  for (const [directory, bytes] of needs) {
     const space = await pair.away.host.statfs(directory);
-    if (hasRoom(need, space)) continue;
+    if (hasRoom(bytes, space)) continue;
     const hint = 'make room there, or choose another directory with --dest-dir';
-    throw tooSmall('the copies need', need, `${directory} at the destination`, space, hint);
+    throw tooSmall('the copies need', bytes, `${directory} at the destination`, space, hint);
   }
   if (!running) return;
   for (const { disk } of examined) {

@@ -6,19 +6,20 @@ import { canMakeTpmState, tpmOf, tpmStatePath } from '../../backup/tpm.ts';
 import { messageOf, Refusal } from '../../model/errors.ts';
 import { lookAt } from '../../preflight/look.ts';
 import type { OneSide, Pair } from '../pair.ts';
-import { tpmSum } from '../tpm.ts';
+import type { DomainState } from '../record.ts';
+import { sumOf } from '../state.ts';
 
 /**
  * libvirt carries the state of an emulated TPM within its migration (checked with 9.0); of a domain that is off we do.
  *
- * @returns where the state is that we bring; undefined: there is none for us to bring
+ * @returns the state that we bring; undefined: there is none for us to bring
  * @throws Refusal `has-tpm`, `encrypted`, `tpm-state-exists`
  */
 export async function mustBringTpm(
   { home, away }: Pair,
   definition: DomainXml,
   { uuid, offline }: { readonly uuid: string; readonly offline: boolean },
-): Promise<string | undefined> {
+): Promise<DomainState | undefined> {
   const [here, there] = [tpmOf(home, definition), tpmOf(away, definition)];
   if (here.kind === 'none') return undefined;
   const isEmulated = definition.tpms().some(({ backend }) => backend === 'emulator');
@@ -32,14 +33,14 @@ export async function mustBringTpm(
   const state = tpmStatePath(uuid);
   await mustBeFree(away.host, state);
   if (!offline) return undefined;
-  await tpmSum(home.host, state).catch((error: unknown) => {
+  await sumOf(home.host, state).catch((error: unknown) => {
     throw stays(definition.name, messageOf(error), 'run blockferry as a user who may read it');
   });
   if (!(await canMakeTpmState(away.host, state))) {
     const why = `${dirname(state)} at the destination cannot be written to`;
     throw stays(definition.name, why, 'use a connection as root there');
   }
-  return state;
+  return { kind: 'tpm', path: state };
 }
 
 function stays(name: string, why: string, hint: string): Refusal {

@@ -34,9 +34,9 @@ export function act(model: Model, stamp: Stamp, step: MigrationStep): string | u
     case 'relink':
       process.relinked = true;
       return undefined;
-    case 'bring-tpm':
-      model.tpm.away = model.tpm.home;
-      model.tpm.noted = model.tpm.home;
+    case 'bring-state':
+      model.kept.away = model.kept.home;
+      model.kept.noted = model.kept.home;
       return undefined;
     case 'prepare':
       if (away.state !== 'gone') model.broken ??= 'overlays made anew under a domain';
@@ -47,6 +47,7 @@ export function act(model: Model, stamp: Stamp, step: MigrationStep): string | u
       process.overlaysFresh = false;
       process.failed = undefined;
       process.crossing = 'begun';
+      if (model.kept.away === undefined) model.broken ??= 'libvirt makes NVRAM there, and nobody removes it';
       return undefined;
     case 'stop-crossing':
       if (process.crossing === 'begun' || process.crossing === 'prepared') callOff(model, 'aborted');
@@ -59,7 +60,7 @@ export function act(model: Model, stamp: Stamp, step: MigrationStep): string | u
       away.state = 'gone';
       return undefined;
     case 'define-away':
-      if (model.tpm.away !== model.tpm.home) model.broken ??= 'it is to start there with another TPM';
+      if (model.kept.away !== model.kept.home) model.broken ??= 'it is to start there with another state';
       away.state = 'off';
       away.on = 'origin';
       away.stamp = stamp;
@@ -92,7 +93,7 @@ export function act(model: Model, stamp: Stamp, step: MigrationStep): string | u
         model.claimed = false;
         model.copied = 'no';
         delete images.copy;
-        delete model.tpm.away;
+        delete model.kept.away;
       }
       return undefined;
     case 'close':

@@ -24,8 +24,8 @@ export type Model = {
   /** Writes that the guest was told are flushed, and how many of them each image shows; undefined: it is not there. */
   acknowledged: number;
   images: { origin: number; overlay?: number; copy?: number; overlayAway?: number };
-  /** The state of the TPM on each side, by how often it ran at home; `noted`: what the journal says was brought. */
-  tpm: { home: number; away?: number; noted?: number };
+  /** What it keeps beside its disks, on each side, by how often it ran at home; `noted`: what the journal says was brought. */
+  kept: { home: number; away?: number; noted?: number };
   claimed: boolean;
   copied: 'no' | 'partly' | 'yes';
   commitOpen: { home: boolean; away: boolean };
@@ -59,7 +59,7 @@ export function newModel(mode: Model['mode']): Model {
     journal: undefined,
     acknowledged: 0,
     images: { origin: 0 },
-    tpm: { home: 0 },
+    kept: { home: 0 },
     claimed: false,
     copied: 'no',
     commitOpen: { home: false, away: false },

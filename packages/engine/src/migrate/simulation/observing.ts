@@ -21,9 +21,9 @@ export function observe(model: Model): MigrationWorld {
     claims: model.claimed ? 'all' : 'missing',
     overlayAtHome: images.overlay !== undefined,
     overlayAway: images.overlayAway !== undefined,
-    copiesAway: model.claimed || model.tpm.away !== undefined,
+    copiesAway: model.claimed || model.kept.away !== undefined,
     copies: copiesOf(model),
-    tpm: tpmOf(model),
+    state: stateOf(model),
     copying: process.copying ? 'running' : 'no',
     crossing:
       process.failed !== undefined ? { failed: process.failed } : isMigrating(model) ? 'running' : 'no',
@@ -41,11 +41,11 @@ function homeOf(model: Model): MigrationWorld['home'] {
   return state === 'incoming' || state === 'arrived' ? 'paused' : state;
 }
 
-function tpmOf({ mode, tpm, journal }: Model): MigrationWorld['tpm'] {
-  if (mode === 'live') return 'none';
-  if (journal === undefined || tpm.noted === undefined) return 'missing';
-  if (tpm.noted !== tpm.home) return 'stale';
-  return tpm.away === undefined ? 'missing' : 'brought';
+function stateOf({ mode, kept, journal }: Model): MigrationWorld['state'] {
+  if (journal === undefined || kept.noted === undefined) return 'missing';
+  // Of a domain that runs, QEMU brings what is newer.
+  if (mode === 'offline' && kept.noted !== kept.home) return 'stale';
+  return kept.away === undefined ? 'missing' : 'brought';
 }
 
 function copiesOf({ copied, images, mode }: Model): MigrationWorld['copies'] {

@@ -35,6 +35,7 @@ function fresh(mode: Model['mode']): MigrationRecord {
         overlay: { home: file('/a.o'), away: file('/c.o') },
       },
     ],
+    states: [{ kind: 'nvram', path: '/n' }],
     autostart: false,
     options: { verify: true, autoConverge: false },
     phase: mode === 'live' ? 'freezing' : 'copying',
@@ -106,7 +107,7 @@ const EVENTS: Readonly<Record<string, (model: Model) => void>> = {
       model.home.state === 'off' && model.away.state === 'gone' && model.process.crossing !== 'ran';
     if (!mayStart || shownOn(model, 'home') !== model.acknowledged) return;
     model.home.state = 'running';
-    model.tpm.home += 1;
+    model.kept.home += 1;
   },
   abort: (model) => {
     const stamp = stampOf(model);
@@ -281,8 +282,10 @@ const wrongEngines: Readonly<Record<string, Decide>> = {
     record.goal === 'home' && world.copiesAway
       ? { kind: 'act', phase: 'undoing', goal: 'home', step: { name: 'clear-away', what: 'everything' } }
       : decideMigration(world, record),
-  'believes the state of a TPM that was used since': (world, record) =>
-    decideMigration({ ...world, tpm: world.tpm === 'stale' ? 'brought' : world.tpm }, record),
+  'believes a state beside the disks that was used since': (world, record) =>
+    decideMigration({ ...world, state: world.state === 'stale' ? 'brought' : world.state }, record),
+  'crosses without the state beside the disks': (world, record) =>
+    decideMigration({ ...world, state: 'brought' }, record),
   'believes copies of a domain that was started since': (world, record) =>
     decideMigration({ ...world, copies: world.copies === 'stale' ? 'complete' : world.copies }, record),
 };
