@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Berth } from '../crash/berth.ts';
 import type { Ferry } from '../crash/ferry.ts';
 import { failingFileSystem, smallFileSystem } from '../faults/file-system.ts';
-import type { Victim } from './draw.ts';
+import type { Round } from './draw.ts';
 
 /** Long enough for everything that writes there to find it so. */
 const SPOILT_MS = 1_500;
@@ -20,7 +20,7 @@ export interface Storage {
 /** @param ends gets what must be stopped after the host */
 export async function storageFor(
   berth: Berth,
-  victims: readonly Victim[],
+  { verb, victims }: Round,
   ends: AsyncDisposableStack,
 ): Promise<Storage> {
   const directory = await berth.newDirectory();
@@ -43,8 +43,8 @@ export async function storageFor(
       directory: storage.directory,
       // A guest that lives there would see it as well.
       spoil: async (ferry) => {
-        if (ferry.lines.findLast((line) => line.type === 'step')?.step === 'copy-layers')
-          await storage.fail();
+        const step = ferry.lines.findLast((line) => line.type === 'step')?.step;
+        if (verb === 'increment' || step === 'copy-layers') await storage.fail();
       },
       mend: async () => {
         await sleep(SPOILT_MS);
