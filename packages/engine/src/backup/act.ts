@@ -1,5 +1,6 @@
 // Carries out one step of a backup. Every step may be repeated.
 import { unreachable } from '../model/units.ts';
+import { flushIncrement } from './arrival.ts';
 import { beginIncrement, makeCheckpoint } from './begin-increment.ts';
 import { checkpointName, deleted, deleteOthers } from './checkpoints.ts';
 import { copyFull, undoCopies } from './copies.ts';
@@ -24,6 +25,8 @@ export async function actBackup(scene: BackupScene, step: BackupStep): Promise<v
       return copyFull(scene);
     case 'begin-increment':
       return beginIncrement(scene);
+    case 'flush':
+      return flushIncrement(scene);
     case 'record':
       await recorded(scene, { ...record, phase: step.phase });
       return;
@@ -69,6 +72,7 @@ async function beginAnew(scene: BackupScene): Promise<void> {
   const { record, memory } = scene;
   await deleteCheckpoint(scene);
   memory.retries++;
+  memory.arrived = false;
   delete memory.jobSeen;
   delete memory.vanishedSince;
   const attempt = record.attempt + 1;

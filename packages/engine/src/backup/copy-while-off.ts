@@ -15,6 +15,7 @@ import type { Definitions } from '../observe/definitions.ts';
 import { findDisk } from '../preflight/situation.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
 import { Pace } from '../verify/pace.ts';
+import { watchArrival } from './arrival.ts';
 import { checkpointsOf } from './checkpoints.ts';
 import { pointPath } from './layout.ts';
 import type { BackupDisk } from './model.ts';
@@ -31,6 +32,7 @@ import { type BackupScene, domainOf, recorded } from './scene.ts';
 export async function copyWhileOff(scene: BackupScene): Promise<void> {
   const { record, memory } = scene;
   await makeTargets(scene);
+  await watchArrival(scene);
   for (const disk of record.disks) await copyDisk(scene, disk);
   memory.witnessed = 'completed';
   await recorded(scene, { ...record, phase: 'copying' });
