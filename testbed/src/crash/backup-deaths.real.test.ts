@@ -158,6 +158,18 @@ describe.concurrent('while an increment is being written', () => {
     );
   }, 240_000);
 
+  it('blockferry and QEMU die, and the domain is started again: resume ends it, as QEMU dying alone does', async () => {
+    const { berth, directory, ferry } = await slowIncrement('all');
+    await ferry.kill();
+    await host.killQemu(berth.name);
+    await berth.guest.start();
+    await goesBack(berth.resume(), /bitmap|checkpoint/);
+    assert.equal((await expectBackups(berth, directory, 'all died')).length, 1);
+    await refuses(berth.ferry(['backup', berth.name, directory, '--incremental']), 'checkpoint-broken');
+    await ends(berth.ferry(['backup', berth.name, directory, '--guard', 'off']), 'done');
+    assert.equal((await expectBackups(berth, directory, 'all died, then in full')).length, 2);
+  }, 240_000);
+
   it('its storage fails after QEMU has written it: that is seen, and the next one has what it would have had', async () => {
     await using storage = await failingFileSystem(host, { bytes: 512n * mebibyte });
     const slow = await slowIncrement('arrives', host, storage.directory);

@@ -2,7 +2,7 @@
 import { unreachable } from '../model/units.ts';
 import { flushIncrement } from './arrival.ts';
 import { beginIncrement, makeCheckpoint } from './begin-increment.ts';
-import { checkpointName, deleted, deleteOthers } from './checkpoints.ts';
+import { checkpointName, deleteOrForget, deleteOthers } from './checkpoints.ts';
 import { copyFull, undoCopies } from './copies.ts';
 import type { BackupStep } from './decide.ts';
 import { makeTargets, prepare, removePoint } from './prepare.ts';
@@ -83,8 +83,10 @@ async function beginAnew(scene: BackupScene): Promise<void> {
 
 async function deleteCheckpoint({ definitions, record }: BackupScene): Promise<void> {
   if (record.checkpoint === undefined || definitions === undefined) return;
-  const checkpoint = await definitions.domain.lookupCheckpointByName(record.checkpoint);
-  const why = await deleted(checkpoint);
+  const { domain } = definitions;
+  const checkpoint = await domain.lookupCheckpointByName(record.checkpoint);
+  const images = record.disks.map(({ source }) => source);
+  const why = await deleteOrForget(checkpoint, domain, images);
   if (why !== undefined) throw new Error(`the checkpoint ${record.checkpoint} cannot be deleted: ${why}`);
 }
 
