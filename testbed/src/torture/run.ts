@@ -27,7 +27,7 @@ export async function playRound(
   round: Round,
   ends: AsyncDisposableStack,
 ): Promise<Outcome> {
-  const storage = await storageFor(berth, round, ends);
+  const storage = await storageFor(berth, round.victims, ends);
   const task = await taskFor(berth, round, storage.directory);
   const ferry = task.begin();
   // Before anything is made nothing can go wrong.
