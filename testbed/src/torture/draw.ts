@@ -14,7 +14,7 @@ export type Victim = (typeof VICTIMS)[number];
 
 /** What is done to the disk, and how often of a hundred times. */
 const VERBS = {
-  ...{ move: 30, image: 12, backup: 14, increment: 14, restore: 10, commit: 10, flatten: 10 },
+  ...{ move: 31, image: 12, backup: 15, increment: 12, restore: 10, commit: 10, flatten: 10 },
 } as const;
 export type Verb = keyof typeof VERBS;
 
@@ -63,7 +63,7 @@ export const VICTIMS_OF: Readonly<Record<Verb, readonly Victim[]>> = {
 };
 
 /** Of a hundred rounds of another verb, so many go on with increments after it. */
-const AMID = 15;
+const AMID = 8;
 
 /** The same numbers give the same round. */
 export function drawRound(random: () => number): Round {

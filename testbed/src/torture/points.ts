@@ -54,11 +54,10 @@ export class Points {
     }
     const points = await expectBackups(this.#berth, this.#directory, what);
     assert.deepEqual(new Set(points), new Set(this.#instants.keys()), `${what}: its points`);
-    await ends(this.#berth.ferry(['backup', 'verify', this.#directory]), 'done');
     for (const [point, instant] of this.#instants) {
       await expectOfInstant(await imageAt(this.#directory, point), instant, `${what}: ${point}`);
     }
-    for (const point of points.slice(-1)) await this.#expectRestored(what, point);
+    await this.#expectRestored(what, points.at(-1) ?? '');
   }
 
   /** Forgets all of it: neither points nor checkpoints are left. */
