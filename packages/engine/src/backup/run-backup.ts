@@ -3,7 +3,7 @@ import { ErrorCode, isLibvirtError, LibvirtError } from '@blockferry/libvirt';
 import { FileError, type Host, QemuImgError, QmpCommandError } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../model/errors.ts';
 import type { Bytes, Millis } from '../model/units.ts';
-import { Bell } from '../run/bell.ts';
+import { Bell, ringFor } from '../run/bell.ts';
 import type { Context } from '../run/context.ts';
 import { isLinkLost, isMonitorLost, meansLookAgain } from '../run/link.ts';
 import { Pace } from '../verify/pace.ts';
@@ -165,23 +165,11 @@ class BackupRun {
     ]);
     this.#heard = connection;
     this.#listening = ends;
-    void this.#pump(ends, ({ domain, params }) => {
+    void ringFor(this.#bell, ends, ({ domain, params }) => {
       if (domain.uuid !== this.#record.domain.uuid || this.#memory.jobSeen === undefined) return;
       if (params.operation === BACKUP_OPERATION) this.#memory.witnessed = endingOf(params);
     });
-    void this.#pump(lifecycle, () => {});
-  }
-
-  async #pump<T>(events: AsyncIterable<T>, note: (event: T) => void): Promise<void> {
-    try {
-      for await (const event of events) {
-        note(event);
-        this.#bell.ring();
-      }
-    } catch {
-      // The connection dropped: the loop meets the same error at its next call and reconnects.
-      this.#bell.ring();
-    }
+    void ringFor(this.#bell, lifecycle);
   }
 
   #tell({ record, progress }: BackupSight): void {

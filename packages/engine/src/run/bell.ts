@@ -28,3 +28,19 @@ export class Bell {
     this.#rung = false;
   }
 }
+
+/** Rings with each event, after `note` has had it, and when the connection dropped: the loop meets that at its next call. */
+export async function ringFor<T>(
+  bell: Bell,
+  events: AsyncIterable<T>,
+  note: (event: T) => void = () => {},
+): Promise<void> {
+  try {
+    for await (const event of events) {
+      note(event);
+      bell.ring();
+    }
+  } catch {
+    bell.ring();
+  }
+}

@@ -8,7 +8,7 @@ import type { Decision, LayeredStep, ShortenStep, Step } from '../model/decision
 import type { LayeredWorld, LegJob, Place } from '../model/layered-world.ts';
 import type { MoveRecord } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
-import type { Job, World } from '../model/world.ts';
+import type { Job, ShortenWorld, World } from '../model/world.ts';
 import type { Memory } from '../observe/memory.ts';
 import { observe } from '../observe/observe.ts';
 import type { Seen } from '../observe/seen.ts';
@@ -45,75 +45,50 @@ export type Warn = (code: string, message: string) => void;
 /** @throws as `observe` does */
 export async function look(context: Context, move: MoveRecord, memory: Memory): Promise<Look> {
   switch (move.strategy) {
-    case 'mirror':
-      return lookMirror(context, move, memory);
-    case 'layered':
-      return lookLayered(context, move, memory);
+    case 'mirror': {
+      const observation = await observe(context, move, memory);
+      return lookThrough<Step, World>(observation, decide, (current, decision, warn) =>
+        act({ context, observation, memory, warn }, current, decision),
+      );
+    }
+    case 'layered': {
+      const observation = await observeLayered(context, move, memory);
+      const seen = lookThrough<LayeredStep, LayeredWorld>(
+        observation,
+        decideLayered,
+        (current, decision, warn) => actLayered({ context, observation, memory, warn }, current, decision),
+      );
+      return { ...seen, layered: observation.world };
+    }
     case 'commit':
-    case 'pull':
-      return lookShorten(context, move, memory);
+    case 'pull': {
+      const observation = await observeShorten(context, move, memory);
+      return lookThrough<ShortenStep, ShortenWorld>(observation, decideShorten, (current, decision, warn) =>
+        actShorten({ context, observation, memory, warn }, current, decision),
+      );
+    }
     default:
       return unreachable(move.strategy);
   }
 }
 
-async function lookMirror(context: Context, move: MoveRecord, memory: Memory): Promise<Look> {
-  const observation = await observe(context, move, memory);
-  const { world } = observation;
-  return {
-    seen: observation,
-    domain: world.domain,
-    onDestination: world.live === 'destination',
-    live: world.live,
-    config: world.config,
-    job: world.job,
-    answers: world.answers,
-    decide: (current) => decide(world, current),
-    act: (current, decision, warn) =>
-      act({ context, observation, memory, warn }, current, decision as Decision & { kind: 'act' }),
-  };
-}
+type Acting<S> = Decision<S> & { readonly kind: 'act' };
+type Shown = Omit<Look, 'seen' | 'onDestination' | 'layered' | 'decide' | 'act'>;
 
-async function lookLayered(context: Context, move: MoveRecord, memory: Memory): Promise<Look> {
-  const observation = await observeLayered(context, move, memory);
+/** A decision comes back to the strategy that made it: so it is of its steps. */
+function lookThrough<S extends AnyStep, W extends Shown>(
+  observation: Seen & { readonly world: W },
+  decideOn: (world: W, move: MoveRecord) => Decision<S>,
+  carryOut: (move: MoveRecord, decision: Acting<S>, warn: Warn) => Promise<MoveRecord>,
+): Look {
   const { world } = observation;
+  const { domain, live, config, job, answers } = world;
   return {
     seen: observation,
-    domain: world.domain,
-    onDestination: world.live === 'destination',
-    live: world.live,
-    config: world.config,
-    job: world.job,
-    answers: world.answers,
-    layered: world,
-    decide: (current) => decideLayered(world, current),
-    act: (current, decision, warn) =>
-      actLayered(
-        { context, observation, memory, warn },
-        current,
-        decision as Decision<LayeredStep> & { kind: 'act' },
-      ),
-  };
-}
-
-async function lookShorten(context: Context, move: MoveRecord, memory: Memory): Promise<Look> {
-  const observation = await observeShorten(context, move, memory);
-  const { world } = observation;
-  return {
-    seen: observation,
-    domain: world.domain,
-    onDestination: world.live === 'destination',
-    live: world.live,
-    config: world.config,
-    job: world.job,
-    answers: world.answers,
-    decide: (current) => decideShorten(world, current),
-    act: (current, decision, warn) =>
-      actShorten(
-        { context, observation, memory, warn },
-        current,
-        decision as Decision<ShortenStep> & { kind: 'act' },
-      ),
+    ...{ domain, live, config, job, answers },
+    onDestination: live === 'destination',
+    decide: (current) => decideOn(world, current),
+    act: (current, decision, warn) => carryOut(current, decision as Acting<S>, warn),
   };
 }
 

@@ -2,7 +2,7 @@
 import type { Connection } from '@blockferry/libvirt';
 import type { MoveRecord } from '../model/record.ts';
 import type { Memory } from '../observe/memory.ts';
-import type { Bell } from './bell.ts';
+import { type Bell, ringFor } from './bell.ts';
 import type { Link } from './link.ts';
 
 export class Watch {
@@ -28,23 +28,11 @@ export class Watch {
       connection.subscribe('lifecycle'),
     ]);
     this.#connection = connection;
-    void this.#pump(jobs, (event) => {
+    void ringFor(this.#bell, jobs, (event) => {
       if (event.domain.uuid === this.#move.domain.uuid && event.disk === this.#move.disk)
         this.#jobEnded(event.status);
     });
-    void this.#pump(lifecycle, () => {});
-  }
-
-  async #pump<T>(events: AsyncIterable<T>, note: (event: T) => void): Promise<void> {
-    try {
-      for await (const event of events) {
-        note(event);
-        this.#bell.ring();
-      }
-    } catch {
-      // The connection dropped: the loop meets the same error at its next call and reconnects.
-      this.#bell.ring();
-    }
+    void ringFor(this.#bell, lifecycle);
   }
 
   #jobEnded(status: string): void {

@@ -1,7 +1,8 @@
 // Makes the files of a layered move, and knows them again: each name is taken empty and journaled before it is used.
 import { dirname } from 'node:path';
-import { FileError, type Host } from '@blockferry/qemu';
-import { giveTo, likeFile } from '../../act/claim-destination.ts';
+import type { Host } from '@blockferry/qemu';
+import { likeFile } from '../../act/claim-destination.ts';
+import { takeName } from '../../act/take-name.ts';
 import { updateJournal } from '../../act/update-journal.ts';
 import { StepFailed } from '../../model/errors.ts';
 import type { ImageRef } from '../../model/record.ts';
@@ -31,36 +32,19 @@ export async function claimFiles(scene: LayeredScene, images: readonly ImageRef[
   const host = hostOf(scene);
   const like = await likeFile(host, scene.move.origin.source);
   const paths = images.flatMap((image) => filePath(image) ?? []);
-  const claims = await Promise.all(paths.map(async (path) => [path, await claim(host, path, like)] as const));
+  const claims = await Promise.all(
+    paths.map(async (path) => [path, await takeName(host, path, like, failed)] as const),
+  );
   const files = { ...scene.observation.journal?.files, ...Object.fromEntries(claims) };
   await updateJournal(scene, { ...scene.observation.journal, files });
   return files;
 }
 
-async function claim(
-  host: Host,
-  path: string,
-  { mode, owner }: Awaited<ReturnType<typeof likeFile>>,
-): Promise<FileIdentity> {
-  await makeEmpty(host, path, mode);
-  if (owner !== undefined) await giveTo(host, path, owner);
-  const stat = await host.stat(path);
-  if (stat === null) throw new StepFailed('claim-files', `${path} vanished as soon as it was made`);
-  return { device: stat.device, inode: stat.inode };
+function failed(message: string, options?: ErrorOptions): StepFailed {
+  return new StepFailed('claim-files', message, options);
 }
 
 type Files = Readonly<Record<string, FileIdentity>>;
-
-async function makeEmpty(host: Host, path: string, mode: number): Promise<void> {
-  try {
-    await host.createExclusive(path, { mode });
-  } catch (error) {
-    if (!(error instanceof FileError) || error.code !== 'EEXIST') throw error;
-    const stat = await host.stat(path);
-    if (stat?.type === 'file' && stat.size === 0n) return;
-    throw new StepFailed('claim-files', `${path} appeared meanwhile and is not ours`, { cause: error });
-  }
-}
 
 /** fsync of a file and of the directory that names it. */
 export async function syncFile(host: Host, path: string, timeoutMs: number): Promise<void> {

@@ -1,6 +1,6 @@
 // Takes the names of the copies at the destination: each name is taken empty and journaled before it is used.
-import { FileError, type Host } from '@blockferry/qemu';
 import { likeFile } from '../../act/claim-destination.ts';
+import { takeName } from '../../act/take-name.ts';
 import type { FileIdentity } from '../../record/journal.ts';
 import { StepImpossible } from '../errors.ts';
 import { copiesOf, pathOf } from '../record.ts';
@@ -20,21 +20,11 @@ export async function claim(scene: MigrationScene): Promise<void> {
   const files: Record<string, FileIdentity> = { ...observation.journal?.files };
   for (const path of copiesOf(scene.record).map(pathOf)) {
     if (files[path] !== undefined && (await host.stat(path)) !== null) continue;
-    await makeEmpty(host, path, mode);
-    const stat = await host.stat(path);
-    if (stat === null) throw new StepImpossible('claim', `${path} vanished as soon as it was made`);
-    files[path] = { device: stat.device, inode: stat.inode };
+    files[path] = await takeName(host, path, { mode, owner: undefined }, failed);
   }
   await record(scene, files);
 }
 
-async function makeEmpty(host: Host, path: string, mode: number): Promise<void> {
-  try {
-    await host.createExclusive(path, { mode });
-  } catch (error) {
-    if (!(error instanceof FileError) || error.code !== 'EEXIST') throw error;
-    const stat = await host.stat(path);
-    if (stat?.type === 'file' && stat.size === 0n) return;
-    throw new StepImpossible('claim', `${path} appeared meanwhile and is not ours`, { cause: error });
-  }
+function failed(message: string, options?: ErrorOptions): StepImpossible {
+  return new StepImpossible('claim', message, options);
 }
