@@ -17,6 +17,7 @@ export type {
   Wait,
 } from './model/decision.ts';
 export { type Facts, messageOf, Refusal, StepFailed } from './model/errors.ts';
+export { type GuardBound, ratioOf } from './model/guard-bound.ts';
 export type {
   CopyOptions,
   CopyPart,

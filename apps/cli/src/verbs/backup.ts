@@ -55,7 +55,10 @@ export const backup: Verb = {
       .option('--compress', 'with --flatten: compressed clusters, in qcow2')
       .option('--quiesce <how>', "auto, require or off: freeze the guest's file systems for the instant")
       .option('--verify <how>', 'full or none: read a full backup back from its storage and compare')
-      .option('--guard <ratio>', "how many times slower the guest's writes may become, or off; 2 by default")
+      .option(
+        '--guard <ratio>',
+        "how many times slower the guest's writes may become, on average (2; default) or 95 of 100 (p95:2), or off",
+      )
       .option('--bandwidth <rate>', 'limit a full backup: 100M, 1.5G, or a plain number in MiB/s')
       .option('--bytes', 'a plain --bandwidth is in bytes a second')
       .option('--overlay-dir <dir>', "where the guest's writes go while its images are copied")

@@ -66,7 +66,10 @@ export const migrate: Verb = {
       )
       .option('--bandwidth <rate>', 'limit copy and migration: 100M, 1.5G, or a plain number in MiB/s')
       .option('--bytes', 'a plain --bandwidth is in bytes a second')
-      .option('--guard <ratio>', "how many times slower the guest's writes may become, or off; 2 by default")
+      .option(
+        '--guard <ratio>',
+        "how many times slower the guest's writes may become, on average (2; default) or 95 of 100 (p95:2), or off",
+      )
       .option('--verify <how>', 'full or none: read the copies back and compare')
       .option('--migrateuri <uri>', 'where QEMU sends memory and overlays to, such as tcp://10.0.0.2')
       .option(

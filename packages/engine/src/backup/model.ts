@@ -1,4 +1,5 @@
 // What a backup is: its points as their manifests tell them, and the record of one that is under way.
+import type { GuardBound } from '../model/guard-bound.ts';
 import type { Quiesce } from '../model/record.ts';
 import type { Bytes, BytesPerSecond } from '../model/units.ts';
 
@@ -91,7 +92,7 @@ export interface CopyingPart {
   /** Of one image: its clusters compressed. */
   readonly compressed: boolean;
   readonly verify: boolean;
-  readonly guard?: number;
+  readonly guard?: GuardBound;
   readonly bandwidth?: BytesPerSecond;
   readonly overlayDirectory?: string;
 }

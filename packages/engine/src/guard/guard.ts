@@ -26,7 +26,8 @@ export interface GuardVerdict {
 export interface GuardSummary {
   readonly baselineMs: Millis | undefined;
   readonly meanMs: Millis | undefined;
-  /** Only with a histogram. */
+  /** Only with a histogram, as the next. */
+  readonly baselineP95Ms: Millis | undefined;
   readonly p95Ms: Millis | undefined;
   /** The worst mean of all steps. */
   readonly worstMs: Millis | undefined;
@@ -99,6 +100,7 @@ export class Guard {
     return {
       baselineMs: this.#state().baseline?.writeMs,
       meanMs: meanMs(writes),
+      baselineP95Ms: this.#state().baseline?.p95Ms,
       p95Ms: histogram && percentileMs(histogram, 0.95),
       worstMs: this.#worstMs,
       overBound: writes.operations > 0 ? this.#overBound / writes.operations : 0,

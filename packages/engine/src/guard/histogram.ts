@@ -64,10 +64,22 @@ export function pathIn(blockStats: unknown, device: string): string | undefined 
 
 /** The write histogram of a device in a reply of query-blockstats; undefined when QEMU keeps none in our bins. */
 export function histogramIn(blockStats: unknown, device: string): HistogramCounts | undefined {
+  const bins = binsIn(blockStats, device);
+  return bins?.length === BOUNDARIES_NS.length + 1 && bins.every((count) => typeof count === 'number')
+    ? bins
+    : undefined;
+}
+
+/** `ours`: one in our bins. */
+export function whoseHistogram(blockStats: unknown, device: string): 'ours' | 'foreign' | 'nobody' {
+  if (histogramIn(blockStats, device) !== undefined) return 'ours';
+  return binsIn(blockStats, device) === undefined ? 'nobody' : 'foreign';
+}
+
+function binsIn(blockStats: unknown, device: string): readonly unknown[] | undefined {
   const stats = member(entryIn(blockStats, device), 'stats');
-  const bins = member(member(stats, 'wr_latency_histogram'), 'bins');
-  if (!Array.isArray(bins) || bins.length !== BOUNDARIES_NS.length + 1) return undefined;
-  return bins.every((count) => typeof count === 'number') ? bins : undefined;
+  const bins: unknown = member(member(stats, 'wr_latency_histogram'), 'bins');
+  return Array.isArray(bins) ? bins : undefined;
 }
 
 function entryIn(blockStats: unknown, device: string): unknown {

@@ -37,19 +37,25 @@ export function baselineOf(heard: LatencySample): Baseline | undefined {
   };
 }
 
-/** Holds what was collected against the baseline. The worst of writes, flushes and the 95th percentile counts. */
+/**
+ * Holds what was collected against the baseline. The worst of writes, flushes and the 95th percentile counts; that one takes
+ * more requests to tell, which are waited for while the means are well.
+ */
 export function judge(pool: LatencySample, baseline: Baseline | undefined, ratio: number): Judgement {
   const { operations } = pool.writes;
   const waitedEnough = pool.elapsedMs >= PATIENCE_MS;
   if (operations < ENOUGH && !waitedEnough) return { kind: 'collecting' };
   if (operations < FEW) return { kind: 'quiet' };
   if (baseline === undefined) return { kind: 'no-baseline' };
-  const strains = [
+  const means = [
     strainOf(meanOf(pool.writes), baseline.writeMs, ratio),
     strainOf(meanOf(pool.flushes), baseline.flushMs, ratio),
-    strainOf(p95Of(pool), baseline.p95Ms, ratio),
   ].filter((strain) => strain !== undefined);
-  if (strains.length === 0) return { kind: 'no-baseline' };
+  const tellsP95 = pool.histogram !== undefined && baseline.p95Ms !== undefined;
+  const isWell = means.every((strain) => strain <= 1);
+  if (tellsP95 && isWell && operations < ENOUGH_FOR_P95 && !waitedEnough) return { kind: 'collecting' };
+  const strains = [...means, strainOf(surelyP95Of(pool), baseline.p95Ms, ratio) ?? 0];
+  if (means.length === 0) return { kind: 'no-baseline' };
   const strain = Math.max(...strains);
   return { kind: 'felt', strain, headroom: (1 - strain) / (1 - 1 / ratio) };
 }
@@ -99,4 +105,11 @@ function strainOf(now: Millis | undefined, alone: Millis | undefined, ratio: num
 function p95Of({ histogram }: LatencySample): Millis | undefined {
   if (histogram === undefined || totalOf(histogram) < ENOUGH_FOR_P95) return undefined;
   return percentileMs(histogram, 0.95);
+}
+
+/** What the 95th percentile is at least, but for what chance does to so few requests (its standard deviation). */
+function surelyP95Of({ histogram }: LatencySample): Millis | undefined {
+  const total = histogram === undefined ? 0 : totalOf(histogram);
+  if (histogram === undefined || total < ENOUGH_FOR_P95) return undefined;
+  return percentileMs(histogram, 0.95 - Math.sqrt((0.95 * 0.05) / total));
 }

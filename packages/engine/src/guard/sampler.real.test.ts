@@ -25,7 +25,7 @@ afterAll(async () => {
 describe('a guest that writes and flushes', () => {
   it('is heard through libvirt’s counters, and through the histogram that QEMU keeps', async () => {
     const domain = await connection.lookupDomainByName('vm');
-    const sampler = new LatencySampler(domain, 'vda', { histogramOf: 'virtio-disk0' });
+    const sampler = new LatencySampler(domain, 'vda', { devices: async () => ['virtio-disk0'] });
     expect(await sampler.sample()).toBeUndefined();
     await guest.waitForWrites(100);
     const sample = await sampler.sample();

@@ -9,6 +9,8 @@ class FakeDomain implements SampledDomain {
   writes = 0n;
   /** Undefined: this QEMU was not asked to keep one. */
   histogram: number | undefined;
+  /** What another device has, from the beginning. */
+  other: readonly number[] | undefined;
   asked: string[] = [];
   refuse = false;
   deaf = false;
@@ -30,14 +32,20 @@ class FakeDomain implements SampledDomain {
     }
     const stats =
       this.histogram === undefined ? {} : { wr_latency_histogram: { bins: bins(this.histogram) } };
-    return [{ qdev: '/machine/peripheral/virtio-disk0/virtio-backend', stats }];
+    return [
+      { qdev: '/machine/peripheral/virtio-disk0/virtio-backend', stats },
+      {
+        qdev: '/machine/peripheral/virtio-disk1/virtio-backend',
+        stats: this.other ? { wr_latency_histogram: { bins: this.other } } : {},
+      },
+    ];
   }
 }
 
-function sampler(domain: FakeDomain, histogramOf?: string): LatencySampler {
+function sampler(domain: FakeDomain, ...devices: readonly string[]): LatencySampler {
   let at = 0;
   return new LatencySampler(domain, 'vda', {
-    histogramOf,
+    ...(devices.length > 0 && { devices: async () => devices }),
     now: () => {
       at += 100;
       return at;
@@ -77,6 +85,27 @@ describe('a histogram', () => {
     expect((await sampled.sample())?.histogram).toEqual(bins(5));
     await sampled.close();
     expect(domain.asked.filter((each) => each === 'block-latency-histogram-set')).toHaveLength(2);
+  });
+
+  it('is one for all devices, and one that a copy left that died serves again', async () => {
+    const domain = new FakeDomain();
+    domain.other = bins(7);
+    const sampled = sampler(domain, 'virtio-disk0', 'virtio-disk1');
+    await sampled.sample();
+    domain.histogram = 5;
+    domain.other = bins(9);
+    expect((await sampled.sample())?.histogram).toEqual(bins(7));
+    await sampled.close();
+    expect(domain.asked.filter((each) => each === 'block-latency-histogram-set')).toHaveLength(3);
+  });
+
+  it('of somebody else, in other bins, stays as it is', async () => {
+    const domain = new FakeDomain();
+    domain.other = [1, 2, 3];
+    const sampled = sampler(domain, 'virtio-disk0', 'virtio-disk1');
+    for (let n = 0; n < 3; n++) await sampled.sample();
+    await sampled.close();
+    expect(domain.asked).not.toContain('block-latency-histogram-set');
   });
 
   it('is asked for again when QEMU was started again', async () => {

@@ -7,7 +7,9 @@ import {
   LatencySampler,
   superviseCopy,
 } from '../guard/index.ts';
+import { type GuardBound, ratioOf } from '../model/guard-bound.ts';
 import type { Bytes, BytesPerSecond } from '../model/units.ts';
+import { readDefinitions } from '../observe/definitions.ts';
 import type { Link } from '../run/link.ts';
 
 /** Who feels the copying, and how much of it is allowed. */
@@ -16,8 +18,8 @@ export interface Felt {
   readonly uuid: string;
   /** Target dev; '' for all disks together. */
   readonly disk: string;
-  /** How many times its own the guest's mean write latency may become; undefined: the copy is not guarded. */
-  readonly guard?: number;
+  /** Undefined: the copy is not guarded. */
+  readonly guard?: GuardBound;
   readonly bandwidth?: BytesPerSecond;
 }
 
@@ -41,8 +43,10 @@ export interface GuardedCopy {
 }
 
 export function guarded(felt: Felt, copy: Bulk, signal: AbortSignal): GuardedCopy {
-  const guard = new Guard({ ratio: felt.guard ?? 'off' });
-  const sampler = new LatencySampler(domainOf(felt), felt.disk);
+  const guard = new Guard({ ratio: felt.guard === undefined ? 'off' : ratioOf(felt.guard) });
+  const sampler = new LatencySampler(domainOf(felt), felt.disk, {
+    ...(typeof felt.guard === 'object' && { devices: () => devicesOf(felt) }),
+  });
   const sample = () => sampler.sample();
   let { bandwidth } = felt;
   let wanted: BytesPerSecond = 0n;
@@ -70,6 +74,7 @@ export function guarded(felt: Felt, copy: Bulk, signal: AbortSignal): GuardedCop
     } finally {
       ended.abort();
       await supervision;
+      await sampler.close();
     }
   };
   return {
@@ -87,6 +92,14 @@ export function guarded(felt: Felt, copy: Bulk, signal: AbortSignal): GuardedCop
       void apply().catch(() => {}); // the copy has ended
     },
   };
+}
+
+/** QEMU's names of the disks that it is felt on. */
+async function devicesOf({ link, uuid, disk }: Felt): Promise<readonly string[]> {
+  const live = (await readDefinitions(await link.connection(), uuid))?.live;
+  return (
+    live?.disks().flatMap(({ target, alias }) => (disk === '' || target === disk ? (alias ?? []) : [])) ?? []
+  );
 }
 
 /** Of two limits, of which 0 is none. */

@@ -1,5 +1,6 @@
 // The record of a migration: what is intended, which files are ours, and the phase that was intended last. It travels in
 // the domain's own metadata, and stands in the journal beside the copies.
+import type { GuardBound } from '../model/guard-bound.ts';
 import type { ImageRef, Layer } from '../model/record.ts';
 import type { BytesPerSecond } from '../model/units.ts';
 
@@ -50,8 +51,8 @@ export interface TlsOption {
 
 export interface MigrationOptions {
   readonly verify: boolean;
-  /** The guest's mean write latency is held below this many times its own while images are copied. */
-  readonly guard?: number;
+  /** How slow the guest's writes may become while images are copied; undefined: that is not looked at. */
+  readonly guard?: GuardBound;
   readonly bandwidth?: BytesPerSecond;
   /** Where QEMU sends the memory, as for virsh. */
   readonly migrateUri?: string;

@@ -1,4 +1,5 @@
 // What an operator asks for, before anything of it has been looked at.
+import type { GuardBound } from '../model/guard-bound.ts';
 import type { BytesPerSecond } from '../model/units.ts';
 import type { TlsOption } from './record.ts';
 
@@ -10,7 +11,7 @@ export interface MigrationRequest {
   /** Where all copies go; undefined: to the paths that the images have at home. */
   readonly destinationDirectory?: string;
   readonly verify: boolean;
-  readonly guard?: number;
+  readonly guard?: GuardBound;
   readonly bandwidth?: BytesPerSecond;
   readonly migrateUri?: string;
   readonly autoConverge: boolean;

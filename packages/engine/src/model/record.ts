@@ -1,6 +1,7 @@
 // The record of a move: what is intended, which files are ours, and the phase that was intended last.
 // It travels in the domain's own metadata and in the journal beside the destination.
 import type { DiskSource } from '@blockferry/libvirt';
+import type { GuardBound } from './guard-bound.ts';
 import type { Bytes, BytesPerSecond } from './units.ts';
 
 /** What the move copies: the active image alone, the chain made into one image, or every image of the chain. */
@@ -140,8 +141,8 @@ export interface LayeredPart {
   /** The overlay's counterpart over the copies, until it is committed into the top one. */
   readonly carrier: ImageRef;
   readonly verify: boolean;
-  /** The guest's mean write latency is held below this many times its own; undefined: it is not. */
-  readonly guard?: number;
+  /** How slow the guest's writes may become; undefined: that is not looked at. */
+  readonly guard?: GuardBound;
 }
 
 /**

@@ -1,5 +1,6 @@
 // Preflight for copies: of one disk, or of several at one instant. The domain stays as it is.
 import { Refusal } from '../model/errors.ts';
+import type { GuardBound } from '../model/guard-bound.ts';
 import type { Quiesce } from '../model/record.ts';
 import type { BytesPerSecond } from '../model/units.ts';
 import type { Context } from '../run/context.ts';
@@ -25,8 +26,8 @@ export interface CopiesRequest {
   readonly nameOf?: NameOf;
   /** Read the copies back from their storage and compare. */
   readonly verify: boolean;
-  /** The guest's mean write latency is held below this many times its own; undefined: it is not. */
-  readonly guard?: number;
+  /** How slow the guest's writes may become; undefined: that is not looked at. */
+  readonly guard?: GuardBound;
   readonly bandwidth?: BytesPerSecond;
   /** Where the overlay goes that takes the guest's writes meanwhile; by default beside the disk's image. */
   readonly overlayDirectory?: string;

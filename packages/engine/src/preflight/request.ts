@@ -1,4 +1,5 @@
 // What an operator asks for, before anything of it has been looked at.
+import type { GuardBound } from '../model/guard-bound.ts';
 import type { CopyOptions, ImageRef, Quiesce, Scope } from '../model/record.ts';
 
 export interface MoveRequest {
@@ -14,8 +15,8 @@ export interface MoveRequest {
   readonly strategy: 'auto' | 'mirror' | 'layered';
   /** Read the copies back from their storage and compare; strategy `layered` only. */
   readonly verify: boolean;
-  /** The guest's mean write latency is held below this many times its own; undefined: it is not. */
-  readonly guard?: number;
+  /** How slow the guest's writes may become; undefined: that is not looked at. */
+  readonly guard?: GuardBound;
   /** Where the overlay goes that takes the guest's writes meanwhile; by default beside the source. `layered` only. */
   readonly overlayDirectory?: string;
   /** The destination's format; by default the source's. */

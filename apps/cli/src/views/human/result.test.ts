@@ -31,6 +31,7 @@ describe('the result', () => {
       baselineMs: 0.67,
       meanMs: 0.81,
       worstMs: 1.24,
+      baselineP95Ms: undefined,
       p95Ms: undefined,
       overBound: 0,
       heldBackMs: 3_100,

@@ -126,13 +126,17 @@ function figures({ cutoverMs, freezeMs, durationMs, bytes, ...result }: Result):
 
 /** What the guest's writes took alone and while its layers were copied. */
 function feltWords(guard: Result['guard']): string[] {
-  const { baselineMs, meanMs, worstMs, heldBackMs = 0 } = guard ?? {};
+  const { baselineMs, meanMs, worstMs, baselineP95Ms, p95Ms, heldBackMs = 0 } = guard ?? {};
   if (meanMs === undefined) return [];
   const ms = (value: number) => `${value.toFixed(1)} ms`;
   const alone = baselineMs === undefined ? '' : `${ms(baselineMs)} alone, `;
   const worst = worstMs === undefined ? '' : `, ${ms(worstMs)} at worst`;
+  const percentile =
+    p95Ms === undefined || baselineP95Ms === undefined
+      ? ''
+      : `, 95 of 100 in ${ms(p95Ms)} (${ms(baselineP95Ms)} alone)`;
   const held = heldBackMs === 0 ? '' : `; the guard held the copy back for ${formatDuration(heldBackMs)}`;
-  return [`  the guest's writes took ${alone}${ms(meanMs)} while copying${worst}${held}`];
+  return [`  the guest's writes took ${alone}${ms(meanMs)} while copying${percentile}${worst}${held}`];
 }
 
 /** For what can be removed by a command: a device or an export cannot. */
