@@ -25,7 +25,10 @@ export async function pointsIn(directory: string): Promise<readonly Point[]> {
 }
 
 /** The disk as a point has it, over all the points that it stands on. */
-export async function imageAt(directory: string, point: string): Promise<VerifiedImage> {
+export async function imageAt(
+  directory: string,
+  point: string,
+): Promise<Extract<VerifiedImage, { readonly path: string }>> {
   const found = chainOf(await pointsIn(directory), point);
   if (found.kind !== 'whole') throw new Error(`${point}: ${found.why}`);
   const [{ location, format }] = imagesOf(directory, found.chain, 'vda');

@@ -1,7 +1,9 @@
 // What dies while an increment is being written: it is complete, or it is gone.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { connect, type Domain, DomainXml } from '@blockferry/libvirt';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { failingFileSystem } from '../faults/file-system.ts';
 import { holdReads } from '../faults/held-reads.ts';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
 import { until } from '../process/until.ts';
@@ -39,9 +41,9 @@ interface Slow {
 }
 
 /** A domain with a full backup, and an increment that is under way and hardly moves. */
-async function slowIncrement(name: string, on = host): Promise<Slow> {
+async function slowIncrement(name: string, on = host, parent?: string): Promise<Slow> {
   const berth = await makeBerth(on, name, { size: 320n * mebibyte });
-  const directory = backupDirectory(berth, 'backups');
+  const directory = parent === undefined ? backupDirectory(berth, 'backups') : join(parent, 'backups');
   await ends(berth.ferry(['backup', name, directory, '--guard', 'off']), 'done');
   const write = `qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "write -P 9 208M ${CHANGED_MIB}M"`;
   await berth.virsh('qemu-monitor-command', '--hmp', write);
@@ -154,5 +156,32 @@ describe.concurrent('while an increment is being written', () => {
       { before, after },
       'after QEMU was killed',
     );
+  }, 240_000);
+
+  it('blockferry and QEMU die, and the domain is started again: resume ends it, as QEMU dying alone does', async () => {
+    const { berth, directory, ferry } = await slowIncrement('all');
+    await ferry.kill();
+    await host.killQemu(berth.name);
+    await berth.guest.start();
+    await goesBack(berth.resume(), /bitmap|checkpoint/);
+    assert.equal((await expectBackups(berth, directory, 'all died')).length, 1);
+    await refuses(berth.ferry(['backup', berth.name, directory, '--incremental']), 'checkpoint-broken');
+    await ends(berth.ferry(['backup', berth.name, directory, '--guard', 'off']), 'done');
+    assert.equal((await expectBackups(berth, directory, 'all died, then in full')).length, 2);
+  }, 240_000);
+
+  it('its storage fails after QEMU has written it: that is seen, and the next one has what it would have had', async () => {
+    await using storage = await failingFileSystem(host, { bytes: 512n * mebibyte });
+    const slow = await slowIncrement('arrives', host, storage.directory);
+    await storage.fail();
+    await hurry(slow);
+    await jobIsOver(slow.berth);
+    await storage.heal();
+    slow.ferry.cont();
+    await goesBack(slow.ferry, /not all of it reached its storage/);
+    const { berth, directory } = slow;
+    assert.equal((await expectBackups(berth, directory, 'it did not arrive')).length, 1);
+    await ends(berth.ferry(['backup', berth.name, directory, '--incremental']), 'done');
+    await expectIncrement(slow, 'after one that did not arrive');
   }, 240_000);
 });

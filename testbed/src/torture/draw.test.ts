@@ -17,3 +17,10 @@ test('every verb comes up, and everything dies in each that can', () => {
     assert.deepEqual(new Set(rounds.flatMap(({ victims }) => victims)), new Set(can), verb);
   }
 });
+
+test('increments are made before and after each verb that changes or copies the disk', () => {
+  const verbs = Object.keys(VICTIMS_OF).filter((verb) => verb !== 'backup');
+  const amid = drawn.filter((round) => round.amid !== undefined);
+  assert.deepEqual(new Set(amid.map(({ verb }) => verb)), new Set(verbs));
+  assert.deepEqual(new Set(amid.map((round) => round.amid?.increments)), new Set([0, 1, 2]));
+});

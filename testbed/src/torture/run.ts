@@ -9,7 +9,8 @@ import { until } from '../process/until.ts';
 import { killStorageDaemons } from './daemons.ts';
 import type { Round, Victim } from './draw.ts';
 import { storageFor } from './storage.ts';
-import { type Task, taskFor } from './tasks.ts';
+import type { Task } from './task.ts';
+import { taskFor } from './tasks.ts';
 
 export type Outcome = 'done' | 'back' | 'answered';
 
@@ -36,6 +37,7 @@ export async function playRound(
   const killed = await strike(berth, ferry, round.victims);
   await storage.mend();
   await revive(berth, round.startsAgain && round.verb !== 'restore');
+  await task.hurry?.();
   const { outcome, answered } = await carryOn(berth, task, ferry, killed);
   const running = /running/.test(await berth.virsh('domstate'));
   const disk = await definedOn(berth);
@@ -101,6 +103,10 @@ async function carryOn(
       if (outcome === task.done || outcome === 'back') return { outcome, answered };
       if (outcome === 'nothing' || error?.code === 'no-open-move') return { outcome: 'nothing', answered };
       if (outcome === 'refused' && !killed && resumes === 0) return { outcome: 'nothing', answered };
+      // QEMU was killed before the same was asked for again.
+      if (error?.code === 'checkpoint-broken') return { outcome: 'nothing', answered };
+      // It works on images that no QEMU has open only if nothing is recorded in them.
+      if (error?.code === 'checkpoints-lost') await berth.guest.start();
     }
     const answer = result?.outcome === 'question' ? await answerTo(berth, result.error?.code) : [];
     answered ||= result?.outcome === 'question';

@@ -9,6 +9,11 @@ import type { Victim } from './draw.ts';
 /** Long enough for everything that writes there to find it so. */
 const SPOILT_MS = 1_500;
 const mebibyte = 1024n * 1024n;
+/**
+ * What goes on when the guest does not see its errors. Otherwise it lives there; or QEMU, which copies before it lets the guest
+ * write over what an increment lacks, hands errors of the destination to the guest.
+ */
+const UNSEEN: readonly string[] = ['copy-layers', 'flush', 'seal', 'tidy'];
 
 /** It stays until the host stops, for the guest may live there from now on. */
 export interface Storage {
@@ -41,10 +46,9 @@ export async function storageFor(
     const storage = ends.use(await failingFileSystem(berth.host, options));
     return {
       directory: storage.directory,
-      // A guest that lives there would see it as well.
       spoil: async (ferry) => {
-        if (ferry.lines.findLast((line) => line.type === 'step')?.step === 'copy-layers')
-          await storage.fail();
+        const step = ferry.lines.findLast((line) => line.type === 'step')?.step;
+        if (step !== undefined && UNSEEN.includes(step)) await storage.fail();
       },
       mend: async () => {
         await sleep(SPOILT_MS);

@@ -6,62 +6,55 @@ import { backupDirectory, expectBackups, expectOfInstant, imageAt, pointsIn } fr
 import type { Berth } from '../crash/berth.ts';
 import { ends } from '../crash/endings.ts';
 import { expectImage } from '../crash/expect-image.ts';
-import type { Ferry } from '../crash/ferry.ts';
 import { expectLayersMoved } from '../crash/layered-moves.ts';
 import { chainOf, expectWhole } from '../crash/whole.ts';
 import type { Round, Verb } from './draw.ts';
-
-export interface Task {
-  begin(): Ferry;
-  /** What is typed after a crash. @param answer to a question */
-  goOn(answer: readonly string[]): Ferry;
-  /** The outcome of a run that has done it. */
-  readonly done: string;
-  /** Whether it was done, where no run was left to say so. `disk`: the image that the domain is defined on. */
-  isDone(disk: string): Promise<boolean>;
-  /** @throws AssertionError for anything that is not as it must be */
-  expectDone(what: string, running: boolean, disk: string): Promise<void>;
-  expectUndone(what: string, running: boolean): Promise<void>;
-}
+import { goingOnAfter, incrementTask, pointsBefore, seen } from './increments.ts';
+import type { Task } from './task.ts';
 
 /** @param directory where it copies to */
-export function taskFor(berth: Berth, round: Round, directory: string): Promise<Task> {
-  return TASKS[round.verb](berth, round.options, directory);
+export async function taskFor(berth: Berth, round: Round, directory: string): Promise<Task> {
+  const { verb, amid } = round;
+  if (verb === 'increment') return incrementTask(berth, round, join(directory, 'backups'));
+  const makeTask = TASKS[verb];
+  if (amid === undefined) return makeTask(berth, round, directory);
+  const points = await pointsBefore(berth, amid, backupDirectory(berth, `points-${basename(directory)}`));
+  return goingOnAfter(points, round, await makeTask(berth, round, directory));
 }
 
-type MakeTask = (berth: Berth, options: readonly string[], directory: string) => Promise<Task>;
+type MakeTask = (berth: Berth, round: Round, directory: string) => Promise<Task>;
 
 const byResume = (berth: Berth) => ({ goOn: (answer: readonly string[]) => berth.resume(answer) });
 
-const TASKS: Readonly<Record<Verb, MakeTask>> = {
-  move: async (berth, options, directory) => {
+const TASKS: Readonly<Record<Exclude<Verb, 'increment'>, MakeTask>> = {
+  move: async (berth, round, directory) => {
     const before = await chainOf(berth.disk);
     return {
       ...byResume(berth),
-      begin: () => berth.moveLayers(directory, options),
+      begin: () => berth.moveLayers(directory, round.options),
       done: 'moved',
       isDone: async (disk) => disk.startsWith(`${directory}/`),
-      expectDone: (what, running) => expectLayersMoved(berth, what, before, directory, { running }),
-      expectUndone: (what, running) => expectWhole(berth, what, { on: berth.disk, running }),
+      expectDone: (what, running) => expectLayersMoved(berth, what, before, directory, seen(round, running)),
+      expectUndone: (what, running) => expectWhole(berth, what, { on: berth.disk, ...seen(round, running) }),
     };
   },
-  image: async (berth, options, directory) => {
+  image: async (berth, round, directory) => {
     const image = join(directory, 'image.qcow2');
     const said = await berth.guest.acknowledged();
     return {
       ...byResume(berth),
-      begin: () => berth.ferry(['image', berth.name, image, '--compress', ...options]),
+      begin: () => berth.ferry(['image', berth.name, image, '--compress', ...round.options]),
       done: 'copied',
       isDone: async () => (await stat(image).catch(() => undefined)) !== undefined,
       expectDone: async (what, running) => {
         await expectImage(image, said, what);
-        await expectWhole(berth, what, { on: berth.disk, running, besides: [image] });
+        await expectWhole(berth, what, { on: berth.disk, besides: [image], ...seen(round, running) });
         await rm(image);
       },
-      expectUndone: (what, running) => expectWhole(berth, what, { on: berth.disk, running }),
+      expectUndone: (what, running) => expectWhole(berth, what, { on: berth.disk, ...seen(round, running) }),
     };
   },
-  backup: async (berth, options, parent) => {
+  backup: async (berth, { options }, parent) => {
     const directory = join(parent, 'backups');
     const before = await berth.guest.acknowledged();
     const expectPoints = async (what: string, count: number, running: boolean) => {
@@ -83,17 +76,17 @@ const TASKS: Readonly<Record<Verb, MakeTask>> = {
       expectUndone: (what, running) => expectPoints(what, 0, running),
     };
   },
-  restore: (berth, _, directory) => restoreOver(berth, directory),
-  commit: (berth, options) =>
-    shorten(berth, {
-      argv: () => ['commit', berth.name, 'vda', '--shallow', '--delete', ...options],
+  restore: (berth, _round, directory) => restoreOver(berth, directory),
+  commit: (berth, round) =>
+    shorten(berth, round, {
+      argv: () => ['commit', berth.name, 'vda', '--shallow', '--delete', ...round.options],
       done: 'committed',
       after: (chain) => chain.slice(1),
       keeps: false,
     }),
-  flatten: (berth, options) =>
-    shorten(berth, {
-      argv: ([, , base = '']) => ['flatten', berth.name, 'vda', '--base', base, ...options],
+  flatten: (berth, round) =>
+    shorten(berth, round, {
+      argv: ([, , base = '']) => ['flatten', berth.name, 'vda', '--base', base, ...round.options],
       done: 'flattened',
       after: ([top = '', , ...rest]) => [top, ...rest],
       keeps: true,
@@ -135,7 +128,7 @@ async function restoreOver(berth: Berth, to: string): Promise<Task> {
 }
 
 /** The chain is made longer first: it is as long as before, or as it was once, when that is done. */
-async function shorten(berth: Berth, { argv, done, after, keeps }: Shortening): Promise<Task> {
+async function shorten(berth: Berth, round: Round, { argv, done, after, keeps }: Shortening): Promise<Task> {
   const chain = await grow(berth);
   const short = after(chain);
   const left = chain.filter((path) => !short.includes(path));
@@ -147,12 +140,12 @@ async function shorten(berth: Berth, { argv, done, after, keeps }: Shortening): 
     expectDone: async (what, running) => {
       const [on = ''] = short;
       assert.deepEqual(await chainOf(on), short, `${what}: its chain`);
-      await expectWhole(berth, what, { on, running, besides: keeps ? left : [] });
+      await expectWhole(berth, what, { on, besides: keeps ? left : [], ...seen(round, running) });
       if (keeps) for (const path of left) await rm(path);
     },
     expectUndone: async (what, running) => {
       assert.deepEqual(await chainOf(berth.disk), chain, `${what}: its chain`);
-      await expectWhole(berth, what, { on: berth.disk, running });
+      await expectWhole(berth, what, { on: berth.disk, ...seen(round, running) });
     },
   };
 }

@@ -1,7 +1,8 @@
 // Carries out one step of a backup. Every step may be repeated.
 import { unreachable } from '../model/units.ts';
+import { flushIncrement } from './arrival.ts';
 import { beginIncrement, makeCheckpoint } from './begin-increment.ts';
-import { checkpointName, deleted, deleteOthers } from './checkpoints.ts';
+import { checkpointName, deleteOrForget, deleteOthers } from './checkpoints.ts';
 import { copyFull, undoCopies } from './copies.ts';
 import type { BackupStep } from './decide.ts';
 import { makeTargets, prepare, removePoint } from './prepare.ts';
@@ -24,6 +25,8 @@ export async function actBackup(scene: BackupScene, step: BackupStep): Promise<v
       return copyFull(scene);
     case 'begin-increment':
       return beginIncrement(scene);
+    case 'flush':
+      return flushIncrement(scene);
     case 'record':
       await recorded(scene, { ...record, phase: step.phase });
       return;
@@ -69,6 +72,7 @@ async function beginAnew(scene: BackupScene): Promise<void> {
   const { record, memory } = scene;
   await deleteCheckpoint(scene);
   memory.retries++;
+  memory.arrived = false;
   delete memory.jobSeen;
   delete memory.vanishedSince;
   const attempt = record.attempt + 1;
@@ -79,8 +83,10 @@ async function beginAnew(scene: BackupScene): Promise<void> {
 
 async function deleteCheckpoint({ definitions, record }: BackupScene): Promise<void> {
   if (record.checkpoint === undefined || definitions === undefined) return;
-  const checkpoint = await definitions.domain.lookupCheckpointByName(record.checkpoint);
-  const why = await deleted(checkpoint);
+  const { domain } = definitions;
+  const checkpoint = await domain.lookupCheckpointByName(record.checkpoint);
+  const images = record.disks.map(({ source }) => source);
+  const why = await deleteOrForget(checkpoint, domain, images);
   if (why !== undefined) throw new Error(`the checkpoint ${record.checkpoint} cannot be deleted: ${why}`);
 }
 

@@ -2,6 +2,7 @@
 // are frozen if that can be.
 import { join } from 'node:path';
 import { backupXml, checkpointXml, DomainBackupBeginFlags, type DomainXml } from '@blockferry/libvirt';
+import { watchArrival } from './arrival.ts';
 import { copyWhileOff } from './copy-while-off.ts';
 import { pointPath } from './layout.ts';
 import { encryptionBy } from './locked.ts';
@@ -22,6 +23,7 @@ export async function beginIncrement(scene: BackupScene): Promise<void> {
   const { domain, live } = domainOf(scene);
   if (live === undefined) throw new Error('an increment of a domain that runs');
   const { backup, checkpoint } = xmlFor(record, live);
+  await watchArrival(scene);
   const begun = await withFrozenGuest(scene, async () => {
     await domain.backupBegin(backup, checkpoint, DomainBackupBeginFlags.REUSE_EXTERNAL);
     memory.jobSeen = performance.now();

@@ -69,6 +69,49 @@ async function forgotten(
   return deleted(checkpoint, DomainCheckpointDeleteFlags.METADATA_ONLY);
 }
 
+/** As far as we look at a node of QEMU's (query-named-block-nodes). */
+interface BlockNode {
+  readonly drv: string;
+  readonly file: string;
+  readonly 'dirty-bitmaps'?: readonly { readonly name: string; readonly inconsistent?: boolean }[];
+}
+
+/**
+ * The names of the bitmaps that QEMU keeps for the active image at `path`, those left out that it found broken.
+ *
+ * @returns undefined where it has no such image open
+ */
+export async function wholeBitmaps(domain: Domain, path: string): Promise<readonly string[] | undefined> {
+  const query = { execute: 'query-named-block-nodes', arguments: { flat: true } };
+  const nodes = (await domain.monitorCommand(query)) as readonly BlockNode[];
+  const active = nodes.find(({ drv, file }) => drv === 'qcow2' && file === path);
+  if (active === undefined) return undefined;
+  const bitmaps = active['dirty-bitmaps'] ?? [];
+  return bitmaps.filter(({ inconsistent }) => inconsistent !== true).map(({ name }) => name);
+}
+
+/**
+ * Deletes the checkpoint of a backup that was not made; what it recorded is given to the one before. One whose bitmap went with
+ * QEMU is forgotten alone, for libvirt deletes none without: the bitmaps of those before it, on the same image, went as well, so
+ * that nothing can be counted through it. If none of them did, libvirtd died when the bitmap was given away already, or was not
+ * made yet.
+ *
+ * @param images paths of the active images
+ * @returns why it could not be deleted
+ */
+export async function deleteOrForget(
+  checkpoint: DomainCheckpoint,
+  domain: Domain,
+  images: readonly string[],
+): Promise<string | undefined> {
+  const why = await deleted(checkpoint);
+  if (why === undefined) return undefined;
+  for (const path of images) {
+    if ((await wholeBitmaps(domain, path))?.includes(checkpoint.name) !== false) return why;
+  }
+  return deleted(checkpoint, DomainCheckpointDeleteFlags.METADATA_ONLY);
+}
+
 /** Undefined: it is gone. @throws what is no word of libvirt's on it */
 export async function deleted(checkpoint: DomainCheckpoint, flags = 0): Promise<string | undefined> {
   try {

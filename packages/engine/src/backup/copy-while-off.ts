@@ -19,6 +19,7 @@ import { refAt } from '../storage/chain-refs.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
 import { toKeyedImage } from '../storage/passphrase.ts';
 import { Pace } from '../verify/pace.ts';
+import { watchArrival } from './arrival.ts';
 import { checkpointsOf } from './checkpoints.ts';
 import type { BackupDisk } from './model.ts';
 import { makeTargets, targetOf } from './prepare.ts';
@@ -34,6 +35,7 @@ import { type BackupScene, domainOf, recorded } from './scene.ts';
 export async function copyWhileOff(scene: BackupScene): Promise<void> {
   const { record, memory } = scene;
   await makeTargets(scene);
+  await watchArrival(scene);
   for (const disk of record.disks) await copyDisk(scene, disk);
   memory.witnessed = 'completed';
   await recorded(scene, { ...record, phase: 'copying' });

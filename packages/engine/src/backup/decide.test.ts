@@ -6,6 +6,7 @@ const world = (changes: Partial<BackupWorld> = {}): BackupWorld => ({
   domain: 'running',
   job: 'none',
   witnessed: 'nothing',
+  arrived: false,
   checkpoint: false,
   point: true,
   sealed: false,
@@ -44,7 +45,8 @@ const stepOf = (seen: BackupWorld, of: BackupRecord): BackupStep['name'] | 'wait
 
 describe('an increment', () => {
   it('is complete only if its success was seen', () => {
-    expect(decideBackup(world({ witnessed: 'completed' }), record())).toEqual({
+    expect(stepOf(world({ witnessed: 'completed' }), record())).toBe('flush');
+    expect(decideBackup(world({ witnessed: 'completed', arrived: true }), record())).toEqual({
       kind: 'act',
       step: { name: 'record', phase: 'sealing' },
     });

@@ -9,6 +9,8 @@ export interface BackupWorld {
   readonly job: 'none' | 'ours' | 'foreign';
   /** How libvirt's job ended, as far as this process can be sure that it was ours. */
   readonly witnessed: 'nothing' | 'completed' | { readonly failed: string };
+  /** What it wrote was seen to be on stable storage. */
+  readonly arrived: boolean;
   /** The checkpoint that is made with this backup is there. */
   readonly checkpoint: boolean;
   /** The point's directory is there. */
@@ -31,6 +33,8 @@ export type BackupStep =
   | { readonly name: 'make-checkpoint' }
   | { readonly name: 'copy' }
   | { readonly name: 'begin-increment' }
+  /** What the job wrote is brought to stable storage: before that its success says nothing. */
+  | { readonly name: 'flush' }
   /** Write that the phase has changed; for `sealing` that is the proof that all images are complete. */
   | { readonly name: 'record'; readonly phase: BackupRecord['phase'] }
   /** The increment may be torn: another try, with another checkpoint. */
@@ -94,7 +98,9 @@ function begin(world: BackupWorld, record: BackupRecord): BackupDecision {
 }
 
 function copyIncrement(world: BackupWorld, record: BackupRecord): BackupDecision {
-  if (world.witnessed === 'completed') return act({ name: 'record', phase: 'sealing' });
+  if (world.witnessed === 'completed') {
+    return act(world.arrived ? { name: 'record', phase: 'sealing' } : { name: 'flush' });
+  }
   if (world.witnessed !== 'nothing') return giveUp(world.witnessed.failed);
   if (world.job === 'ours') return { kind: 'wait' };
   // A job that vanished means success only if somebody saw it.

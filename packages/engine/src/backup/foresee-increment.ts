@@ -15,7 +15,7 @@ import { findDisk } from '../preflight/situation.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
 import { mustOpen } from '../storage/must-open.ts';
 import { mustTellSecret } from '../storage/passphrase.ts';
-import { checkpointsOf } from './checkpoints.ts';
+import { checkpointsOf, wholeBitmaps } from './checkpoints.ts';
 import { bitmapsSince, markedIn } from './copy-while-off.ts';
 import { pointPath } from './layout.ts';
 import { refOf, secretPart } from './locked.ts';
@@ -143,13 +143,6 @@ function broken(why: string): Refusal {
   return no('checkpoint-broken', `${why}; that is so when QEMU was killed`);
 }
 
-/** As far as we look at a node of QEMU's (query-named-block-nodes). */
-interface BlockNode {
-  readonly drv: string;
-  readonly file: string;
-  readonly 'dirty-bitmaps'?: readonly { readonly name: string; readonly inconsistent?: boolean }[];
-}
-
 /**
  * libvirt orders no increment whose bitmaps are missing or were not closed, as when QEMU was killed; but it says so only
  * when all is made ready.
@@ -161,15 +154,13 @@ async function mustBeRecorded(
   since: string,
   disks: readonly BackupDisk[],
 ): Promise<void> {
-  const query = { execute: 'query-named-block-nodes', arguments: { flat: true } };
-  const nodes = (await definitions.domain.monitorCommand(query)) as readonly BlockNode[];
+  const { domain } = definitions;
   for (const { target, source } of disks) {
-    const active = nodes.find(({ drv, file }) => drv === 'qcow2' && file === source);
+    const whole = await wholeBitmaps(domain, source);
     // Its storage has no such name: libvirt will tell.
-    if (active === undefined) continue;
+    if (whole === undefined) continue;
     for (const name of await bitmapsSince(definitions, since, target)) {
-      const bitmap = active['dirty-bitmaps']?.find((each) => each.name === name);
-      if (bitmap !== undefined && bitmap.inconsistent !== true) continue;
+      if (whole.includes(name)) continue;
       throw broken(`what changed on ${target} of ${live.name} since the last backup is not known`);
     }
   }

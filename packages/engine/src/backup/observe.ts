@@ -4,6 +4,7 @@ import type { Host } from '@blockferry/qemu';
 import type { Millis } from '../model/units.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
 import type { Context } from '../run/context.ts';
+import { watchArrival } from './arrival.ts';
 import { copiesOf } from './copies.ts';
 import type { BackupWorld } from './decide.ts';
 import { pointPath } from './layout.ts';
@@ -11,6 +12,7 @@ import type { BackupMemory } from './memory.ts';
 import type { BackupRecord } from './model.ts';
 import { readPoints } from './points.ts';
 import { newer, openBackupOf, readBackupJournal } from './record.ts';
+import type { BackupScene } from './scene.ts';
 
 /** virDomainJobOperation */
 const BACKUP_OPERATION = 9;
@@ -35,6 +37,7 @@ export async function observeBackup(
   host: Host,
   known: BackupRecord,
   memory: BackupMemory,
+  signal: AbortSignal,
 ): Promise<BackupSight | 'ended'> {
   const connection = await context.link.connection();
   const definitions = await readDefinitions(connection, known.domain.uuid);
@@ -42,13 +45,14 @@ export async function observeBackup(
   if (journal?.id !== known.id) return 'ended';
   const inDomain = definitions && openBackupOf(definitions);
   const record = newer(newer(known, journal), inDomain?.id === known.id ? inDomain : undefined) ?? known;
-  const job = await jobOf(definitions, record, memory);
+  const job = await jobOf(definitions, { host, record, memory, signal });
   const points = await readPoints(host, record.directory);
   const point = points.find(({ name }) => name === record.point);
   const world: BackupWorld = {
     domain: definitions === undefined ? 'gone' : definitions.running ? 'running' : 'off',
     job: job.kind,
     witnessed: memory.witnessed,
+    arrived: memory.arrived,
     checkpoint: definitions !== undefined && (await hasCheckpoint(definitions.domain, record.checkpoint)),
     point: point !== undefined,
     sealed: point?.kind === 'sealed' && point.manifest.id === record.id,
@@ -65,18 +69,18 @@ interface SeenJob {
   readonly progress: BackupSight['progress'];
 }
 
+type Looker = Pick<BackupScene, 'host' | 'record' | 'memory' | 'signal'>;
+
 const NO_JOB: SeenJob = { kind: 'none', progress: undefined };
 
-async function jobOf(
-  definitions: Definitions | undefined,
-  record: BackupRecord,
-  memory: BackupMemory,
-): Promise<SeenJob> {
+async function jobOf(definitions: Definitions | undefined, looker: Looker): Promise<SeenJob> {
+  const { record, memory } = looker;
   if (record.kind === 'full' || definitions === undefined) return NO_JOB;
   const { domain, running } = definitions;
   const xml = running ? await backupUnderWay(domain) : undefined;
   if (xml !== undefined) {
     if (!writesInto(xml, record)) return { ...NO_JOB, kind: 'foreign' };
+    if (!(await isWatched(domain, looker))) return NO_JOB;
     memory.jobSeen = performance.now();
     delete memory.vanishedSince;
     const { stats } = await domain.jobStats();
@@ -89,6 +93,20 @@ async function jobOf(
   memory.vanishedSince ??= performance.now();
   const mayBeTold = running && performance.now() - memory.vanishedSince < EVENT_WITHIN_MS;
   return memory.witnessed === 'nothing' && mayBeTold ? { ...NO_JOB, kind: 'ours' } : NO_JOB;
+}
+
+/**
+ * That of a job that is joined begins here: it missed nothing if the job runs on afterwards, for until its end nobody else is
+ * told what could not be written.
+ */
+async function isWatched(domain: Domain, looker: Looker): Promise<boolean> {
+  const { record, memory } = looker;
+  if (record.goal === 'abort' || memory.arrival?.isLost === false) return true;
+  await watchArrival(looker);
+  if ((await backupUnderWay(domain)) !== undefined) return true;
+  memory.witnessed = 'nothing';
+  delete memory.jobSeen;
+  return false;
 }
 
 /** The XML of the domain's backup job; undefined when there is none. */

@@ -89,12 +89,19 @@ class BackupRun {
 
   async stop(): Promise<void> {
     this.#memory.sums?.stop();
+    this.#memory.arrival?.stop();
     await this.#listening?.[Symbol.asyncDispose]();
   }
 
   async #turn(): Promise<BackupOutcome | undefined> {
     await this.#listen();
-    const sight = await observeBackup(this.#context, this.#host, this.#record, this.#memory);
+    const sight = await observeBackup(
+      this.#context,
+      this.#host,
+      this.#record,
+      this.#memory,
+      this.#options.signal,
+    );
     if (sight === 'ended') return this.#endedElsewhere();
     this.#record = sight.record;
     this.#tell(sight);

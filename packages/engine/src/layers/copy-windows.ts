@@ -23,6 +23,8 @@ export interface Work {
   readonly follower: CopyFollower | undefined;
   /** Those that he follows. */
   readonly followed: ReadonlySet<Layer>;
+  /** Windows that he is not through with. */
+  readonly shown: Set<Promise<void>>;
   /** Bytes a second; 0n for unlimited. */
   speed(): bigint;
   readonly writer: WindowDaemon;
@@ -80,13 +82,17 @@ async function openNext(
 }
 
 /** Shows the window to who follows the copy; it stays in memory for as long as he wants. */
-function show({ follower, followed, memory }: Work, task: Task, slot: Slot | undefined): void {
+function show({ follower, followed, shown, memory }: Work, task: Task, slot: Slot | undefined): void {
   const { layer, index, again } = task;
   if (follower === undefined || again || !followed.has(layer)) return;
   const { offset, length } = windowAt(layer.journal.cut, index);
   memory?.hold(task);
   const kept = slot && { path: slot.path, offset: slot.window.offset };
-  void follower.read(layer.plan, { offset, length, kept }).finally(() => memory?.free(task));
+  const read = follower.read(layer.plan, { offset, length, kept }).finally(() => {
+    memory?.free(task);
+    shown.delete(read);
+  });
+  shown.add(read);
 }
 
 /** Where the window is kept until nobody needs it; undefined where nobody will, or there is no room for it. */

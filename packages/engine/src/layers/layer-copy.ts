@@ -145,13 +145,15 @@ export class LayerCopy {
       memory,
       follower,
       followed,
+      shown: new Set<Promise<void>>(),
       room: hasRoom && new Room({ hasRoom, signal, onWait }),
       writer,
       reader,
       settle: (layer: Layer) => this.#settle(layer, signal),
     };
     await Promise.all([copyWindows(work), verify && reader ? verifyWindows(work, reader) : undefined]);
-    // Who follows may be behind.
+    // Who follows may be behind, and what is not kept he reads from the layers, which may change as soon as this is over.
+    await Promise.all(work.shown);
     await memory?.unused();
     // Layers of no length, and those whose last step a crash cut off.
     for (const layer of layers) await this.#settle(layer, signal);

@@ -65,3 +65,21 @@ test('what somebody follows is kept for as long as he wants it, also when all is
   const kept = [1, 2, 2, 2].map((byte, at) => `${BigInt(at) * MiB}: true 1 ${byte}`);
   expect(new Set(seen)).toEqual(new Set(kept));
 });
+
+test('what is not kept is read from the layer by who follows, before the copying is over', async () => {
+  await using bench = new Bench();
+  // Too few windows for any to be kept.
+  const plan = bench.plan(bench.make('layer', 'raw', '1M', 'write -P 1 0 1M'), 'copy');
+  let isRead = false;
+  const follower = {
+    follows: () => true,
+    read: async (_: unknown, { kept }: WindowRead) => {
+      expect(kept).toBeUndefined();
+      await sleep(500);
+      isRead = true;
+    },
+    finished: () => {},
+  };
+  await bench.copyAll([plan], { verify: true, follower });
+  expect(isRead).toBe(true);
+});
