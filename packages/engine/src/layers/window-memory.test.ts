@@ -4,7 +4,7 @@ import { slotCount } from './window-memory.ts';
 const MiB = 1024n * 1024n;
 
 test.each([
-  ['plenty', 64n * 1024n * MiB, 100, 6],
+  ['plenty', 64n * 1024n * MiB, 100, 7],
   ['an eighth of what is left', 4n * 1024n * MiB, 100, 4],
   ['too little for it to be of use', 2n * 1024n * MiB, 100, 0],
   ['nothing', 0n, 100, 0],

@@ -6,8 +6,8 @@ import type { LayerPlan } from './layer-plan.ts';
 import { type Window, windowAt } from './windows.ts';
 
 const DIRECTORY = '/dev/shm';
-/** One that is being read, one that is written, two that are flushed, one that waits, one that is compared. */
-const MOST_SLOTS = 6;
+/** One that is being read, one that is to be written, one that is, two that are flushed, one that waits, one that is compared. */
+const MOST_SLOTS = 7;
 /** With fewer, most windows would find none. */
 const FEWEST_SLOTS = 3;
 /** The host is there for its guests: no more than this part of what it has left. */
@@ -67,6 +67,10 @@ export class WindowMemory implements AsyncDisposable {
     if (at < 0) return undefined;
     this.#kept[at] = { task, holders: 1 };
     return this.#slot(at, task);
+  }
+
+  get hasFree(): boolean {
+    return !this.#isOver && this.#kept.includes(undefined);
   }
 
   /** Where the window is kept; undefined if it is not. */
