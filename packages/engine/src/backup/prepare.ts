@@ -5,7 +5,7 @@ import { DomainXml, DomainXmlFlags } from '@blockferry/libvirt';
 import type { Host, Image } from '@blockferry/qemu';
 import type { Definitions } from '../observe/definitions.ts';
 import { CREATE_WITHIN_MS, createPatiently } from '../storage/create-patiently.ts';
-import { copyFile } from '../storage/whole-files.ts';
+import { copyFile, flush } from '../storage/whole-files.ts';
 import { DEFINITION, MANIFEST, NVRAM, pointPath, TPM } from './layout.ts';
 import { keyed, storedImage } from './locked.ts';
 import type { BackupRecord, StoredImage } from './model.ts';
@@ -23,10 +23,19 @@ export async function prepare(scene: BackupScene): Promise<void> {
   await emptyPoint(host, record);
   const definition = await definitionOf(domainOf(scene), record);
   await host.writeFileAtomic(join(point, DEFINITION), definition, { mode: 0o600 });
-  if (record.nvram !== undefined) await copyFile(host, record.nvram, join(point, NVRAM), scene.signal);
-  if (record.tpm !== undefined) await archive(host, record.tpm, join(point, TPM), scene.signal);
+  await storeStates(scene, point);
   if (record.kind === 'incremental') await makeTargets(scene);
   memory.prepared = true;
+}
+
+/** Flushed at once: that storage lost something the kernel tells once, and after that all of it has to be made anew, as here. */
+async function storeStates({ host, record, signal }: BackupScene, point: string): Promise<void> {
+  const { nvram, tpm } = record;
+  const [at, archived] = [join(point, NVRAM), join(point, TPM)];
+  if (nvram !== undefined) await copyFile(host, nvram, at, signal);
+  if (tpm !== undefined) await archive(host, tpm, archived, signal);
+  const [first, ...others] = [...(nvram === undefined ? [] : [at]), ...(tpm === undefined ? [] : [archived])];
+  if (first !== undefined) await flush(host, [first, ...others], signal);
 }
 
 /** The directory of the record's point, with nothing in it. */
