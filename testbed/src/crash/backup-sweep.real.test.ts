@@ -96,17 +96,17 @@ function madeAsPromised(way: (typeof WAYS)[number], { outcome, error }: Result, 
 
 describe.concurrent('blockferry killed after each step', () => {
   it('of a full backup', async () => {
-    const berth = await makeBerth(host, 'full');
+    await using berth = await makeBerth(host, 'full');
     await killedAfterEachStep(berth, 'full', ['--guard', 'off'], 0);
   }, 600_000);
 
   it('of an increment', async () => {
-    const berth = await makeBerth(host, 'increment');
+    await using berth = await makeBerth(host, 'increment');
     for (const from of [0, 1]) await killedAfterEachStep(berth, `increment${from}`, ['--incremental'], from);
   }, 600_000);
 
   it('of a restore: the same again makes it, and until then the domain can be started', async () => {
-    const berth = await makeBerth(host, 'restore');
+    await using berth = await makeBerth(host, 'restore');
     const directory = backupDirectory(berth, 'backups');
     await fullBackup(berth, directory);
     await berth.guest.stop();

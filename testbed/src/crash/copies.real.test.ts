@@ -36,7 +36,7 @@ async function killQemu(name: string): Promise<void> {
 }
 
 it('an image of a guest that writes as fast as it can boots, lacks nothing, and left the domain as it was', async () => {
-  const berth = await makeBerth(host, 'fast', { layers: ['base', 'snap1', 'snap2'], rate: 'max' });
+  await using berth = await makeBerth(host, 'fast', { layers: ['base', 'snap1', 'snap2'], rate: 'max' });
   const before = await berth.virsh('dumpxml', '--inactive');
   const path = berth.newPath();
   const ferry = berth.image(path, ['--compress'], {

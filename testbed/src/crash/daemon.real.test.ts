@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { link, rm, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DomainXml } from '@blockferry/libvirt';
-import { afterAll, beforeAll, beforeEach, describe, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from 'vitest';
 import { verifyAcknowledged } from '../guest/verify.ts';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
 import { type Berth, makeBerth, startHarbour } from './berth.ts';
@@ -23,6 +23,7 @@ beforeEach(async () => {
   berths += 1;
   berth = await makeBerth(host, `daemon${berths}`);
 });
+afterEach(() => berth[Symbol.asyncDispose]());
 afterAll(async () => {
   await host.stop();
 });

@@ -20,7 +20,7 @@ afterAll(async () => {
 });
 
 /** A guest, and a device larger than its disk. */
-class Quay {
+class Quay implements AsyncDisposable {
   readonly berth: Berth;
   readonly device: string;
   /** What is in the berth's directory, by right. */
@@ -36,6 +36,10 @@ class Quay {
     const path = join(host.imagesDir, `${name}.device`);
     await run(['truncate', '-s', String((options.size ?? 64n << 20n) + (8n << 20n)), path]);
     return new Quay(berth, (await loopDevice(host, path)).device);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.berth[Symbol.asyncDispose]();
   }
 
   async leave(options: readonly string[] = [], halt?: Halt) {
@@ -75,7 +79,7 @@ const DIES = {
 describe.concurrent('blockferry killed after a step', () => {
   for (const way of ['resume', 'abort'] as const) {
     it(`ends whole by ${way}`, async () => {
-      const quay = await Quay.at(`killed-${way}`);
+      await using quay = await Quay.at(`killed-${way}`);
       for (const step of DIES[way]) {
         const what = `after ${step}, then ${way}`;
         await (await quay.leave([], { at: 'step-done', name: step })).diedAfter(step);
@@ -95,7 +99,7 @@ describe.concurrent('blockferry killed after a step', () => {
 
 describe('QEMU killed as well', () => {
   it('goes on with the domain off', async () => {
-    const quay = await Quay.at('off');
+    await using quay = await Quay.at('off');
     const { berth } = quay;
     for (const name of ['finish-leg', 'start-leg#2']) {
       await (await quay.leave([], { at: 'step-done', name })).diedAfter(name);
@@ -109,7 +113,7 @@ describe('QEMU killed as well', () => {
   }, 300_000);
 
   it('goes on with the domain started again', async () => {
-    const quay = await Quay.at('again');
+    await using quay = await Quay.at('again');
     for (const name of ['copy-layers', 'start-leg#2']) {
       await (await quay.leave([], { at: 'step-done', name })).diedAfter(name);
       await host.killQemu(quay.berth.name);
@@ -121,7 +125,7 @@ describe('QEMU killed as well', () => {
 });
 
 it('libvirtd killed under the legs: the same blockferry carries on to the end', async () => {
-  const quay = await Quay.at('daemon');
+  await using quay = await Quay.at('daemon');
   for (const name of ['finish-leg', 'start-leg#2']) {
     const ferry = await quay.leave([], { at: 'step-done', name, signal: 'SIGSTOP' });
     await ferry.halted(name);
@@ -135,7 +139,7 @@ it('libvirtd killed under the legs: the same blockferry carries on to the end', 
 }, 300_000);
 
 it('a guest that writes as fast as it can goes in rounds; killed in one, it goes on', async () => {
-  const quay = await Quay.at('rounds', { size: 128n << 20n, rate: 'max' });
+  await using quay = await Quay.at('rounds', { size: 128n << 20n, rate: 'max' });
   const slow = ['--bandwidth', '6M', '--guard', 'off'];
   await (await quay.leave(slow, { at: 'step-done', name: 'copy-layers#2' })).diedAfter('copy-layers#2');
   await ends(quay.berth.resume(), 'moved');

@@ -16,12 +16,12 @@ const mebibyte = 1024n * 1024n;
 export type FerryPairOptions = {
   /** Bytes in each image of the chain besides the guest's; default 4 MiB. */
   readonly fill?: bigint;
-  /** Blocks a second the guest writes; default as fast as it can. */
-  readonly rate?: number | 'max';
+  /** Blocks a second the guest writes. */
+  readonly rate: number;
 };
 
 /** Starts both hosts, and the guest on the first of them, on a chain of two images. */
-export async function startFerryPair(options: FerryPairOptions = {}): Promise<FerryPair> {
+export async function startFerryPair(options: FerryPairOptions): Promise<FerryPair> {
   const hosts = await Promise.all(['bf-one', 'bf-two'].map((name) => startLibvirtHost({ name })));
   const [one, two] = hosts;
   assert.ok(one !== undefined && two !== undefined);
@@ -30,7 +30,7 @@ export async function startFerryPair(options: FerryPairOptions = {}): Promise<Fe
   const guest = await startGuest(one, {
     name: 'vm',
     disks: [{ ...chain.top, target: 'vda' }],
-    writers: [guestWriter('vda', chain.region, { rate: options.rate ?? 'max' })],
+    writers: [guestWriter('vda', chain.region, { rate: options.rate })],
   });
   return new FerryPair(one, two, guest, state);
 }

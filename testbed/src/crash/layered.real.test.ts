@@ -24,7 +24,7 @@ afterAll(async () => {
 
 describe('a chain of three images', () => {
   it('goes to another directory in its shape, and back, and nothing is lost', async () => {
-    const berth = await makeBerth(host, 'chain', CHAIN);
+    await using berth = await makeBerth(host, 'chain', CHAIN);
     for (const what of ['there', 'on']) {
       const before = await chainOf(berth.disk);
       const directory = await berth.newDirectory();
@@ -38,7 +38,7 @@ describe('a chain of three images', () => {
   });
 
   it('goes under a guest that writes as fast as it can', async () => {
-    const berth = await makeBerth(host, 'fast', { ...CHAIN, rate: 'max' });
+    await using berth = await makeBerth(host, 'fast', { ...CHAIN, rate: 'max' });
     const before = await chainOf(berth.disk);
     const directory = await berth.newDirectory();
     await ends(berth.moveLayers(directory), 'moved');
@@ -47,7 +47,7 @@ describe('a chain of three images', () => {
   });
 
   it('is held at ready, and pivoted later', async () => {
-    const berth = await makeBerth(host, 'held', CHAIN);
+    await using berth = await makeBerth(host, 'held', CHAIN);
     const before = await chainOf(berth.disk);
     const directory = await berth.newDirectory();
     await ends(berth.moveLayers(directory, ['--hold']), 'ready');
@@ -57,7 +57,7 @@ describe('a chain of three images', () => {
 });
 
 it('a base that two domains share is copied once', async () => {
-  const berth = await makeBerth(host, 'shared', CHAIN);
+  await using berth = await makeBerth(host, 'shared', CHAIN);
   const [, , base = ''] = await chainOf(berth.disk);
   const clone = join(berth.directory, 'clone.qcow2');
   await run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', clone]);
@@ -82,7 +82,7 @@ async function verifyAfter(guest: Guest, path: string) {
 }
 
 it('a domain that is off is moved by the same command', async () => {
-  const berth = await makeBerth(host, 'cold', CHAIN);
+  await using berth = await makeBerth(host, 'cold', CHAIN);
   const before = await chainOf(berth.disk);
   const directory = await berth.newDirectory();
   await berth.guest.stop();
@@ -98,7 +98,7 @@ async function killQemu(berth: Berth): Promise<void> {
 
 describe('QEMU killed', () => {
   it('while the layers are copied: the copy goes on, the domain being off, and the definition follows', async () => {
-    const berth = await makeBerth(host, 'off', CHAIN);
+    await using berth = await makeBerth(host, 'off', CHAIN);
     const before = await chainOf(berth.disk);
     const directory = await berth.newDirectory();
     const ferry = berth.moveLayers(directory, ['--bandwidth', '2M']);
@@ -109,7 +109,7 @@ describe('QEMU killed', () => {
   });
 
   it('while the layers are copied, and started again: the move goes on live', async () => {
-    const berth = await makeBerth(host, 'again', CHAIN);
+    await using berth = await makeBerth(host, 'again', CHAIN);
     const before = await chainOf(berth.disk);
     const directory = await berth.newDirectory();
     const ferry = berth.moveLayers(directory, ['--bandwidth', '2M']);
@@ -121,7 +121,7 @@ describe('QEMU killed', () => {
   });
 
   it('while the layers are copied: abort gives the overlay back to its image', async () => {
-    const berth = await makeBerth(host, 'undone', CHAIN);
+    await using berth = await makeBerth(host, 'undone', CHAIN);
     const ferry = berth.moveLayers(await berth.newDirectory(), ['--bandwidth', '2M']);
     await ferry.step('copy-layers');
     await ferry.kill();
@@ -132,7 +132,7 @@ describe('QEMU killed', () => {
 
   it('with blockferry and libvirtd, while the layers are copied: resume copies what is missing', async () => {
     await using own = await startHarbour();
-    const berth = await makeBerth(own, 'all', CHAIN);
+    await using berth = await makeBerth(own, 'all', CHAIN);
     const before = await chainOf(berth.disk);
     const directory = await berth.newDirectory();
     const ferry = berth.moveLayers(directory, ['--bandwidth', '2M']);
@@ -146,7 +146,7 @@ describe('QEMU killed', () => {
   });
 
   it('while it is held at ready: it is ready again when the domain runs again', async () => {
-    const berth = await makeBerth(host, 'ready', CHAIN);
+    await using berth = await makeBerth(host, 'ready', CHAIN);
     const before = await chainOf(berth.disk);
     const directory = await berth.newDirectory();
     await ends(berth.moveLayers(directory, ['--hold']), 'ready');
@@ -157,7 +157,7 @@ describe('QEMU killed', () => {
   });
 
   it('somebody else ends the copy: it is said, and the move can be undone', async () => {
-    const berth = await makeBerth(host, 'foreign', CHAIN);
+    await using berth = await makeBerth(host, 'foreign', CHAIN);
     await ends(berth.moveLayers(await berth.newDirectory(), ['--hold']), 'ready');
     await berth.virsh('blockjob', 'vda', '--abort');
     await ends(berth.abort(), 'back');

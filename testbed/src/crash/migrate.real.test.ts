@@ -7,7 +7,7 @@ import { sharedPair } from './shared-pair.ts';
 
 let pair: FerryPair;
 
-sharedPair({}, (started) => {
+sharedPair({ rate: 300 }, (started) => {
   pair = started;
 });
 

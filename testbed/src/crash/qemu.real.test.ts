@@ -37,7 +37,7 @@ async function resumeAtFullSpeed(berth: Berth): Promise<void> {
 
 describe.concurrent('QEMU killed', () => {
   it('while it copies: the move stops, and resume copies again', async () => {
-    const berth = await makeBerth(host, 'copying');
+    await using berth = await makeBerth(host, 'copying');
     const { ferry, destination } = await dieCopying(berth);
     await interrupted(ferry, 'domain-off');
     await interrupted(berth.resume(), 'domain-off');
@@ -47,7 +47,7 @@ describe.concurrent('QEMU killed', () => {
   });
 
   it('while it copies: abort undoes it although the domain is off', async () => {
-    const berth = await makeBerth(host, 'undone');
+    await using berth = await makeBerth(host, 'undone');
     const { ferry } = await dieCopying(berth, ['--no-transient-job']);
     await interrupted(ferry, 'domain-off');
     await ends(berth.abort(), 'back');
@@ -55,7 +55,7 @@ describe.concurrent('QEMU killed', () => {
   });
 
   it('while it copies, the definition kept aside: the domain comes back defined as it was', async () => {
-    const berth = await makeBerth(host, 'aside', { autostart: true });
+    await using berth = await makeBerth(host, 'aside', { autostart: true });
     const { ferry, destination } = await dieCopying(berth, ['--no-transient-job']);
     await interrupted(ferry, 'domain-off');
     assert.match(await berth.virsh('dominfo'), /Persistent:\s+yes[\s\S]*Autostart:\s+enable/);
@@ -65,7 +65,7 @@ describe.concurrent('QEMU killed', () => {
   });
 
   it('while it copies, blockferry too: the definition kept aside is there for the next one', async () => {
-    const berth = await makeBerth(host, 'both', { autostart: true });
+    await using berth = await makeBerth(host, 'both', { autostart: true });
     const destination = berth.newPath();
     const ferry = berth.move(destination, ['--no-transient-job', '--bandwidth', '2M']);
     await ferry.copying();
@@ -77,7 +77,7 @@ describe.concurrent('QEMU killed', () => {
   });
 
   it('while it is held at ready: resume makes it ready again, and it can be pivoted', async () => {
-    const berth = await makeBerth(host, 'held');
+    await using berth = await makeBerth(host, 'held');
     const destination = berth.newPath();
     await ends(berth.move(destination, ['--hold']), 'ready');
     await host.killQemu(berth.name);
@@ -88,7 +88,7 @@ describe.concurrent('QEMU killed', () => {
   });
 
   it('when it had pivoted and libvirt knows: the move settles while the domain is off', async () => {
-    const berth = await makeBerth(host, 'pivoted');
+    await using berth = await makeBerth(host, 'pivoted');
     const destination = berth.newPath();
     await berth.move(destination, [], { at: 'step-done', name: 'pivot' }).gone();
     await host.killQemu(berth.name);
@@ -97,7 +97,7 @@ describe.concurrent('QEMU killed', () => {
   });
 
   it('in the middle of the pivot, at whichever moment', async () => {
-    const berth = await makeBerth(host, 'pivoting');
+    await using berth = await makeBerth(host, 'pivoting');
     const left: string[] = [];
     for (const afterMs of [0, 5, 10, 20, 40]) {
       const what = `${afterMs} ms into the pivot`;
@@ -120,7 +120,7 @@ describe.concurrent('QEMU killed', () => {
   });
 
   it('under a transient domain that copies: nothing is left of the move', async () => {
-    const berth = await makeBerth(host, 'transient', { persistent: false });
+    await using berth = await makeBerth(host, 'transient', { persistent: false });
     const { ferry } = await dieCopying(berth);
     await goesBack(ferry, /gone/);
     assert.deepEqual(await berth.files(), ['base.qcow2', 'top.qcow2']);
@@ -134,7 +134,7 @@ describe.concurrent('QEMU killed', () => {
     'under a transient domain that pivots unseen: both images are kept until told (%s)',
     async (side, files) => {
       await using own = await startHarbour();
-      const berth = await makeBerth(own, 'gone', { persistent: false });
+      await using berth = await makeBerth(own, 'gone', { persistent: false });
       const destination = berth.newPath();
       await berth.move(destination, [], { at: 'step-done', name: 'record#2' }).gone();
       await own.killLibvirtd();

@@ -33,7 +33,7 @@ async function unhurried(berth: Berth): Promise<void> {
 
 describe.concurrent('no room', () => {
   it('where the guest writes meanwhile: it is said, the guest stops, and goes on by itself when there is room', async () => {
-    const berth = await makeBerth(host, 'source', CHAIN);
+    await using berth = await makeBerth(host, 'source', CHAIN);
     const before = await chainOf(berth.disk);
     const directory = await berth.newDirectory();
     const small = await storage(berth, 'meanwhile');
@@ -55,7 +55,7 @@ describe.concurrent('no room', () => {
   });
 
   it('at the destination, while the layers are copied: the copy waits before anything fails, and goes on', async () => {
-    const berth = await makeBerth(host, 'destination', CHAIN);
+    await using berth = await makeBerth(host, 'destination', CHAIN);
     const before = await chainOf(berth.disk);
     const small = await storage(berth, 'to');
     const ferry = berth.moveLayers(small.directory, ['--bandwidth', '1M']);
@@ -72,7 +72,7 @@ describe.concurrent('no room', () => {
   });
 
   it('at the destination, for what the overlay holds: the guest stays where it is until there is room', async () => {
-    const berth = await makeBerth(host, 'overlay', CHAIN);
+    await using berth = await makeBerth(host, 'overlay', CHAIN);
     const before = await chainOf(berth.disk);
     const small = await storage(berth, 'over');
     // Killed when all is copied: what comes then must fit as well.

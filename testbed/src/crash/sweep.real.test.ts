@@ -54,7 +54,7 @@ describe.concurrent.each(Object.entries(SCENARIOS))(
   'a killed move (%s)',
   (name, { berth, options, steps, dies }) => {
     it('ends moved by resume, and whole on one side by abort, whichever step it died after', async () => {
-      const at = await makeBerth(host, name, berth);
+      await using at = await makeBerth(host, name, berth);
       const passed = (await courseOf(at, options)).passed('step-done');
       for (const step of steps) assert.ok(passed.includes(step), `${step} is among ${passed.join(' ')}`);
       for (const way of WAYS) {
