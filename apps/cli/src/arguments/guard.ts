@@ -4,6 +4,12 @@ import { UsageError } from './usage-error.ts';
 
 export const DEFAULT_GUARD = 2;
 
+/** The option, as every verb that copies beside a guest has it. */
+export const GUARD_OPTION = [
+  '--guard <bound>',
+  "how many times slower the guest's writes may become, on average (2; default) or 95 of 100 (p95:2), or off",
+] as const;
+
 /**
  * Reads `2`, `1.5`, `2x`, `p95:2` or `off`. Without the option: 2.
  *

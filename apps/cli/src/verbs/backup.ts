@@ -1,7 +1,7 @@
 // blockferry backup: all disks of a domain at one instant, full or what changed since; and care of what is there.
 import { type BackupRecord, type BackupRequest, backupInto, preflightBackup } from '@blockferry/engine';
 import type { Command } from 'commander';
-import { parseGuard } from '../arguments/guard.ts';
+import { GUARD_OPTION, parseGuard } from '../arguments/guard.ts';
 import { parseRate } from '../arguments/size.ts';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
@@ -55,10 +55,7 @@ export const backup: Verb = {
       .option('--compress', 'with --flatten: compressed clusters, in qcow2')
       .option('--quiesce <how>', "auto, require or off: freeze the guest's file systems for the instant")
       .option('--verify <how>', 'full or none: read a full backup back from its storage and compare')
-      .option(
-        '--guard <ratio>',
-        "how many times slower the guest's writes may become, on average (2; default) or 95 of 100 (p95:2), or off",
-      )
+      .option(...GUARD_OPTION)
       .option('--bandwidth <rate>', 'limit a full backup: 100M, 1.5G, or a plain number in MiB/s')
       .option('--bytes', 'a plain --bandwidth is in bytes a second')
       .option('--overlay-dir <dir>', "where the guest's writes go while its images are copied")

@@ -14,6 +14,7 @@ import {
   readDefinitions,
 } from '@blockferry/engine';
 import type { Command } from 'commander';
+import { GUARD_OPTION } from '../arguments/guard.ts';
 import { type ImageOptions, imageRequest } from '../arguments/image-request.ts';
 import { ExitCode } from '../exit-code.ts';
 import { showPlan } from '../views/show-plan.ts';
@@ -49,10 +50,7 @@ export const image: Verb = {
       .option('--compress', 'compress the image (qcow2)')
       .option('--quiesce <how>', "auto, require or off: freeze the guest's file systems for the instant")
       .option('--verify <how>', 'full or none: read the image back and compare')
-      .option(
-        '--guard <ratio>',
-        "how many times slower the guest's writes may become, on average (2; default) or 95 of 100 (p95:2), or off",
-      )
+      .option(...GUARD_OPTION)
       .option('--overlay-dir <dir>', "where the guest's writes go meanwhile; beside its image by default")
       .option('--bandwidth <rate>', 'limit the copy: 100M, 1.5G, or a plain number in MiB/s')
       .option('--bytes', 'a plain --bandwidth is in bytes a second')

@@ -9,7 +9,7 @@ import {
 } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import type { Command } from 'commander';
-import { parseGuard } from '../arguments/guard.ts';
+import { GUARD_OPTION, parseGuard } from '../arguments/guard.ts';
 import { parseRate } from '../arguments/size.ts';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
@@ -66,10 +66,7 @@ export const migrate: Verb = {
       )
       .option('--bandwidth <rate>', 'limit copy and migration: 100M, 1.5G, or a plain number in MiB/s')
       .option('--bytes', 'a plain --bandwidth is in bytes a second')
-      .option(
-        '--guard <ratio>',
-        "how many times slower the guest's writes may become, on average (2; default) or 95 of 100 (p95:2), or off",
-      )
+      .option(...GUARD_OPTION)
       .option('--verify <how>', 'full or none: read the copies back and compare')
       .option('--migrateuri <uri>', 'where QEMU sends memory and overlays to, such as tcp://10.0.0.2')
       .option(

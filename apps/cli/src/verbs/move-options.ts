@@ -1,5 +1,6 @@
 // The arguments and options that `move` and `plan` share, virsh's spellings included.
 import type { Command } from 'commander';
+import { GUARD_OPTION } from '../arguments/guard.ts';
 
 const DISKS = `DISK: a target (vda), or the path of its image;
 DEST: a file, a directory, a block device, pool:NAME[/VOLUME], nbd://…, rbd:…`;
@@ -22,10 +23,7 @@ export function addMoveOptions(command: Command): Command {
       'auto, mirror (one block job) or layered (frozen images, copied outside of QEMU)',
     )
     .option('--verify <how>', 'full or none: read the copies back and compare (strategy layered)')
-    .option(
-      '--guard <ratio>',
-      "how many times slower the guest's writes may become, on average (2; default) or 95 of 100 (p95:2), or off (strategy layered)",
-    )
+    .option(GUARD_OPTION[0], `${GUARD_OPTION[1]} (strategy layered)`)
     .option(
       '--overlay-dir <dir>',
       "where the guest's writes go while its images are copied; beside the source by default (strategy layered)",

@@ -157,6 +157,19 @@ describe('a guest that writes', () => {
     expect(guard.summary().p95Ms).toBeGreaterThan(1);
     expect(guard.summary().baselineP95Ms).toBeLessThan(1);
   });
+
+  it('is judged by its 95th percentile also if it writes seldom, and was heard for 60 writes only', () => {
+    const guard = new Guard({ ratio: 2 });
+    const bins = (fast: number, slow: number) => {
+      const counts = Array<number>(57).fill(0);
+      counts[10] = fast;
+      counts[30] = slow;
+      return { ...sample(fast + slow, 1, 1_000), histogram: counts };
+    };
+    guard.baseline(bins(60, 0));
+    expect(guard.observe(bins(60, 0), 64n * MIB).state).toBe('rising');
+    expect(guard.observe(bins(48, 12), 128n * MIB).state).toBe('yielding');
+  });
 });
 
 describe('listening', () => {

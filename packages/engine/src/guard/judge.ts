@@ -2,7 +2,16 @@
 import type { Millis } from '../model/units.ts';
 import { percentileMs, totalOf } from './histogram.ts';
 import { type LatencySample, meanMs, type Tally } from './latency.ts';
-import { ENOUGH, ENOUGH_FOR_P95, FEW, NEGLIGIBLE_MS, OTHER_LOAD, PATIENCE_MS, THIN } from './policy.ts';
+import {
+  ENOUGH,
+  ENOUGH_FOR_P95,
+  FEW,
+  FEW_FOR_P95,
+  NEGLIGIBLE_MS,
+  OTHER_LOAD,
+  PATIENCE_MS,
+  THIN,
+} from './policy.ts';
 
 /** How the guest fares while nothing is copied. Undefined: it made too few such requests to tell. */
 export interface Baseline {
@@ -51,11 +60,11 @@ export function judge(pool: LatencySample, baseline: Baseline | undefined, ratio
     strainOf(meanOf(pool.writes), baseline.writeMs, ratio),
     strainOf(meanOf(pool.flushes), baseline.flushMs, ratio),
   ].filter((strain) => strain !== undefined);
+  if (means.length === 0) return { kind: 'no-baseline' };
   const tellsP95 = pool.histogram !== undefined && baseline.p95Ms !== undefined;
   const isWell = means.every((strain) => strain <= 1);
   if (tellsP95 && isWell && operations < ENOUGH_FOR_P95 && !waitedEnough) return { kind: 'collecting' };
-  const strains = [...means, strainOf(surelyP95Of(pool), baseline.p95Ms, ratio) ?? 0];
-  if (means.length === 0) return { kind: 'no-baseline' };
+  const strains = [...means, strainOf(p95Of(pool, deviation), baseline.p95Ms, ratio) ?? 0];
   const strain = Math.max(...strains);
   return { kind: 'felt', strain, headroom: (1 - strain) / (1 - 1 / ratio) };
 }
@@ -102,14 +111,14 @@ function strainOf(now: Millis | undefined, alone: Millis | undefined, ratio: num
   return now / Math.max(alone * ratio, NEGLIGIBLE_MS);
 }
 
-function p95Of({ histogram }: LatencySample): Millis | undefined {
-  if (histogram === undefined || totalOf(histogram) < ENOUGH_FOR_P95) return undefined;
-  return percentileMs(histogram, 0.95);
+/** @param less by how much the share is smaller, for so many requests */
+function p95Of({ histogram }: LatencySample, less = (_requests: number) => 0): Millis | undefined {
+  const requests = histogram === undefined ? 0 : totalOf(histogram);
+  if (histogram === undefined || requests < FEW_FOR_P95) return undefined;
+  return percentileMs(histogram, 0.95 - less(requests));
 }
 
-/** What the 95th percentile is at least, but for what chance does to so few requests (its standard deviation). */
-function surelyP95Of({ histogram }: LatencySample): Millis | undefined {
-  const total = histogram === undefined ? 0 : totalOf(histogram);
-  if (histogram === undefined || total < ENOUGH_FOR_P95) return undefined;
-  return percentileMs(histogram, 0.95 - Math.sqrt((0.95 * 0.05) / total));
+/** Standard deviation of the share of requests below the 95th percentile: what chance does to so few of them. */
+function deviation(requests: number): number {
+  return Math.sqrt((0.95 * 0.05) / requests);
 }

@@ -41,8 +41,10 @@ export const BASELINE_ENOUGH = 200;
 export const ENOUGH = 20;
 /** Requests below which there is no mean at all. */
 export const FEW = 4;
-/** Requests that make a 95th percentile: ten of them are above it, give or take three. */
+/** Requests that make a 95th percentile to act on: ten of them are above it, give or take three. */
 export const ENOUGH_FOR_P95 = 200;
+/** Requests below which there is none: two of them are above it. A guest that is listened to gives LISTEN_ENOUGH. */
+export const FEW_FOR_P95 = 40;
 /** How long requests are collected when they come too seldom for ENOUGH. */
 export const PATIENCE_MS: Millis = 1_000;
 /** A guest with only a FEW requests in PATIENCE_MS has to be this much over its bound before the copy yields. */
