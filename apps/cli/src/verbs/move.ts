@@ -15,9 +15,11 @@ import { whichDisks } from '../arguments/which-disks.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult, namesOf } from '../outcome/result.ts';
 import { type MoveTools, moveCommand } from './commands.ts';
+import { addDryRun, type DryRunOption } from './dry-run.ts';
 import { DECLINED, mayDelete } from './may-delete.ts';
 import { addMoveArguments, addMoveOptions, addVirshOptions } from './move-options.ts';
 import { moveTogether } from './move-together.ts';
+import { runPlan } from './plan.ts';
 import { makePlan, readMoveArguments } from './prepare-move.ts';
 import { runToResult } from './run-to-result.ts';
 import type { Invocation, Verb } from './verb.ts';
@@ -39,16 +41,21 @@ Examples:
       every disk: frozen at one instant, and all switched or none
   blockferry move web vda=/srv/fast/ vdb=/srv/bulk/ --group-pause
       these two, switched in one short pause of the guest
+  blockferry move web vda /srv/fast/ --dry-run
+      what it would do; nothing is touched
 
 Ctrl-C stops cleanly: the same command, or blockferry resume web, goes on.
 `;
 
 export const move: Verb = {
   configure(command: Command, run) {
-    addVirshOptions(addMoveOptions(addMoveArguments(command)))
+    addDryRun(
+      addVirshOptions(addMoveOptions(addMoveArguments(command))),
+      'say what would be done, step by step, and touch nothing: as blockferry plan',
+    )
       .addHelpText('after', EXAMPLES)
-      .action((domain: string, words: readonly string[], options: MoveOptions) =>
-        run((invocation) => runMoveVerb(invocation, domain, words, options)),
+      .action((domain: string, words: readonly string[], options: MoveOptions & DryRunOption) =>
+        run((invocation) => (options.dryRun ? runPlan : runMoveVerb)(invocation, domain, words, options)),
       );
   },
 };

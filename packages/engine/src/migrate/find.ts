@@ -11,12 +11,18 @@ export type FoundMigration =
   | { readonly kind: 'record'; readonly record: MigrationRecord }
   | { readonly kind: 'note'; readonly note: MigrationNote };
 
-/** @param name name or UUID; undefined: of all domains of the connection */
-export async function findMigrations(context: Context, name?: string): Promise<FoundMigration[]> {
+/**
+ * @param name name or UUID, or with `ids` the id that the domain has on this host; undefined: of all domains
+ */
+export async function findMigrations(
+  context: Context,
+  name?: string,
+  { ids = true }: { readonly ids?: boolean } = {},
+): Promise<FoundMigration[]> {
   const connection = await context.link.connection();
   const found: FoundMigration[] = [];
   const known = new Set<string>();
-  for (const domain of await domainsCalled(connection, name)) {
+  for (const domain of await domainsCalled(connection, name, ids)) {
     const record = await recordOf(connection, domain);
     if (record === undefined) continue;
     known.add(record.domain.uuid);
@@ -37,11 +43,15 @@ export async function notedMigrations(
   return notes.filter(({ home, away }) => home === link.uri || away === link.uri);
 }
 
-async function domainsCalled(connection: Connection, name: string | undefined): Promise<Domain[]> {
+async function domainsCalled(
+  connection: Connection,
+  name: string | undefined,
+  ids: boolean,
+): Promise<readonly Domain[]> {
   const all = await connection.listAllDomains();
-  return all.filter(
-    (domain) => name === undefined || domain.name === name || domain.uuid === name.toLowerCase(),
-  );
+  if (name === undefined) return all;
+  const called = all.filter((domain) => domain.name === name || domain.uuid === name.toLowerCase());
+  return called.length > 0 || !ids ? called : all.filter(({ id }) => id > 0 && String(id) === name);
 }
 
 async function recordOf(connection: Connection, { uuid }: Domain): Promise<MigrationRecord | undefined> {

@@ -2,6 +2,7 @@
 import {
   type Connection,
   type DiskDefinition,
+  type Domain,
   type DomainXml,
   ErrorCode,
   isLibvirtError,
@@ -39,20 +40,35 @@ export interface Situation {
   readonly secretsTold: boolean;
 }
 
-/** Finds a domain by name or UUID. @throws Refusal `no-such-domain` */
-export async function findDomain(connection: Connection, nameOrUuid: string) {
-  const isUuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(nameOrUuid);
+/** Finds a domain by UUID, by name, or else by its id. @throws Refusal `no-such-domain` */
+export async function findDomain(connection: Connection, given: string): Promise<Domain> {
   try {
-    return isUuid
-      ? await connection.lookupDomainByUuid(nameOrUuid.toLowerCase())
-      : await connection.lookupDomainByName(nameOrUuid);
+    return await lookUp(connection, given);
   } catch (error) {
     if (!isLibvirtError(error, ErrorCode.NO_DOMAIN)) throw error;
     const hint = 'blockferry list shows the domains of this connection';
-    throw new Refusal('no-such-domain', `there is no domain ${nameOrUuid}`, { domain: nameOrUuid }, hint, {
+    throw new Refusal('no-such-domain', `there is no domain ${given}`, { domain: given }, hint, {
       cause: error,
     });
   }
+}
+
+/** A name goes before an id, which is another domain's after its next start. */
+async function lookUp(connection: Connection, given: string): Promise<Domain> {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given)) {
+    return connection.lookupDomainByUuid(given.toLowerCase());
+  }
+  try {
+    return await connection.lookupDomainByName(given);
+  } catch (error) {
+    if (!isLibvirtError(error, ErrorCode.NO_DOMAIN) || !isDomainId(given)) throw error;
+    return connection.lookupDomainById(Number(given));
+  }
+}
+
+/** libvirt's protocol has ids as int32. */
+function isDomainId(given: string): boolean {
+  return /^[1-9]\d{0,9}$/.test(given) && Number(given) < 2 ** 31;
 }
 
 /** @throws Refusal when the domain or disk is not there or not in a state that can be moved. */
