@@ -145,7 +145,7 @@ function checkFormat(
       'checkpoints-lost',
       `${situation.live.name} has ${situation.checkpoints} checkpoint(s), whose bitmaps a raw image cannot hold`,
       { checkpoints: situation.checkpoints },
-      'use --format qcow2, or delete the checkpoints: virsh checkpoint-delete',
+      `use --format qcow2, or delete them: virsh checkpoint-delete ${quoteArgument(situation.live.name)} NAME; the next backup is then a full one`,
     );
   }
 }

@@ -160,5 +160,5 @@ function removalsOf(names: readonly string[]): string[] {
 export function errorLines({ error }: Pick<Result, 'error'>): string[] {
   if (error === undefined) return [];
   const hints = error.hint?.split('\n') ?? [];
-  return [`  ${error.message}`, ...hints.map((hint) => `  → ${hint}`)];
+  return [`  ${error.message.trimEnd().replaceAll('\n', '\n  ')}`, ...hints.map((hint) => `  → ${hint}`)];
 }
