@@ -113,6 +113,7 @@ describe('of a running domain', () => {
       destination: first,
       runsOn: first,
       sourcesKept: [],
+      sourcesDeleted: [second],
     });
     const steps = jsonLines(said).flatMap(({ type, step }) => (type === 'step' ? [step] : []));
     expect(steps).toEqual([

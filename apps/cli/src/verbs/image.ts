@@ -56,7 +56,7 @@ export const image: Verb = {
       .option('--bandwidth <rate>', 'limit the copy: 100M, 1.5G, or a plain number in MiB/s')
       .option('--bytes', 'a plain --bandwidth is in bytes a second')
       .option('--json', 'one JSON object a line on stdout')
-      .option('-y, --yes', 'do not ask; nothing is asked')
+      .addOption(command.createOption('-y, --yes', 'nothing is asked anyway').hideHelp())
       .addHelpText('after', EXAMPLES)
       .action((domain: string, file: string, options: ImageOptions) =>
         run((invocation) =>

@@ -104,9 +104,12 @@ function adviceWhenReady(which: string): string[] {
   return [`  switch: blockferry pivot ${which}`, `  undo: blockferry abort ${which}`];
 }
 
-function whatIsLeft({ sourcesKept, leftovers, strategy }: Result): string[] {
+function whatIsLeft({ sourcesKept, sourcesDeleted, leftovers, strategy }: Result): string[] {
   const kind = strategy === undefined ? 'source kept' : 'no longer in the chain';
-  const lines = sourcesKept.map((kept) => `  ${kind}: ${kept}`);
+  const lines = [
+    ...sourcesDeleted.map((deleted) => `  ${strategy === undefined ? 'source ' : ''}deleted: ${deleted}`),
+    ...sourcesKept.map((kept) => `  ${kind}: ${kept}`),
+  ];
   if (sourcesKept.length > 0) {
     const them = sourcesKept.length === 1 ? 'it' : 'them';
     for (const command of removalsOf(sourcesKept)) {
