@@ -93,11 +93,9 @@ export async function resultOf(
     return bareResult(outcome, exitCode, { ...namesOf(move), durationMs, error });
   }
   const { outcome, exitCode } = judge(ending, asked, move.strategy);
-  const isMoved = ending.kind === 'moved' && move.shorten === undefined;
-  const runsOn = isMoved ? namesOf(move).destination : await imageInUse(context, move);
   return bareResult(outcome, exitCode, {
     ...namesOf(move),
-    runsOn,
+    runsOn: await imageInUse(context, move),
     cutoverMs,
     durationMs,
     bytes,

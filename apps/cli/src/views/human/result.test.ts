@@ -13,6 +13,7 @@ describe('the result', () => {
     const text = resultText(
       bareResult('moved', ExitCode.DONE, {
         ...namesOf(move),
+        runsOn: '/new/web.qcow2',
         cutoverMs: 24,
         durationMs: 5_200,
         bytes: 12n * MIB,
@@ -52,6 +53,11 @@ describe('the result', () => {
     expect(text).toContain(
       "the guest's writes took 0.7 ms alone, 0.8 ms while copying, 1.2 ms at worst; the guard held the copy back for 3.1 s",
     );
+  });
+
+  it('of a domain that is off does not say that it runs', () => {
+    const text = resultText(bareResult('moved', ExitCode.DONE, namesOf(move)));
+    expect(text).toBe('moved: web vda is on /new/web.qcow2\n');
   });
 
   it('of a held move says how to switch, undo, and keep', () => {
