@@ -14,7 +14,7 @@ import type { MoveArguments, MoveOptions } from '../arguments/move-request.ts';
 import { whichDisks } from '../arguments/which-disks.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult, namesOf } from '../outcome/result.ts';
-import { type MoveTools, moveCommand } from './commands.ts';
+import { moveCommand } from './commands.ts';
 import { addDryRun, type DryRunOption } from './dry-run.ts';
 import { DECLINED, mayDelete } from './may-delete.ts';
 import { addMoveArguments, addMoveOptions, addVirshOptions } from './move-options.ts';
@@ -80,17 +80,10 @@ function runMoveVerb(
     if (prepared.kind === 'new' && !(await mayDelete(io, [record], options))) {
       return tools.end(bareResult('refused', ExitCode.REFUSED, { ...namesOf(record), error: DECLINED }));
     }
-    return carryOut(tools, record, prepared.kind === 'continue', afterStep);
+    const { session, view, signal, end } = tools;
+    const recorded = prepared.kind === 'continue';
+    return end(await runToResult(session, record, view, { asked: 'move', recorded, signal, afterStep }));
   });
-}
-
-async function carryOut(
-  { session, view, signal, end }: MoveTools,
-  record: MoveRecord,
-  recorded: boolean,
-  afterStep: Invocation['afterStep'],
-): Promise<ExitCode> {
-  return end(await runToResult(session, record, view, { asked: 'move', recorded, signal, afterStep }));
 }
 
 type Prepared =

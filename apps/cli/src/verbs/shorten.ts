@@ -15,7 +15,7 @@ import { parseRate } from '../arguments/size.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult, namesOf } from '../outcome/result.ts';
 import { showPlan } from '../views/show-plan.ts';
-import { lookCommand, type MoveTools, moveCommand } from './commands.ts';
+import { lookCommand, moveCommand } from './commands.ts';
 import { addDryRun, type DryRunOption } from './dry-run.ts';
 import { DECLINED, mayDelete } from './may-delete.ts';
 import { runToResult } from './run-to-result.ts';
@@ -82,17 +82,11 @@ export function runShorten(
     if (prepared.kind === 'new' && !(await mayDelete(invocation.io, [move], options))) {
       return tools.end(bareResult('refused', ExitCode.REFUSED, { ...namesOf(move), error: DECLINED }));
     }
-    return carryOut(tools, move, prepared.kind === 'continue', invocation.afterStep);
+    const { session, view, signal, end } = tools;
+    const { afterStep } = invocation;
+    const recorded = prepared.kind === 'continue';
+    return end(await runToResult(session, move, view, { asked: 'move', recorded, signal, afterStep }));
   });
-}
-
-async function carryOut(
-  { session, view, signal, end }: MoveTools,
-  move: MoveRecord,
-  recorded: boolean,
-  afterStep: Invocation['afterStep'],
-): Promise<ExitCode> {
-  return end(await runToResult(session, move, view, { asked: 'move', recorded, signal, afterStep }));
 }
 
 type Prepared =

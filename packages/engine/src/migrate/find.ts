@@ -1,6 +1,7 @@
 // Finds migrations that have not ended: in the metadata of domains on this host, and by our own notes.
 import type { Connection, Domain } from '@blockferry/libvirt';
 import { readDefinitions } from '../observe/definitions.ts';
+import { ofEveryDomain } from '../observe/every-domain.ts';
 import type { MigrationNote } from '../record/open-moves.ts';
 import type { Context } from '../run/context.ts';
 import type { MigrationRecord } from './record.ts';
@@ -22,8 +23,8 @@ export async function findMigrations(
   const connection = await context.link.connection();
   const found: FoundMigration[] = [];
   const known = new Set<string>();
-  for (const domain of await domainsCalled(connection, name, ids)) {
-    const record = await recordOf(connection, domain);
+  const domains = await domainsCalled(connection, name, ids);
+  for (const record of await ofEveryDomain(connection, (one) => recordOf(connection, one), domains)) {
     if (record === undefined) continue;
     known.add(record.domain.uuid);
     found.push({ kind: 'record', record });

@@ -11,6 +11,7 @@ import { BrokenChain, type ChainImage, type Host, QemuImgError, UndeclaredFormat
 import { Refusal } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
+import { checkpointsOf } from '../observe/checkpoints.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
 import { readUsage, type Usage } from '../observe/usage.ts';
 import { readMetadata } from '../record/metadata.ts';
@@ -116,7 +117,7 @@ export async function gather(
     usage,
     job: disk.mirror?.job ?? info?.type,
     backupRuns,
-    checkpoints,
+    checkpoints: checkpoints.length,
     open: openMovesIn(definitions),
     libVersion,
     secretsTold,
@@ -194,16 +195,6 @@ async function backupUnderWay(domain: Definitions['domain']): Promise<boolean> {
       isLibvirtError(error, ErrorCode.NO_SUPPORT) ||
       isLibvirtError(error, ErrorCode.RPC);
     if (none) return false;
-    throw error;
-  }
-}
-
-async function checkpointsOf(domain: Definitions['domain']): Promise<number> {
-  try {
-    return (await domain.listAllCheckpoints()).length;
-  } catch (error) {
-    // libvirt before 5.6 does not know them.
-    if (isLibvirtError(error, ErrorCode.NO_SUPPORT) || isLibvirtError(error, ErrorCode.RPC)) return 0;
     throw error;
   }
 }

@@ -244,11 +244,8 @@ export class DiskRun {
     const { signal } = this.#options;
     if (error instanceof StartedMeanwhile) return;
     if (isLinkLost(error)) {
-      this.#options.report({
-        type: 'warning',
-        code: 'daemon-away',
-        message: `${messageOf(error)}; waiting for libvirtd`,
-      });
+      const message = `${messageOf(error)}; waiting for libvirtd`;
+      this.#options.report({ type: 'warning', code: 'daemon-away', message });
       await this.#context.link.reconnect(AWAY_PATIENCE_MS, signal);
       return;
     }
