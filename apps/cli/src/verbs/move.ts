@@ -14,8 +14,9 @@ import type { MoveArguments, MoveOptions } from '../arguments/move-request.ts';
 import { whichDisks } from '../arguments/which-disks.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult, namesOf } from '../outcome/result.ts';
+import type { Io } from '../terminal/io.ts';
 import { type MoveTools, moveCommand } from './commands.ts';
-import { DECLINED, mayDelete } from './may-delete.ts';
+import { DECLINED, mayDelete, mayOverwrite } from './may-delete.ts';
 import { addMoveArguments, addMoveOptions, addVirshOptions } from './move-options.ts';
 import { moveTogether } from './move-together.ts';
 import { makePlan, readMoveArguments } from './prepare-move.ts';
@@ -70,11 +71,15 @@ function runMoveVerb(
     if (prepared.kind === 'continue') tools.view.continuing(prepared.move);
     else tools.view.plan(prepared.plan);
     const { move: record } = prepared.kind === 'new' ? prepared.plan : prepared;
-    if (prepared.kind === 'new' && !(await mayDelete(io, [record], options))) {
+    if (prepared.kind === 'new' && !(await mayBegin(io, prepared.plan, options))) {
       return tools.end(bareResult('refused', ExitCode.REFUSED, { ...namesOf(record), error: DECLINED }));
     }
     return carryOut(tools, record, prepared.kind === 'continue', afterStep);
   });
+}
+
+async function mayBegin(io: Io, plan: Plan, options: MoveOptions): Promise<boolean> {
+  return (await mayOverwrite(io, [plan], options)) && mayDelete(io, [plan.move], options);
 }
 
 async function carryOut(
