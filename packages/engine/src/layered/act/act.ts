@@ -20,6 +20,7 @@ import type { LayeredScene } from './layered-scene.ts';
 import { cancelLeg, finishLeg, prepareCarrier, startLeg } from './leg.ts';
 import { pauseGuest, pauseRecorded, unpauseGuest } from './pause.ts';
 import { thawGuest, thawRecorded } from './quiesce.ts';
+import { mustNotBeSaved } from './saved.ts';
 import { walk } from './walk.ts';
 
 /** Does the step of a decision; returns the record as it is afterwards. */
@@ -99,8 +100,10 @@ async function perform(scene: LayeredScene, step: LayeredStep): Promise<void> {
     case 'cancel-leg':
       return cancelLeg(scene);
     case 'walk':
+      await mustNotBeSaved(scene, step.name);
       return walk(scene, step.leg);
     case 'define-on':
+      await mustNotBeSaved(scene, step.name);
       return defineOn(scene, imageAt(scene.move, step.place));
     case 'compare-ends':
       return compareEnds(scene, step.leg);
