@@ -32,6 +32,10 @@ it('saved, it is refused; saved on the way, its move goes no further until it wa
   };
   await save();
   expect((await mover.refusal(ask)).code).toBe('managed-save');
+  // A copy leaves it where it was saved.
+  const copy = { compressed: false, quiesce: 'off' } as const;
+  const image = { ...ask, copy, scope: 'flatten', destination: at('image') } as const;
+  expect((await mover.move(image)).ending).toEqual({ kind: 'copied' });
   await host.virsh('start', 'vm');
 
   const { move } = await mover.plan(ask);

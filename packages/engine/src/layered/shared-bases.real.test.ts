@@ -144,3 +144,15 @@ it('there, on and back again with the sources deleted: no place keeps anything, 
   expect(await moved('b', 'there')).not.toContain('shared-base');
   await reads('there/b');
 });
+
+it('of two that begin at one moment one makes it, and the other is refused before it touches anything', async () => {
+  const plans = await Promise.all(['a', 'b'].map((domain) => mover.plan(ask(domain, 'there'))));
+  const options = { signal: AbortSignal.timeout(90_000), report: () => {}, begins: true };
+  const ends = await Promise.allSettled(plans.map(({ move }) => runMove(mover.context, move, options)));
+  const [first, ...more] = ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
+  expect([first?.ending, more]).toEqual([{ kind: 'moved' }, []]);
+  const refused = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []));
+  expect(refused).toEqual([expect.objectContaining({ name: 'Refusal', code: 'destination-exists' })]);
+  const moved = first?.move.domain.name ?? '';
+  expect(await namesIn('there')).toEqual(['.base.blockferry-copy', moved, 'base']);
+});
