@@ -14,9 +14,10 @@ import type { MoveArguments, MoveOptions } from '../arguments/move-request.ts';
 import { whichDisks } from '../arguments/which-disks.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult, namesOf } from '../outcome/result.ts';
+import type { Io } from '../terminal/io.ts';
 import { moveCommand } from './commands.ts';
 import { addDryRun, type DryRunOption } from './dry-run.ts';
-import { DECLINED, mayDelete } from './may-delete.ts';
+import { DECLINED, mayDelete, mayOverwrite } from './may-delete.ts';
 import { addMoveArguments, addMoveOptions, addVirshOptions } from './move-options.ts';
 import { moveTogether } from './move-together.ts';
 import { runPlan } from './plan.ts';
@@ -77,13 +78,17 @@ function runMoveVerb(
     if (prepared.kind === 'continue') tools.view.continuing(prepared.move);
     else tools.view.plan(prepared.plan);
     const { move: record } = prepared.kind === 'new' ? prepared.plan : prepared;
-    if (prepared.kind === 'new' && !(await mayDelete(io, [record], options))) {
+    if (prepared.kind === 'new' && !(await mayBegin(io, prepared.plan, options))) {
       return tools.end(bareResult('refused', ExitCode.REFUSED, { ...namesOf(record), error: DECLINED }));
     }
     const { session, view, signal, end } = tools;
     const recorded = prepared.kind === 'continue';
     return end(await runToResult(session, record, view, { asked: 'move', recorded, signal, afterStep }));
   });
+}
+
+async function mayBegin(io: Io, plan: Plan, options: MoveOptions): Promise<boolean> {
+  return (await mayOverwrite(io, [plan], options)) && mayDelete(io, [plan.move], options);
 }
 
 type Prepared =

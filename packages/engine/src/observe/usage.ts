@@ -101,11 +101,16 @@ async function usesBy(
   return { uses, unknown };
 }
 
-/** No definition names a device before the guest depends on it, though a move may be writing to it: its record does. */
+/**
+ * No definition names a device before the guest depends on it, though a move may be writing to it, nor a base that a
+ * move is about to link to: its record does.
+ */
 function intendedBy(xml: DomainXml, target: string): readonly ImageRef[] {
   try {
     const open = readMetadata(xml, target)?.record;
-    return open?.ownership.kind === 'reused' && open.layered !== undefined ? [open.destination] : [];
+    if (open?.layered === undefined) return [];
+    const { shared = [] } = open.layered;
+    return open.ownership.kind === 'reused' ? [open.destination, ...shared] : shared;
   } catch (error) {
     // Of a version that is not ours: its move is not ours to judge.
     if (error instanceof RecordUnreadable) return [];
