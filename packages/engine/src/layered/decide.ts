@@ -32,6 +32,11 @@ export function decideLayered(world: LayeredWorld, move: MoveRecord): LayeredDec
   if (back?.kind === 'changed' && (back.mayBeAhead || !mayGoBack)) {
     return interrupted(world, move, 'disk-changed');
   }
+  // With nobody there, the images of a saved domain would be merged and removed that its memory goes on with.
+  const isBetween = place === 'overlay' || place === 'carrier';
+  if (world.saved && isBetween && world.copying !== 'running') {
+    return interrupted(world, move, 'domain-saved');
+  }
   switch (place) {
     case 'origin':
       return onOrigin(world, move);

@@ -72,6 +72,7 @@ export async function observeLayered(
   const world: LayeredWorld = {
     domain,
     persistent: definitions?.persistent ?? false,
+    saved: domain === 'off' && (await definitions?.domain.hasManagedSave()) === true,
     live,
     config,
     job,

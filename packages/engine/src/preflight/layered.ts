@@ -9,8 +9,10 @@ import type { ImageRef, Layer, LayeredPart, MoveRecord } from '../model/record.t
 import type { Bytes } from '../model/units.ts';
 import { backingOfAll, lockedLike, refAt } from '../storage/chain-refs.ts';
 import { toRef } from '../storage/to-image.ts';
+import { cannotBeCopiedBytewise } from './bytewise.ts';
 import type { Destination } from './destination.ts';
 import { lookAt } from './look.ts';
+import { mustHaveShortNames } from './names.ts';
 import { cannotHoldLayers, carrierBeside, holdsChain, oneLayer } from './one-image.ts';
 import { checkOverlayDirectory, overlayAt } from './overlay-directory.ts';
 import type { MoveRequest } from './request.ts';
@@ -82,6 +84,16 @@ export function cannotBeLayered(situation: Situation, request: MoveRequest): Ref
   if (disk.source?.kind !== 'file' || chain.some(({ image }) => image.location.kind !== 'file')) {
     return no('not-files', `${disk.target} is not made of files only`, mirror);
   }
+  // Seen with QEMU 7.2: after the switch, it does not find the carrier's base "in this backing file chain".
+  if (request.copy === undefined && situation.definitions.running && disk.driver.copyOnRead === 'on') {
+    return no(
+      'copy-on-read',
+      `${disk.target} has copy_on_read, and QEMU commits nothing after a mirror of such a disk`,
+      mirror,
+    );
+  }
+  const unfit = cannotBeCopiedBytewise(situation, request);
+  if (unfit !== undefined) return no('unsupported-format', unfit, mirror);
   const secret = cannotKeepSecret(situation, request);
   if (secret === undefined) return undefined;
   return no('encrypted', secret, mirror ?? (situation.secretsTold ? undefined : TOLD));
@@ -129,20 +141,22 @@ export async function layeredPartOf(
     ? layersOf(situation, chain, request, destination.image)
     : oneLayer(situation, destination);
   mustBeDistinct(all);
-  const { layers, shared } =
-    request.copy === undefined ? await withoutShared(host, all, request.verify) : { layers: all, shared: [] };
-  for (const { to } of layers) await mustBeFree(host, to);
   const from = refAt(situation, top, 0).source;
   if (from.kind !== 'file') throw new Error('checked above');
   const overlay = overlayAt(from.path, request, id, host.isLocal ? process.cwd() : undefined);
+  const carrier =
+    source.kind === 'file'
+      ? lockedLike(source, carrierOver(source.path, id))
+      : carrierBeside(overlay, from.path, id);
+  mustHaveShortNames({ layers: all, overlay, carrier });
+  const { layers, shared } =
+    request.copy === undefined ? await withoutShared(host, all, request.verify) : { layers: all, shared: [] };
+  for (const { to } of layers) await mustBeFree(host, to);
   const part: LayeredPart = {
     layers,
     ...(shared.length > 0 && { shared }),
     overlay: lockedLike(from, overlay),
-    carrier:
-      source.kind === 'file'
-        ? lockedLike(source, carrierOver(source.path, id))
-        : carrierBeside(overlay, from.path, id),
+    carrier,
     verify: request.verify,
     ...(request.guard !== undefined && { guard: request.guard }),
   };

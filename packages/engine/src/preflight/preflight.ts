@@ -7,7 +7,7 @@ import type { CopyOptions, ImageRef, JobMode, MoveRecord } from '../model/record
 import type { Bytes } from '../model/units.ts';
 import type { Context } from '../run/context.ts';
 import { type Carried, foreseeSnapshots, imageMovesOf, whyNot } from '../snapshots/index.ts';
-import { refAt } from '../storage/chain-refs.ts';
+import { refAt, undeclaredIn } from '../storage/chain-refs.ts';
 import { mustOpen } from '../storage/must-open.ts';
 import type { Secrets } from '../storage/passphrase.ts';
 import { checkQuiesce, mustBeNewFile } from './copy-checks.ts';
@@ -28,7 +28,7 @@ import type { MoveRequest } from './request.ts';
 import { checkRoom } from './room.ts';
 import { gather, type Situation } from './situation.ts';
 import { bytesToCopy } from './size.ts';
-import { checkSource } from './source-checks.ts';
+import { checkSource, mustNotBeSaved } from './source-checks.ts';
 import { type Warning, warningsFor } from './warning.ts';
 
 export interface Preflight {
@@ -57,6 +57,7 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
   checkRunning(situation, asked, first);
   checkScope(situation, asked, first);
   checkSource(situation, asked, first.strategy);
+  await mustNotBeSaved(situation);
   const quiesce = checkQuiesce(situation, asked.copy);
   const { choice, named, request } = await suited(situation, asked, first);
   checkScope(situation, request, choice, named);
@@ -111,7 +112,7 @@ async function suited(situation: Situation, asked: MoveRequest, first: Choice): 
   const named = asFileOfPool(found);
   const choice = suitDestination(first, situation, asked, named);
   if (choice.strategy === 'mirror') return { choice, named: found, request: asked };
-  const unfit = cannotHoldLayers(situation, asked, named);
+  const unfit = cannotHoldLayers(situation, asked, named) ?? cannotBeLayered(situation, asked);
   if (unfit !== undefined) throw unfit;
   // Of a disk of one image too, only what the guest sees goes to where no file can be.
   return { choice, named, request: holdsChain(named) ? asked : { ...asked, scope: 'flatten' } };
@@ -210,6 +211,7 @@ async function recordOf(
   if (jobMode === 'undefine') await checkUndefine(situation);
   const chain = chainOf(situation);
   const id = randomBytes(4).toString('hex');
+  const undeclared = undeclaredIn(situation, situation.chain);
   const layered =
     strategy === 'layered' ? await layeredPartOf(situation, request, destination, id) : undefined;
   return {
@@ -225,6 +227,7 @@ async function recordOf(
     destination: destination.image,
     ownership: destination.ownership,
     sources: request.scope === 'shallow' ? chain.slice(0, 1) : chain,
+    ...(undeclared.length > 0 && { undeclared }),
     jobMode,
     options: optionsFor(request, destination),
     destinationXml: layered

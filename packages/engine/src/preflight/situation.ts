@@ -15,6 +15,7 @@ import { readUsage, type Usage } from '../observe/usage.ts';
 import { readMetadata } from '../record/metadata.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
 import { passphraseOf } from '../storage/passphrase.ts';
+import { mustBeToldChain } from './told-chain.ts';
 
 export interface Situation {
   readonly connection: Connection;
@@ -156,7 +157,9 @@ export function findBootDisk(live: DomainXml): DiskDefinition {
 async function chainOf(host: Host, disk: DiskDefinition): Promise<readonly ChainImage[] | undefined> {
   if (disk.chain.length === 0) return undefined;
   try {
-    return await readDiskChain(host, disk);
+    const chain = await readDiskChain(host, disk);
+    await mustBeToldChain(host, disk, chain);
+    return chain;
   } catch (error) {
     if (error instanceof UndeclaredFormat)
       throw new Refusal('format-undeclared', error.message, {}, error.hint, { cause: error });

@@ -45,7 +45,7 @@ function isOurImage({ move: { ownership }, memory }: LayeredScene): boolean {
   return ownership.kind === 'rbd-image' && ownership.claimed === true && !memory.copyStays;
 }
 
-/** By its journal, the copy of a base is found again by the moves of the other domains that share it. */
+/** By its journal, the copy of a base is found again by the moves of the other disks that share it. */
 async function uselessJournals(scene: LayeredScene, what: 'overlays' | 'everything'): Promise<string[]> {
   const { context, move } = scene;
   const journals = copyJournals(move);
@@ -56,7 +56,7 @@ async function uselessJournals(scene: LayeredScene, what: 'overlays' | 'everythi
   const isShared = (at: number) => {
     const source = sources[at];
     if (source === undefined || sameSource(source, move.origin.source)) return false;
-    return usesOf(usage, source).some(({ uuid }) => uuid !== move.domain.uuid);
+    return usesOf(usage, source).some(({ uuid, disk }) => uuid !== move.domain.uuid || disk !== move.disk);
   };
   return journals.filter((_, at) => !isShared(at));
 }
