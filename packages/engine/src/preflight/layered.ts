@@ -12,9 +12,9 @@ import { toRef } from '../storage/to-image.ts';
 import { cannotBeCopiedBytewise } from './bytewise.ts';
 import type { Destination } from './destination.ts';
 import { lookAt } from './look.ts';
-import { mustHaveShortNames } from './names.ts';
+import { mustBeDistinct, mustHaveShortNames } from './names.ts';
 import { cannotHoldLayers, carrierBeside, holdsChain, oneLayer } from './one-image.ts';
-import { checkOverlayDirectory, overlayAt } from './overlay-directory.ts';
+import { checkBesideSource, checkOverlayDirectory, overlayAt } from './overlay-directory.ts';
 import type { MoveRequest } from './request.ts';
 import type { Situation } from './situation.ts';
 
@@ -76,7 +76,8 @@ export function cannotBeLayered(situation: Situation, request: MoveRequest): Ref
   const mirror = request.copy === undefined ? moved : undefined;
   // Only a switch needs that.
   if (request.copy === undefined && (libVersion < SYNCHRONOUS_WRITES_SINCE || request.undefine)) {
-    return no('libvirt-too-old', 'strategy layered needs libvirt 8.0 on the host', mirror);
+    const why = request.undefine ? ', which undefines no domain' : '';
+    return no('libvirt-too-old', `strategy layered needs libvirt 8.0 on the host${why}`, mirror);
   }
   if (request.reuseExternal || request.destinationXml !== undefined) {
     return no('layered-makes-files', 'strategy layered makes its files itself', mirror);
@@ -160,7 +161,8 @@ export async function layeredPartOf(
     verify: request.verify,
     ...(request.guard !== undefined && { guard: request.guard }),
   };
-  if (request.overlayDirectory !== undefined) await checkOverlayDirectory(host, situation, part.overlay);
+  if (request.overlayDirectory === undefined) await checkBesideSource(host, part.overlay);
+  else await checkOverlayDirectory(host, situation, part.overlay);
   return part;
 }
 
@@ -284,16 +286,4 @@ async function mustBeFree(host: Host, { source }: ImageRef): Promise<void> {
       `choose another directory; what a move left behind goes with: blockferry cleanup ${quoteArgument(dirname(path))}`,
     );
   }
-}
-
-function mustBeDistinct(layers: LayeredPart['layers']): void {
-  const paths = layers.map(({ to }) => (to.source.kind === 'file' ? to.source.path : ''));
-  const twice = paths.find((path, at) => paths.indexOf(path) !== at);
-  if (twice === undefined) return;
-  throw new Refusal(
-    'names-clash',
-    `two images of the chain are called ${basename(twice)}, and cannot both go to ${dirname(twice)}`,
-    {},
-    'use --flatten, or rename one of them',
-  );
 }

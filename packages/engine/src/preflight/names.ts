@@ -1,5 +1,5 @@
-// The names of the files that a layered move makes beside images: file systems take no more than so much.
-import { basename } from 'node:path';
+// The names of the files that a layered move makes: each must be one of its own, and no longer than file systems take.
+import { basename, dirname } from 'node:path';
 import { copyJournalPath } from '../layers/index.ts';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, LayeredPart } from '../model/record.ts';
@@ -30,4 +30,17 @@ export function mustHaveShortNames({
 
 function ofRound({ source }: ImageRef): string {
   return `${pathOf(source) ?? ''}${OF_A_ROUND}`;
+}
+
+/** @throws Refusal `names-clash` */
+export function mustBeDistinct(layers: LayeredPart['layers']): void {
+  const paths = layers.map(({ to }) => (to.source.kind === 'file' ? to.source.path : ''));
+  const twice = paths.find((path, at) => paths.indexOf(path) !== at);
+  if (twice === undefined) return;
+  throw new Refusal(
+    'names-clash',
+    `two images of the chain are called ${basename(twice)}, and cannot both go to ${dirname(twice)}`,
+    {},
+    'use --flatten, or rename one of them',
+  );
 }

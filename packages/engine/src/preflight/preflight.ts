@@ -112,7 +112,7 @@ async function suited(situation: Situation, asked: MoveRequest, first: Choice): 
   const named = asFileOfPool(found);
   const choice = suitDestination(first, situation, asked, named);
   if (choice.strategy === 'mirror') return { choice, named: found, request: asked };
-  const unfit = cannotHoldLayers(situation, asked, named) ?? cannotBeLayered(situation, asked);
+  const unfit = cannotBeLayered(situation, asked) ?? cannotHoldLayers(situation, asked, named);
   if (unfit !== undefined) throw unfit;
   // Of a disk of one image too, only what the guest sees goes to where no file can be.
   return { choice, named, request: holdsChain(named) ? asked : { ...asked, scope: 'flatten' } };
@@ -187,10 +187,12 @@ function checkOverlayAsked({ overlayDirectory }: MoveRequest, { strategy, why }:
 
 function checkOptions({ options }: MoveRequest, libVersion: bigint): void {
   const { granularity, synchronousWrites, converge } = options;
-  if (granularity !== undefined && (granularity < 512 || (granularity & (granularity - 1)) !== 0)) {
+  // From 512 bytes to 64 MiB (mirror_start_job and drive-mirror of QEMU).
+  const isPower = granularity !== undefined && Number.isInteger(Math.log2(granularity));
+  if (granularity !== undefined && !(isPower && granularity >= 512 && granularity <= 64 << 20)) {
     throw new Refusal(
       'bad-granularity',
-      `--granularity ${granularity} is not a power of two of at least 512`,
+      `--granularity ${granularity} is not a power of two of at least 512, and at most 64 MiB`,
     );
   }
   if ((synchronousWrites || converge) && libVersion < SYNCHRONOUS_WRITES_SINCE) {

@@ -1,7 +1,7 @@
 // Can QEMU get to the destination? It runs as a user of its own, and libvirt changes the owner of the file only.
 import { dirname } from 'node:path';
 import type { DiskSource, DomainXml } from '@blockferry/libvirt';
-import type { Host } from '@blockferry/qemu';
+import { type Host, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 
 // Asked of the kernel as that user, since access lists and groups count as well. Status 3: the first that refuses.
@@ -32,12 +32,13 @@ export async function mustBeReachable(host: Host, live: DomainXml, source: DiskS
   const argv = ['sh', '-c', AS_USER, 'sh', uid, gid, socket ?? '', conf ?? '', ...directories];
   const { code, stdout: refused } = await host.run(argv);
   if (code !== REFUSED) return;
+  const name = quoteArgument(refused);
   const [what, remedy] =
     refused === socket
-      ? ['may not write to', `chmod o+rw ${refused}`]
+      ? ['may not write to', `chmod o+rw ${name}`]
       : refused === conf
-        ? ['may not read', `chmod o+r ${refused}`]
-        : ['may not enter', `chmod o+x ${refused}`];
+        ? ['may not read', `chmod o+r ${name}`]
+        : ['may not enter', `chmod o+x ${name}`];
   throw new Refusal(
     'destination-unreachable',
     `QEMU (uid ${uid}) ${what} ${refused}`,
