@@ -112,7 +112,7 @@ async function suited(situation: Situation, asked: MoveRequest, first: Choice): 
   const named = asFileOfPool(found);
   const choice = suitDestination(first, situation, asked, named);
   if (choice.strategy === 'mirror') return { choice, named: found, request: asked };
-  const unfit = cannotBeLayered(situation, asked) ?? cannotHoldLayers(situation, asked, named);
+  const unfit = cannotHoldLayers(situation, asked, named) ?? cannotBeLayered(situation, asked);
   if (unfit !== undefined) throw unfit;
   // Of a disk of one image too, only what the guest sees goes to where no file can be.
   return { choice, named, request: holdsChain(named) ? asked : { ...asked, scope: 'flatten' } };
