@@ -27,5 +27,7 @@ if (isEntry()) {
   enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'blockferry'));
   // All is closed by now, or ends with us: nothing that lingers may hold up the shell. What was written is out,
   // for standard streams are synchronous on Linux (process I/O in Node's documentation).
-  process.exit(await main(process.argv.slice(2)));
+  const exitCode = await main(process.argv.slice(2));
+  // That something could not be written is told in an event of its own.
+  setImmediate(() => process.exit(exitCode));
 }

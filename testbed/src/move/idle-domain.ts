@@ -33,7 +33,7 @@ export async function startIdle(host: LibvirtHost, spec: IdleSpec): Promise<void
 export async function removeIdle(host: LibvirtHost, name: string): Promise<void> {
   await host.virsh('destroy', name).catch(() => undefined);
   await host
-    .virsh('undefine', name, '--nvram', '--snapshots-metadata', '--checkpoints-metadata')
+    .virsh('undefine', name, '--nvram', '--managed-save', '--snapshots-metadata', '--checkpoints-metadata')
     .catch(() => undefined);
 }
 

@@ -31,6 +31,12 @@ describe('a size', () => {
     expect(() => parseSize('9999999999T', '--x')).toThrow(/too large/);
   });
 
+  it('is not nothing where something was typed: no bandwidth would be any bandwidth', () => {
+    expect(() => parseSize('0.1', '--x')).toThrow(/less than a byte/);
+    expect(() => parseRate('0.0000001', '--bandwidth', { bytes: false })).toThrow(/less than a byte/);
+    expect(parseSize('0.0M', '--x')).toBe(0n);
+  });
+
   it('keeps whole numbers exact, however large', () => {
     fc.assert(
       fc.property(fc.bigInt(0n, (1n << 63n) - 1n), (bytes) => {

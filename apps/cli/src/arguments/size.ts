@@ -35,6 +35,8 @@ export function parseSize(text: string, option: string, plainUnit = 1n): bigint 
     throw new UsageError(`${option} ${text}: not a size`, 'for example 512K, 100M or 1.5G');
   }
   const bytes = BigInt(whole) * unit + (BigInt(fraction || '0') * unit) / 10n ** BigInt(fraction.length);
+  if (bytes === 0n && /[1-9]/.test(whole + fraction))
+    throw new UsageError(`${option} ${text}: less than a byte`);
   if (bytes > MOST) throw new UsageError(`${option} ${text}: too large`);
   return bytes;
 }

@@ -59,7 +59,7 @@ describe('the words of an ending', () => {
     expect(hint).toContain('destination (/old/web.qcow2)');
   });
 
-  it.each(['domain-off', 'foreign-job', 'disk-changed', 'destination-taken'] as const)(
+  it.each(['domain-off', 'domain-saved', 'foreign-job', 'disk-changed', 'destination-taken'] as const)(
     'say what interrupted it (%s), with that as the code',
     (why) => {
       const error = errorOf({ kind: 'interrupted', why }, move, 'move');
@@ -80,6 +80,12 @@ describe('the words of an ending', () => {
       expect(error?.hint).toContain('blockferry resume web --use destination');
     },
   );
+
+  it('say what to do with a domain whose memory was saved', () => {
+    const error = errorOf({ kind: 'interrupted', why: 'domain-saved' }, move, 'move');
+    expect(error?.message).toContain('virsh start web');
+    expect(error?.message).toContain('virsh managedsave-remove web');
+  });
 
   it('quote a domain name that a shell would take apart', () => {
     const odd = sampleMove({ domain: { name: 'my web; reboot', uuid: move.domain.uuid } });

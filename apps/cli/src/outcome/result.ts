@@ -221,6 +221,8 @@ function interruptionWords(why: (Ending & { kind: 'interrupted' })['why'], move:
   switch (why) {
     case 'domain-off':
       return `${name} is off: the move goes on when it runs again`;
+    case 'domain-saved':
+      return `${name} is off, and its memory was saved with its disk as it is: start it (virsh start ${quoteArgument(name)}), or give up what was saved (virsh managedsave-remove ${quoteArgument(name)})`;
     case 'foreign-job':
       return `another block job runs on ${move.disk} of ${name}`;
     case 'disk-changed':

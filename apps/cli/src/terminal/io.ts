@@ -2,9 +2,9 @@
 import type { Readable, Writable } from 'node:stream';
 
 export interface Io {
-  /** The command's answer. Writing to a pipe whose reader is gone is no error. */
+  /** The command's answer. That it cannot be written is no error; but for a pipe whose reader is gone, it is said. */
   readonly out: (text: string) => void;
-  /** Bytes of an answer that is no text, written when it resolves; false when nobody reads them any more. */
+  /** Bytes of an answer that is no text, written when it resolves; false when nobody reads them any more. Rejects if they cannot be written. */
   readonly outBytes: (bytes: Uint8Array) => Promise<boolean>;
   /** Progress, warnings, questions. */
   readonly err: (text: string) => void;
@@ -38,7 +38,10 @@ export function processIo(): Io {
 
 const watched = new WeakSet<Writable>();
 
-/** A reader that went away (`| head`) takes what it wants; a move under way goes on all the same. */
+/**
+ * A reader that went away (`| head`) takes what it wants, and a file that it is written to may be on the very storage that is
+ * full: a move under way goes on all the same.
+ */
 function writer(stream: Writable): (text: string) => void {
   watch(stream);
   return (text) => {
@@ -49,9 +52,15 @@ function writer(stream: Writable): (text: string) => void {
 function byteWriter(stream: Writable): (bytes: Uint8Array) => Promise<boolean> {
   watch(stream);
   return (bytes) =>
-    new Promise((resolve) => {
+    new Promise((resolve, reject) => {
       if (stream.destroyed || !stream.writable) resolve(false);
-      else stream.write(bytes, (error) => resolve(error === undefined || error === null));
+      else {
+        stream.write(bytes, (error) => {
+          if (error === undefined || error === null) resolve(true);
+          else if (isReaderGone(error)) resolve(false);
+          else reject(error);
+        });
+      }
     });
 }
 
@@ -59,8 +68,13 @@ function watch(stream: Writable): void {
   if (watched.has(stream)) return;
   watched.add(stream);
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (isReaderGone(error) || stream === process.stderr) return;
+    process.stderr.write(`what this command says cannot be written: ${error.message}\n`);
   });
+}
+
+function isReaderGone(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'EPIPE';
 }
 
 function columnsOf(stream: TerminalStream): number {

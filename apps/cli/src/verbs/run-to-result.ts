@@ -98,7 +98,7 @@ export async function resultOf(
     runsOn: await imageInUse(context, move),
     cutoverMs,
     durationMs,
-    bytes,
+    bytes: atLeast(bytes, layers?.copied),
     copiedBefore: layers?.copiedBefore,
     verifiedBytes: layers?.verified ?? move.copy?.done?.verified,
     freezeMs: layers?.freezeMs,
@@ -112,6 +112,12 @@ export async function resultOf(
     ...(ending.kind === 'moved' ? await sourcesLeft(context, move) : {}),
     error: errorOf(ending, move, asked, ending.kind === 'ask' ? await sideFacts(context, move) : []),
   });
+}
+
+/** A copy of a moment is over before anything of it is reported. */
+export function atLeast(reported: bigint | undefined, copied: bigint | undefined): bigint | undefined {
+  if (reported === undefined || copied === undefined) return reported ?? copied;
+  return copied > reported ? copied : reported;
 }
 
 /** A look that fails is no reason to say that the copy did. */

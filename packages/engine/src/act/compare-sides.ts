@@ -1,6 +1,7 @@
 // QEMU died while pivoting: are the two images the same, so that either is the truth?
-import { type ChainImage, compare, type Image, readChain } from '@blockferry/qemu';
+import { type ChainImage, compare, type Image } from '@blockferry/qemu';
 import type { Seen } from '../observe/seen.ts';
+import { readMoveChain } from '../storage/move-chain.ts';
 import { toOpenableImage } from '../storage/tls-credentials.ts';
 import type { Scene } from './act.ts';
 
@@ -18,8 +19,8 @@ export async function compareSides(scene: Scene<Seen>): Promise<void> {
     return;
   }
   const chains = await Promise.all([
-    readChain(context.host, await toOpenableImage(context.host, move.origin)),
-    readChain(context.host, await toOpenableImage(context.host, move.destination)),
+    readMoveChain(context.host, move, await toOpenableImage(context.host, move.origin)),
+    readMoveChain(context.host, move, await toOpenableImage(context.host, move.destination)),
   ]);
   if (chains.flat().some(({ encryption }) => encryption !== null)) {
     memory.sides = 'differ';

@@ -1,5 +1,6 @@
 // --delete-source: removes the images the guest has left, where nobody else uses them.
 import { describeSource } from '@blockferry/libvirt';
+import type { Host } from '@blockferry/qemu';
 import { copyJournalPath } from '../layers/index.ts';
 import type { Seen } from '../observe/seen.ts';
 import { readUsage, usesOf } from '../observe/usage.ts';
@@ -35,10 +36,17 @@ export async function deleteSource(scene: Scene<Seen>): Promise<void> {
       );
     } else if (source.kind !== 'file' || context.host === undefined) {
       warn('source-not-a-file', `${name} is kept: only files are deleted`);
+    } else if (await isLink(context.host, source.path)) {
+      warn('source-not-a-file', `${name} is kept: it is a symbolic link, and only files are deleted`);
     } else {
       await context.host.unlink(source.path);
       // The next copy of that name is another one.
       await context.host.unlink(copyJournalPath(source.path));
     }
   }
+}
+
+/** Without it, what it leads to would stay behind under a name that nobody was told. */
+async function isLink(host: Host, path: string): Promise<boolean> {
+  return (await host.stat(path, { followSymlinks: false }))?.type === 'symlink';
 }

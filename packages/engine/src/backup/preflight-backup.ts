@@ -137,7 +137,7 @@ async function lookAtDirectory(host: Host, directory: string) {
   }
   const parent = dirname(directory);
   if ((await lookAt(host, parent))?.type === 'directory') return { points: [], nearest: parent };
-  const hint = `make it: mkdir -p ${directory}`;
+  const hint = `make it: mkdir -p ${quoteArgument(directory)}`;
   throw new Refusal('no-such-directory', `${parent} does not exist`, { path: parent }, hint);
 }
 

@@ -1,14 +1,8 @@
 // The bitmaps of checkpoints, where images change and no QEMU looks after them. A bitmap that only seems whole makes
 // backups that lack data; libvirt trusts an overlay's, whatever is below it.
-import {
-  continueBitmaps,
-  gatherBitmaps,
-  type Image,
-  mergeBitmaps,
-  readChain,
-  repairBitmaps,
-} from '@blockferry/qemu';
+import { continueBitmaps, gatherBitmaps, type Image, mergeBitmaps, repairBitmaps } from '@blockferry/qemu';
 import type { Layer } from '../model/record.ts';
+import { readMoveChain } from '../storage/move-chain.ts';
 import { toImage } from '../storage/to-image.ts';
 import { hostOf } from './act/files.ts';
 import type { LayeredScene } from './act/layered-scene.ts';
@@ -37,7 +31,9 @@ async function repair(scene: LayeredScene, { from, to }: Layer): Promise<void> {
 
 async function gather(scene: LayeredScene, { from, to }: Layer): Promise<void> {
   const host = hostOf(scene);
-  const [top, ...below] = (await readChain(host, toImage(from))).map(({ image }): Image => image);
+  const [top, ...below] = (await readMoveChain(host, scene.move, toImage(from))).map(
+    ({ image }): Image => image,
+  );
   if (top === undefined) return;
   const { lost } = await gatherBitmaps(host, [top, ...below], toImage(to));
   sayLost(scene, lost);

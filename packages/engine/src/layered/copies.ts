@@ -1,5 +1,4 @@
 // The copy of the frozen layers beside the loop: what is asked of the copier, and what its journals say.
-import { readChain } from '@blockferry/qemu';
 import {
   copyJournalPath,
   copyState,
@@ -17,6 +16,7 @@ import { allLayers } from '../model/rounds.ts';
 import type { Bytes } from '../model/units.ts';
 import type { Memory } from '../observe/memory.ts';
 import type { Context } from '../run/context.ts';
+import { readMoveChain } from '../storage/move-chain.ts';
 import { toOpenableImage } from '../storage/tls-credentials.ts';
 import { toImage } from '../storage/to-image.ts';
 import { filePath, hostOf } from './act/files.ts';
@@ -114,7 +114,7 @@ async function planFor(
   const plan = bare(layer, move);
   if (layer.how === 'bytes') return plan;
   const host = hostOf({ context });
-  const chain = await readChain(host, plan.from);
+  const chain = await readMoveChain(host, move, plan.from);
   return { ...plan, to: await toOpenableImage(host, layer.to), chain: chain.map(({ image }) => image) };
 }
 

@@ -1,7 +1,7 @@
 // What a move with strategy `layered` does next. Pure, like the mirror's: the same world and record give the same answer.
 import { act, recorded, recordPhase } from '../decide/intent.ts';
 import type { Decision, Interruption, LayeredStep } from '../model/decision.ts';
-import type { KnownPlace, LayeredWorld, Leg, Place } from '../model/layered-world.ts';
+import { type KnownPlace, type LayeredWorld, LEGS, type Leg, type Place } from '../model/layered-world.ts';
 import type { MoveRecord, Phase } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
 import { isSomething } from './claims.ts';
@@ -16,6 +16,22 @@ export type LayeredDecision = Decision<LayeredStep>;
  * is says how far the move has come; the record says where it is meant to go.
  */
 export function decideLayered(world: LayeredWorld, move: MoveRecord): LayeredDecision {
+  const decision = decideNext(world, move);
+  return isAwayFromSaved(world, decision) ? interrupted(world, move, 'domain-saved') : decision;
+}
+
+/**
+ * With nobody there, images are merged and removed. A domain that was saved (libvirt-guests does that when its host goes down)
+ * goes on with what its memory knows of the one it was on.
+ */
+function isAwayFromSaved({ savedOn }: LayeredWorld, decision: LayeredDecision): boolean {
+  if (savedOn === undefined || decision.kind !== 'act') return false;
+  const { step } = decision;
+  if (step.name === 'walk') return LEGS[step.leg].to !== savedOn;
+  return step.name === 'define-on' && step.place !== savedOn;
+}
+
+function decideNext(world: LayeredWorld, move: MoveRecord): LayeredDecision {
   const unknown = unknownToLibvirt(world, move);
   if (unknown !== undefined) return unknown;
   // Before everything else: until then its file systems may stand still.

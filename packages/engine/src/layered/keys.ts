@@ -1,10 +1,11 @@
 // The images of a layered move that are in LUKS, with what opens them.
 import { parseDiskXml } from '@blockferry/libvirt';
-import { type Image, readChain, sameLocation } from '@blockferry/qemu';
+import { type Image, sameLocation } from '@blockferry/qemu';
 import type { LayerPlan } from '../layers/index.ts';
 import type { ImageRef } from '../model/record.ts';
 import { allLayers, overlaysOf } from '../model/rounds.ts';
 import { refsOf } from '../storage/chain-refs.ts';
+import { readMoveChain } from '../storage/move-chain.ts';
 import { toKeyedImage } from '../storage/passphrase.ts';
 import { toOpenableImage } from '../storage/tls-credentials.ts';
 import { toImage } from '../storage/to-image.ts';
@@ -30,7 +31,7 @@ export async function keyedChain(scene: LayeredScene, top: ImageRef): Promise<[I
     const images = await Promise.all(known.map((image) => toOpenableImage(host, image)));
     return [await toOpenableImage(host, top), ...images];
   }
-  const [first, ...rest] = await readChain(host, toImage(top));
+  const [first, ...rest] = await readMoveChain(host, scene.move, toImage(top));
   const keyed = keying(scene);
   const [head, ...below] = await Promise.all([keyed(first.image), ...rest.map(({ image }) => keyed(image))]);
   return [head, ...below];

@@ -1,6 +1,5 @@
 // Looks at the host for a move with strategy `layered`: where the guest is, what runs, and what of ours is there.
-import type { DomainXml } from '@blockferry/libvirt';
-import { sameSource } from '@blockferry/libvirt';
+import { DomainXml, sameSource } from '@blockferry/libvirt';
 import {
   type Claim,
   type LayeredWorld,
@@ -72,6 +71,7 @@ export async function observeLayered(
   const world: LayeredWorld = {
     domain,
     persistent: definitions?.persistent ?? false,
+    savedOn: domain === 'off' ? await savedOn(seen, current) : undefined,
     live,
     config,
     job,
@@ -106,6 +106,13 @@ export async function observeLayered(
     starts: memory.starts,
   };
   return { ...seen, world };
+}
+
+/** libvirt starts a saved domain from the definition that was saved with its memory (virDomainManagedSave). */
+async function savedOn({ definitions }: Seen, move: MoveRecord): Promise<Place | undefined> {
+  const domain = definitions?.domain;
+  if (domain === undefined || !(await domain.hasManagedSave())) return undefined;
+  return placeOf(DomainXml.parse(await domain.managedSaveXml()), move);
 }
 
 /** Which of the move's images this definition gives the disk. */

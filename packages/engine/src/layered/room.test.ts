@@ -33,6 +33,7 @@ const move: MoveRecord = {
 const copied: LayeredWorld = {
   domain: 'running',
   persistent: true,
+  savedOn: undefined,
   live: 'overlay',
   config: 'overlay',
   job: { kind: 'none' },

@@ -113,6 +113,8 @@ export type Outcome =
 
 export type Interruption =
   | 'domain-off'
+  /** It is off, and what was saved of its memory goes on from the images that it had then. */
+  | 'domain-saved'
   | 'foreign-job'
   | 'disk-changed'
   | 'destination-taken'

@@ -63,6 +63,8 @@ export interface LayeredWorld
   > {
   /** The leg that this process began last, which `witnessed`, `failure` and `starts` speak of. */
   readonly lastLeg: Leg | undefined;
+  /** The domain is off, and its memory was saved when its disk was here: its next start needs this image as it was. */
+  readonly savedOn: Place | undefined;
   /** The disk in the live definition; `none` unless the domain runs. */
   readonly live: Place;
   readonly config: Place;

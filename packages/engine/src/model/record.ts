@@ -205,6 +205,8 @@ export interface MoveRecord {
   readonly ownership: Ownership;
   /** Images that the guest no longer needs once it runs on the destination: kept, unless --delete-source. */
   readonly sources: readonly ImageRef[];
+  /** Images of the chain whose format no header declares, as the domain's definition has them; undefined: none. */
+  readonly undeclared?: readonly ImageRef[];
   readonly jobMode: JobMode;
   readonly options: CopyOptions;
   /** The `<disk>` element given to libvirt, whole: made once in preflight, so a resume starts the same copy. */

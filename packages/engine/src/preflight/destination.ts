@@ -1,7 +1,7 @@
 // Finds out what the destination is, and makes of it what libvirt and the record need. Looks only.
 import { join } from 'node:path';
 import { type DiskDefinition, type DiskSource, DomainXmlError, parseDiskXml } from '@blockferry/libvirt';
-import type { FileStat } from '@blockferry/qemu';
+import { type FileStat, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, Ownership } from '../model/record.ts';
 import { toSource } from '../storage/to-image.ts';
@@ -66,7 +66,7 @@ async function atPath(
       'no-such-directory',
       `${name.path} is not a directory`,
       {},
-      `make it: mkdir -p ${name.path}`,
+      `make it: mkdir -p ${quoteArgument(name.path)}`,
     );
   }
   if (stat === null) await mustHaveDirectory(host, name.path);

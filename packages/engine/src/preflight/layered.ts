@@ -7,9 +7,11 @@ import type { ImageRef, Layer, LayeredPart, MoveRecord } from '../model/record.t
 import type { Bytes } from '../model/units.ts';
 import { backingOfAll, lockedLike, refAt } from '../storage/chain-refs.ts';
 import { toRef } from '../storage/to-image.ts';
+import { cannotBeCopiedBytewise } from './bytewise.ts';
 import type { Destination } from './destination.ts';
+import { mustBeDistinct, mustHaveShortNames } from './names.ts';
 import { cannotHoldLayers, carrierBeside, holdsChain, oneLayer } from './one-image.ts';
-import { checkOverlayDirectory, overlayAt } from './overlay-directory.ts';
+import { checkBesideSource, checkOverlayDirectory, overlayAt } from './overlay-directory.ts';
 import type { MoveRequest } from './request.ts';
 import { mustBeFree, withoutShared } from './shared-bases.ts';
 import type { Situation } from './situation.ts';
@@ -72,7 +74,8 @@ export function cannotBeLayered(situation: Situation, request: MoveRequest): Ref
   const mirror = request.copy === undefined ? moved : undefined;
   // Only a switch needs that.
   if (request.copy === undefined && (libVersion < SYNCHRONOUS_WRITES_SINCE || request.undefine)) {
-    return no('libvirt-too-old', 'strategy layered needs libvirt 8.0 on the host', mirror);
+    const why = request.undefine ? ', which undefines no domain' : '';
+    return no('libvirt-too-old', `strategy layered needs libvirt 8.0 on the host${why}`, mirror);
   }
   if (request.reuseExternal || request.destinationXml !== undefined) {
     return no('layered-makes-files', 'strategy layered makes its files itself', mirror);
@@ -80,6 +83,16 @@ export function cannotBeLayered(situation: Situation, request: MoveRequest): Ref
   if (disk.source?.kind !== 'file' || chain.some(({ image }) => image.location.kind !== 'file')) {
     return no('not-files', `${disk.target} is not made of files only`, mirror);
   }
+  // Seen with QEMU 7.2: after the switch, it does not find the carrier's base "in this backing file chain".
+  if (request.copy === undefined && situation.definitions.running && disk.driver.copyOnRead === 'on') {
+    return no(
+      'copy-on-read',
+      `${disk.target} has copy_on_read, and QEMU commits nothing after a mirror of such a disk`,
+      mirror,
+    );
+  }
+  const unfit = cannotBeCopiedBytewise(situation, request);
+  if (unfit !== undefined) return no('unsupported-format', unfit, mirror);
   const secret = cannotKeepSecret(situation, request);
   if (secret === undefined) return undefined;
   return no('encrypted', secret, mirror ?? (situation.secretsTold ? undefined : TOLD));
@@ -127,24 +140,27 @@ export async function layeredPartOf(
     ? layersOf(situation, chain, request, destination.image)
     : oneLayer(situation, destination);
   mustBeDistinct(all);
-  const { layers, shared } =
-    request.copy === undefined ? await withoutShared(host, all, request.verify) : { layers: all, shared: [] };
-  for (const layer of layers) await mustBeFree(host, layer, request.verify);
   const from = refAt(situation, top, 0).source;
   if (from.kind !== 'file') throw new Error('checked above');
   const overlay = overlayAt(from.path, request, id, host.isLocal ? process.cwd() : undefined);
+  const carrier =
+    source.kind === 'file'
+      ? lockedLike(source, carrierOver(source.path, id))
+      : carrierBeside(overlay, from.path, id);
+  mustHaveShortNames({ layers: all, overlay, carrier });
+  const { layers, shared } =
+    request.copy === undefined ? await withoutShared(host, all, request.verify) : { layers: all, shared: [] };
+  for (const layer of layers) await mustBeFree(host, layer, request.verify);
   const part: LayeredPart = {
     layers,
     ...(shared.length > 0 && { shared }),
     overlay: lockedLike(from, overlay),
-    carrier:
-      source.kind === 'file'
-        ? lockedLike(source, carrierOver(source.path, id))
-        : carrierBeside(overlay, from.path, id),
+    carrier,
     verify: request.verify,
     ...(request.guard !== undefined && { guard: request.guard }),
   };
-  if (request.overlayDirectory !== undefined) await checkOverlayDirectory(host, situation, part.overlay);
+  if (request.overlayDirectory === undefined) await checkBesideSource(host, part.overlay);
+  else await checkOverlayDirectory(host, situation, part.overlay);
   return part;
 }
 
@@ -229,16 +245,4 @@ function backingOf(
   // Whatever is shared is in another directory than the copy.
   const reference = (backing.relative || isCopy) && next !== undefined ? basename(path) : path;
   return { reference, format: target.format };
-}
-
-function mustBeDistinct(layers: LayeredPart['layers']): void {
-  const paths = layers.map(({ to }) => (to.source.kind === 'file' ? to.source.path : ''));
-  const twice = paths.find((path, at) => paths.indexOf(path) !== at);
-  if (twice === undefined) return;
-  throw new Refusal(
-    'names-clash',
-    `two images of the chain are called ${basename(twice)}, and cannot both go to ${dirname(twice)}`,
-    {},
-    'use --flatten, or rename one of them',
-  );
 }

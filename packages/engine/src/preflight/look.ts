@@ -1,7 +1,7 @@
 // Looks at storage from preflight: with a deadline, and storage that misses it is refused, for QEMU would wait too.
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import type { FileStat, Host } from '@blockferry/qemu';
+import { type FileStat, type Host, quoteArgument } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../model/errors.ts';
 import { isHang } from '../observe/hang.ts';
 
@@ -31,7 +31,7 @@ export async function mustHaveDirectory(host: Host, path: string): Promise<void>
     'no-such-directory',
     `${dirname(path)} ${what}`,
     { path: dirname(path) },
-    `make it: mkdir -p ${dirname(path)}`,
+    `make it: mkdir -p ${quoteArgument(dirname(path))}`,
   );
 }
 

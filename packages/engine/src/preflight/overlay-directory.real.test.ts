@@ -81,6 +81,24 @@ test.each([
   expect(await mover.refusal(layered({ overlayDirectory: at(name) }))).toMatchObject({ code });
 });
 
+test('where none can be made beside the source: refused, and made elsewhere', async () => {
+  await mkdir(at('sealed'));
+  const [sealed, path] = [at('sealed'), at('sealed/one.qcow2')];
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', path, '64M']);
+  await startIdle(host, { name: 'sealed', disks: [{ path, target: 'vda', format: 'qcow2' }] });
+  await run(['chattr', '+i', sealed]);
+  try {
+    const ask = layered({ domain: 'sealed', strategy: 'layered' });
+    expect(await mover.refusal(ask)).toMatchObject({
+      code: 'overlay-unusable',
+      message: expect.stringContaining(sealed),
+    });
+    expect((await mover.plan({ ...ask, overlayDirectory: at('to') })).move.strategy).toBe('layered');
+  } finally {
+    await run(['chattr', '-i', sealed]);
+  }
+});
+
 test('a mirror has no overlay, and says so', async () => {
   const ask = layered({ overlayDirectory: at('to'), strategy: 'mirror', scope: 'flatten' });
   expect(await mover.refusal(ask)).toMatchObject({ code: 'overlay-dir-not-layered' });

@@ -71,6 +71,29 @@ export async function checkOverlayDirectory(
   if (cache === 'none' || cache === 'directsync') await mustKnowDirectIo(host, path, cache);
 }
 
+/**
+ * Beside the source, where nobody asked for another place, there is all of that but leave to make a file: root may have none
+ * on NFS.
+ *
+ * @throws Refusal `overlay-unusable`, `destination-silent`
+ */
+export async function checkBesideSource(host: Host, { source }: ImageRef): Promise<void> {
+  if (source.kind !== 'file') throw new Error('an overlay is a file');
+  try {
+    await mustServe(host, source.path);
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.code !== 'destination-unusable') throw error;
+    const directory = dirname(source.path);
+    throw new Refusal(
+      'overlay-unusable',
+      `what the guest writes during the move goes to ${directory}, and no file can be made there: ${error.message}`,
+      { directory },
+      'have it go elsewhere: --overlay-dir DIR',
+      { cause: error },
+    );
+  }
+}
+
 function mustBeNameable({ source, format }: ImageRef, directory: string): void {
   try {
     diskElement(source, format);

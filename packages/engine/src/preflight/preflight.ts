@@ -7,7 +7,7 @@ import type { CopyOptions, ImageRef, JobMode, MoveRecord } from '../model/record
 import type { Bytes } from '../model/units.ts';
 import type { Context } from '../run/context.ts';
 import { type Carried, foreseeSnapshots, imageMovesOf, whyNot } from '../snapshots/index.ts';
-import { refAt } from '../storage/chain-refs.ts';
+import { refAt, undeclaredIn } from '../storage/chain-refs.ts';
 import { mustOpen } from '../storage/must-open.ts';
 import type { Secrets } from '../storage/passphrase.ts';
 import { checkQuiesce, mustBeNewFile } from './copy-checks.ts';
@@ -28,7 +28,7 @@ import type { MoveRequest } from './request.ts';
 import { checkRoom } from './room.ts';
 import { gather, type Situation } from './situation.ts';
 import { bytesToCopy } from './size.ts';
-import { checkManagedSave, checkSource } from './source-checks.ts';
+import { checkSource, mustNotBeSaved } from './source-checks.ts';
 import { type Warning, warningsFor } from './warning.ts';
 
 export interface Preflight {
@@ -58,7 +58,7 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
   checkScope(situation, asked, first);
   checkSource(situation, asked, first.strategy);
   // What is only copied stays where it is.
-  if (asked.copy === undefined) await checkManagedSave(situation);
+  if (asked.copy === undefined) await mustNotBeSaved(situation);
   const quiesce = checkQuiesce(situation, asked.copy);
   const { choice, named, request } = await suited(situation, asked, first);
   checkScope(situation, request, choice, named);
@@ -113,7 +113,7 @@ async function suited(situation: Situation, asked: MoveRequest, first: Choice): 
   const named = asFileOfPool(found);
   const choice = suitDestination(first, situation, asked, named);
   if (choice.strategy === 'mirror') return { choice, named: found, request: asked };
-  const unfit = cannotHoldLayers(situation, asked, named);
+  const unfit = cannotHoldLayers(situation, asked, named) ?? cannotBeLayered(situation, asked);
   if (unfit !== undefined) throw unfit;
   // Of a disk of one image too, only what the guest sees goes to where no file can be.
   return { choice, named, request: holdsChain(named) ? asked : { ...asked, scope: 'flatten' } };
@@ -188,10 +188,12 @@ function checkOverlayAsked({ overlayDirectory }: MoveRequest, { strategy, why }:
 
 function checkOptions({ options }: MoveRequest, libVersion: bigint): void {
   const { granularity, synchronousWrites, converge } = options;
-  if (granularity !== undefined && (granularity < 512 || (granularity & (granularity - 1)) !== 0)) {
+  // From 512 bytes to 64 MiB (mirror_start_job and drive-mirror of QEMU).
+  const isPower = granularity !== undefined && Number.isInteger(Math.log2(granularity));
+  if (granularity !== undefined && !(isPower && granularity >= 512 && granularity <= 64 << 20)) {
     throw new Refusal(
       'bad-granularity',
-      `--granularity ${granularity} is not a power of two of at least 512`,
+      `--granularity ${granularity} is not a power of two of at least 512, and at most 64 MiB`,
     );
   }
   if ((synchronousWrites || converge) && libVersion < SYNCHRONOUS_WRITES_SINCE) {
@@ -212,6 +214,7 @@ async function recordOf(
   if (jobMode === 'undefine') await checkUndefine(situation);
   const chain = chainOf(situation);
   const id = randomBytes(4).toString('hex');
+  const undeclared = undeclaredIn(situation, situation.chain);
   const layered =
     strategy === 'layered' ? await layeredPartOf(situation, request, destination, id) : undefined;
   return {
@@ -227,6 +230,7 @@ async function recordOf(
     destination: destination.image,
     ownership: destination.ownership,
     sources: request.scope === 'shallow' ? chain.slice(0, 1) : chain,
+    ...(undeclared.length > 0 && { undeclared }),
     jobMode,
     options: optionsFor(request, destination),
     destinationXml: layered

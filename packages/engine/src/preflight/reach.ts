@@ -1,7 +1,7 @@
 // Can QEMU get to the destination? It runs as a user of its own, and libvirt changes the owner of the file only.
 import { dirname, join } from 'node:path';
 import type { DiskSource, DomainXml } from '@blockferry/libvirt';
-import type { Host } from '@blockferry/qemu';
+import { type Host, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { tlsDirectory } from '../storage/tls-credentials.ts';
 
@@ -34,13 +34,14 @@ export async function mustBeReachable(host: Host, live: DomainXml, source: DiskS
   const { code, stdout } = await host.run(['sh', '-c', AS_USER, 'sh', uid, gid, ...needs]);
   if (code !== REFUSED) return;
   const refused = stdout.slice(2);
+  const quoted = quoteArgument(refused);
   // A private key is not for everybody.
   const isKey = refused.endsWith(KEY);
   const [what, remedy] = stdout.startsWith('w')
-    ? ['may not write to', `chmod o+rw ${refused}`]
+    ? ['may not write to', `chmod o+rw ${quoted}`]
     : stdout.startsWith('x')
-      ? ['may not enter', `chmod o+x ${refused}`]
-      : ['may not read', isKey ? `setfacl -m u:${uid}:r ${refused}` : `chmod o+r ${refused}`];
+      ? ['may not enter', `chmod o+x ${quoted}`]
+      : ['may not read', isKey ? `setfacl -m u:${uid}:r ${quoted}` : `chmod o+r ${quoted}`];
   throw new Refusal(
     'destination-unreachable',
     `QEMU (uid ${uid}) ${what} ${refused}`,

@@ -50,8 +50,14 @@ async function create(name: string, ...more: readonly string[]): Promise<void> {
 const over = (base: string, format = 'qcow2') => ['-u', '-b', at(base), '-F', format];
 
 async function makeImages(): Promise<void> {
-  for (const name of ['base', 'single', 'passing', 'off-base', 'volume', 'direct'])
+  for (const name of ['base', 'single', 'passing', 'off-base', 'volume', 'direct', 'saved', 'told-base'])
     await create(`${name}.qcow2`);
+  await create('told.qcow2', ...over('base.qcow2'));
+  await create('cut.qcow2', ...over('base.qcow2'));
+  await create('split.qcow2', '-o', `data_file=${at('split.data')},data_file_raw=on`);
+  // libvirt 9.0 leaves it to its owner.
+  await run(['chmod', '666', at('split.data')]);
+  await create('fetched.qcow2', ...over('base.qcow2'));
   await create('top.qcow2', ...over('base.qcow2'));
   await create('off.qcow2', ...over('off-base.qcow2'));
   const secret = ['--object', 'secret,id=key,data=open sesame'];
@@ -86,6 +92,18 @@ async function makeDomains(): Promise<void> {
       { ...qcow2('vdg', 'direct.qcow2'), driver: { cache: 'none' } },
     ],
   });
+  const other = `<backingStore type='file'><format type='qcow2'/><source file='${at('told-base.qcow2')}'/><backingStore/></backingStore>`;
+  await startIdle(host, {
+    name: 'odd',
+    disks: [
+      qcow2('vda', 'told.qcow2', other),
+      qcow2('vdb', 'cut.qcow2', '<backingStore/>'),
+      qcow2('vdc', 'split.qcow2'),
+      { ...qcow2('vdd', 'fetched.qcow2'), driver: { copy_on_read: 'on' } },
+    ],
+  });
+  await startIdle(host, { name: 'saved', disks: [qcow2('vda', 'saved.qcow2')] });
+  await host.virsh('managedsave', 'saved');
   await startIdle(host, { name: 'off', disks: [qcow2('vda', 'off.qcow2')], as: 'off' });
 }
 
@@ -122,6 +140,7 @@ const block = (path: string) =>
 const slice = "<slices><slice type='storage' offset='0' size='1048576'/></slices>";
 const reuse = { reuseExternal: true };
 const flat = { scope: 'flatten' } as const;
+const odd = (disk: string) => ({ domain: 'odd', disk });
 const raw = { ...flat, format: 'raw' };
 
 test.each<[string, string, () => Partial<Ask>]>([
@@ -168,6 +187,32 @@ test.each<[string, string, () => Partial<Ask>]>([
       destinationXml: `<disk type='network'><driver type='raw'/><source protocol='gluster' name='v/x'><host name='h'/></source></disk>`,
       ...raw,
     }),
+  ],
+  [
+    'chain-differs',
+    'a definition that has another base than the header',
+    () => ({ ...odd('vda'), scope: 'chain', destination: at('directory/') }),
+  ],
+  ['chain-differs', 'likewise, to a mirror', () => ({ ...odd('vda'), destination: at('x') })],
+  [
+    'chain-differs',
+    'a definition that ends the chain before the header does',
+    () => ({ ...odd('vdb'), ...flat, destination: at('x') }),
+  ],
+  [
+    'unsupported-format',
+    'an external data file, which two headers would share',
+    () => ({ ...odd('vdc'), strategy: 'layered', destination: at('x') }),
+  ],
+  [
+    'copy-on-read',
+    'a disk whose carrier could not be committed',
+    () => ({ ...odd('vdd'), strategy: 'layered', destination: at('x') }),
+  ],
+  [
+    'managed-save',
+    'a domain that goes on from its images',
+    () => ({ domain: 'saved', destination: at('x') }),
   ],
   ['not-a-file', 'a character device', () => ({ destination: at('character') })],
   [

@@ -7,7 +7,7 @@ import { snapshotsSpoiled } from '../snapshots/index.ts';
 import { refAt } from '../storage/chain-refs.ts';
 import type { ShortenRequest } from './shorten-request.ts';
 import type { Situation } from './situation.ts';
-import { checkManagedSave } from './source-checks.ts';
+import { mustNotBeSaved } from './source-checks.ts';
 
 /** Places in the chain, the active image being 0: those from `first` to before `end` leave it, `into` takes their data. */
 export interface Span {
@@ -26,7 +26,7 @@ export async function checkShorten(situation: Situation, asked: ShortenRequest, 
     const refusal = check(situation, asked, span);
     if (refusal !== undefined) throw refusal;
   }
-  await checkManagedSave(situation);
+  await mustNotBeSaved(situation);
   if (asked.how.kind === 'commit') await checkSnapshots(situation, span);
 }
 

@@ -2,12 +2,20 @@
 import {
   type Connection,
   type DiskDefinition,
+  type DiskSource,
   type Domain,
   type DomainXml,
   ErrorCode,
   isLibvirtError,
 } from '@blockferry/libvirt';
-import { BrokenChain, type ChainImage, type Host, QemuImgError, UndeclaredFormat } from '@blockferry/qemu';
+import {
+  BrokenChain,
+  type ChainImage,
+  type Host,
+  QemuImgError,
+  quoteArgument,
+  UndeclaredFormat,
+} from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
@@ -17,6 +25,7 @@ import { readUsage, type Usage } from '../observe/usage.ts';
 import { readMetadata } from '../record/metadata.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
 import { passphraseOf } from '../storage/passphrase.ts';
+import { mustBeToldChain } from './told-chain.ts';
 
 export interface Situation {
   readonly connection: Connection;
@@ -96,7 +105,7 @@ export async function gather(
   const { domain } = definitions;
   const [chain, info, blockInfo, usage, backupRuns, checkpoints, libVersion, secretsTold] = await Promise.all(
     [
-      host && chainOf(host, disk),
+      host && chainOf(host, disk, live.name),
       definitions.running ? domain.blockJobInfo(disk.target) : null,
       domain.blockInfo(disk.target),
       readUsage(connection, host),
@@ -170,10 +179,17 @@ export function findBootDisk(live: DomainXml): DiskDefinition {
   throw new Refusal('no-such-disk', `${live.name} has no disk`, { domain: live.name });
 }
 
-async function chainOf(host: Host, disk: DiskDefinition): Promise<readonly ChainImage[] | undefined> {
+async function chainOf(
+  host: Host,
+  disk: DiskDefinition,
+  domain: string,
+): Promise<readonly ChainImage[] | undefined> {
   if (disk.chain.length === 0) return undefined;
+  if (disk.source?.kind === 'volume') throw namedByPool(disk, disk.source, domain);
   try {
-    return await readDiskChain(host, disk);
+    const chain = await readDiskChain(host, disk);
+    await mustBeToldChain(host, disk, chain);
+    return chain;
   } catch (error) {
     if (error instanceof UndeclaredFormat)
       throw new Refusal('format-undeclared', error.message, {}, error.hint, { cause: error });
@@ -182,6 +198,20 @@ async function chainOf(host: Host, disk: DiskDefinition): Promise<readonly Chain
     }
     throw error;
   }
+}
+
+function namedByPool(
+  { target }: DiskDefinition,
+  { pool, volume }: DiskSource & { readonly kind: 'volume' },
+  domain: string,
+): Refusal {
+  const [inPool, ofDomain] = [`--pool ${quoteArgument(pool)}`, quoteArgument(domain)];
+  return new Refusal(
+    'unsupported-storage',
+    `the definition of ${domain} names ${target} as volume ${volume} of pool ${pool}, and by that name it cannot be handled yet`,
+    { disk: target, pool, volume },
+    `name it by its path, with the domain off: virsh vol-path ${inPool} ${quoteArgument(volume)}; virsh edit ${ofDomain}: <disk type='file'>, <source file='…'/>`,
+  );
 }
 
 async function backupUnderWay(domain: Definitions['domain']): Promise<boolean> {

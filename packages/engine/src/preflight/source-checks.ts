@@ -22,6 +22,21 @@ export function checkSource(
   }
 }
 
+/**
+ * A domain that was saved goes on from the images that were its disks then, by the definition that was saved with it.
+ *
+ * @throws Refusal `managed-save`
+ */
+export async function mustNotBeSaved({ definitions, live }: Situation): Promise<void> {
+  if (definitions.running || !(await definitions.domain.hasManagedSave())) return;
+  throw new Refusal(
+    'managed-save',
+    `${live.name} was saved, and goes on from the chain as it is`,
+    {},
+    `start it first (virsh start ${quoteArgument(live.name)}), or give up what was saved: virsh managedsave-remove ${quoteArgument(live.name)}`,
+  );
+}
+
 const isADisk: Check = ({ disk, live }) => {
   if (disk.device === 'disk' && disk.source !== undefined) return undefined;
   const what = disk.source === undefined ? 'has no medium' : `is a ${disk.device}`;
@@ -97,14 +112,3 @@ const isHealthy: Check = ({ chain }) => {
     'shut the domain off and run: qemu-img check -r leaks',
   );
 };
-
-/** What it would be restored from names the images as they are now. @throws Refusal `managed-save` */
-export async function checkManagedSave({ definitions, live }: Situation): Promise<void> {
-  if (definitions.running || !(await definitions.domain.hasManagedSave())) return;
-  throw new Refusal(
-    'managed-save',
-    `${live.name} was saved, and goes on from the chain as it is`,
-    {},
-    `start it first (virsh start ${quoteArgument(live.name)}), or give up what was saved: virsh managedsave-remove ${quoteArgument(live.name)}`,
-  );
-}

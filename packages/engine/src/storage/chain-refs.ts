@@ -15,6 +15,16 @@ export function refAt(
   return encryption === undefined ? ref : { ...ref, source: { ...ref.source, encryption } };
 }
 
+/** Those whose format the header above does not declare. */
+export function undeclaredIn(
+  disk: { readonly disk: DiskDefinition },
+  chain: readonly ChainImage[] = [],
+): readonly ImageRef[] {
+  return chain.flatMap((each, depth) =>
+    chain[depth - 1]?.backing?.declared === false ? [refAt(disk, each, depth)] : [],
+  );
+}
+
 /** A copy of an image, or one over it that holds what the guest writes: in LUKS like that one, by the same secret. */
 export function lockedLike({ encryption }: Pick<DiskSource, 'encryption'>, image: ImageRef): ImageRef {
   return encryption === undefined ? image : { ...image, source: { ...image.source, encryption } };

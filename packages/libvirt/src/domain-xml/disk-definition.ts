@@ -43,6 +43,8 @@ export type DriverDefinition = {
   readonly detectZeroes?: string | undefined;
   readonly errorPolicy?: string | undefined;
   readonly iothread?: string | undefined;
+  /** `on`: QEMU writes to the active image what the guest reads of the images below. */
+  readonly copyOnRead?: string | undefined;
   /** XML: <metadata_cache>, verbatim. */
   readonly metadataCache?: string | undefined;
 };
@@ -147,6 +149,7 @@ function readDriver(document: XmlDocument, disk: Element): DriverDefinition {
     detectZeroes: attribute(driver, 'detect_zeroes'),
     errorPolicy: attribute(driver, 'error_policy'),
     iothread: attribute(driver, 'iothread'),
+    copyOnRead: attribute(driver, 'copy_on_read'),
     metadataCache: cache && document.source(cache),
   });
 }

@@ -20,6 +20,8 @@ export interface ChainImage extends Omit<ImageInfo, 'format' | 'backing'> {
     readonly reference: string;
     readonly format: string;
     readonly relative: boolean;
+    /** False: the header says nothing of the format, and somebody else did (formatOf). */
+    readonly declared: boolean;
   } | null;
 }
 
@@ -102,16 +104,17 @@ async function readLink(
 ): Promise<Link> {
   const { backing, ...facts } = await readNode(host, referrer, named, options);
   if (!backing) return { chainImage: { ...facts, backing: null }, next: null };
-  const { next, relative } = followBacking(facts.image, backing, options);
+  const { next, relative, declared } = followBacking(facts.image, backing, options);
   const { reference } = backing;
   return {
-    chainImage: { ...facts, backing: { reference, format: next.format, relative } },
+    chainImage: { ...facts, backing: { reference, format: next.format, relative, declared } },
     next: { image: next, reference },
   };
 }
 
 /**
- * Where a header's backing reference leads, and whether it is a path relative to the image's own directory.
+ * Where a header's backing reference leads, whether it is a path relative to the image's own directory, and whether the
+ * header declares its format.
  *
  * @throws UndeclaredFormat, BrokenChain
  */
@@ -119,11 +122,11 @@ export function followBacking(
   image: Image,
   backing: NonNullable<ImageInfo['backing']>,
   options: Pick<ReadChainOptions, 'formatOf'>,
-): { next: Image; relative: boolean } {
+): { next: Image; relative: boolean; declared: boolean } {
   const { relative, ...resolved } = resolveIn(image, backing.reference);
   const next = imageFromJson(resolved, backing.format ?? options.formatOf?.(resolved.location));
   if (!next) throw new UndeclaredFormat(image, backing.reference);
-  return { next, relative };
+  return { next, relative, declared: (resolved.format ?? backing.format ?? null) !== null };
 }
 
 function resolveIn(image: Image, reference: string): BackingReference {

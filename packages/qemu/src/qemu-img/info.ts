@@ -37,7 +37,7 @@ export interface ImageInfo {
   readonly dirty: boolean;
   /** QEMU marked it corrupt: it opens it for reading only until `check -r` has been run. */
   readonly corrupt: boolean;
-  /** Qcow2 whose clusters are in another file. */
+  /** The guest's data is in another file: a qcow2's external data file, a VMDK's extents. */
   readonly dataFile: { readonly reference: string; readonly raw: boolean } | null;
   /** Qcow2: '0.10' or '1.1'. */
   readonly compat: string | null;
@@ -68,7 +68,7 @@ export async function info(host: Host, image: Image, options?: QuickOptions): Pr
 function parseInfo(object: JsonObject, format: string): ImageInfo {
   const specific = object['format-specific'];
   const data = isJsonObject(specific) && isJsonObject(specific.data) ? specific.data : {};
-  const dataFile = textOrNull(data['data-file']);
+  const dataFile = textOrNull(data['data-file']) ?? extentElsewhere(data);
   const reference = textOrNull(object['backing-filename']);
   return {
     format,
@@ -88,6 +88,15 @@ function parseInfo(object: JsonObject, format: string): ImageInfo {
     refcountBits: data['refcount-bits'] === undefined ? null : Number(data['refcount-bits']),
     compressionType: textOrNull(data['compression-type']),
   };
+}
+
+/** The kinds of VMDK that are one file; all others are a text that names the files of their extents (block/vmdk.c). */
+const VMDK_OF_ONE_FILE: readonly string[] = ['monolithicSparse', 'streamOptimized'];
+
+function extentElsewhere(data: JsonObject): string | null {
+  const kind = textOrNull(data['create-type']);
+  if (kind === null || VMDK_OF_ONE_FILE.includes(kind)) return null;
+  return objectsOf(data.extents).flatMap(({ filename }) => textOrNull(filename) ?? [])[0] ?? null;
 }
 
 function encryptionOf(object: JsonObject, data: JsonObject, format: string): string | null {

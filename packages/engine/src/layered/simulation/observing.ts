@@ -14,6 +14,7 @@ export function observe(model: Model): LayeredWorld {
     ...own,
     domain: running ? 'running' : model.persistent ? 'off' : 'gone',
     persistent: model.persistent,
+    savedOn: undefined,
     live: running ? qemu.on : 'none',
     config: model.persistent ? model.config : 'none',
     job: observedJob(model),

@@ -5,6 +5,7 @@ import { copyJournalPath, standingOf } from '../../layers/index.ts';
 import { Refusal } from '../../model/errors.ts';
 import type { ImageRef, Layer } from '../../model/record.ts';
 import type { Bytes } from '../../model/units.ts';
+import { cannotBeCopiedBytewise } from '../../preflight/bytewise.ts';
 import { lookAt, mustHaveDirectory, mustServe } from '../../preflight/look.ts';
 import { mustBeReachable } from '../../preflight/reach.ts';
 import { gather, type Situation } from '../../preflight/situation.ts';
@@ -39,6 +40,7 @@ export async function examineDisk(
   const situation = await gather(connection, pair.home.host, { domain: request.domain, disk: target });
   checkSource(situation, { scope: 'chain' }, 'layered');
   mustBeFiles(situation);
+  mustBeWhole(situation);
   mustKeepSecrets(situation);
   const { chain = [] } = situation;
   const all = chain.map((each, at): Layer => layerOf(situation, request, each, at));
@@ -69,6 +71,12 @@ function mustBeFiles({ disk, chain }: Situation): void {
     {},
     'move it into files first, on either host: blockferry move',
   );
+}
+
+function mustBeWhole(situation: Situation): void {
+  const unfit = cannotBeCopiedBytewise(situation, { scope: 'chain' });
+  if (unfit === undefined) return;
+  throw new Refusal('unsupported-format', unfit, {}, 'make one image of it first: blockferry move --flatten');
 }
 
 function layerOf(
