@@ -1,16 +1,9 @@
 // One window of source and copy compared by qemu-img: slower than the daemon, but it says exactly what is wrong, and it
 // is on every host (RHEL builds QEMU without the quorum driver).
-import {
-  type Blockdev,
-  formatExactJson,
-  type Host,
-  type Image,
-  secretsFor,
-  toObjectArguments,
-} from '@blockferry/qemu';
+import { formatExactJson, type Host, type Image, secretsFor, toObjectArguments } from '@blockferry/qemu';
 import { LayerFailed } from './errors.ts';
 import type { LayerPlan } from './layer-plan.ts';
-import { type Access, belowCopy, belowSource, windowOf } from './window-trees.ts';
+import { type Access, readBackNodes, sourceNodes, type WindowNodes } from './window-trees.ts';
 import type { Window } from './windows.ts';
 
 export type VerifyResult =
@@ -33,8 +26,8 @@ export async function compareWindow(
   access: Access,
   signal: AbortSignal,
 ): Promise<VerifyResult> {
-  const source = nameOf(windowOf(belowSource(plan, access), window, access));
-  const copy = nameOf(windowOf(belowCopy(plan, access), window, access));
+  const source = nameOf(sourceNodes(plan, window, 'source', access));
+  const copy = nameOf(readBackNodes(plan, window, 'copy', access));
   const images: readonly Image[] = [plan.to, ...plan.chain];
   const cache = access.direct ? 'none' : 'writeback';
   const secrets = secretsFor([plan.from, ...images]);
@@ -53,6 +46,8 @@ export async function compareWindow(
   throw new LayerFailed(plan, { side, offset: window.offset + BigInt(at), detail });
 }
 
-function nameOf(tree: Blockdev): string {
+/** The tree as a file name; its last node is the window, with everything nested in it. */
+function nameOf({ nodes }: WindowNodes): string {
+  const { 'node-name': _, ...tree } = nodes[0];
   return `json:${formatExactJson(tree)}`;
 }
