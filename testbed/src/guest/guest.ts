@@ -60,7 +60,7 @@ export async function startGuest(host: LibvirtHost, spec: GuestSpec): Promise<Gu
   const xml = domainXml({ uuid: randomUUID(), ...spec, ...files, serialLog });
   const xmlFile = join(host.directory, 'guest', `${spec.name}.xml`);
   await writeFile(xmlFile, xml);
-  const guest = new Guest(host, spec.name, xml, serialLog, spec.writers ?? []);
+  const guest = new Guest(host, xml, serialLog, spec);
   const persistent = spec.persistent ?? true;
   if (persistent) await host.virsh('define', xmlFile);
   if (!boots(spec)) await startBooted(host, xml);
@@ -81,24 +81,20 @@ export class Guest {
   readonly xml: string;
   readonly serialLog: string;
   readonly writers: readonly GuestWriter[];
+  readonly #boots: boolean;
   readonly #log: LogFile;
   readonly #reports = new Map<string, DiskReport>();
   #ups = 0;
 
-  constructor(
-    host: LibvirtHost,
-    name: string,
-    xml: string,
-    serialLog: string,
-    writers: readonly GuestWriter[],
-  ) {
+  constructor(host: LibvirtHost, xml: string, serialLog: string, spec: GuestSpec) {
     this.host = host;
-    this.name = name;
+    this.name = spec.name;
     this.xml = xml;
     this.serialLog = serialLog;
-    this.writers = writers;
+    this.writers = spec.writers ?? [];
+    this.#boots = boots(spec);
     this.#log = new LogFile(serialLog);
-    for (const { disk } of writers) this.#reports.set(disk, new DiskReport(disk));
+    for (const { disk } of this.writers) this.#reports.set(disk, new DiskReport(disk));
   }
 
   /** Everything the guest reported of one disk so far, all its lives together. Default: the first writer's disk. */
@@ -153,10 +149,17 @@ export class Guest {
    * just killed it waits for libvirt to notice, which is a moment later and refuses a start until then.
    */
   async start(): Promise<void> {
-    await this.#read();
-    const isOff = async () => /shut off/.test(await this.host.virsh('domstate', this.name)) || undefined;
-    await until(`end of guest ${this.name}`, isOff);
+    await this.#off();
     await this.host.virsh('start', this.name);
+    await this.waitUntilUp();
+  }
+
+  /** As `start`, from the same definition, but as a machine that has booted already, unless it is of another kind. */
+  async startBooted(): Promise<void> {
+    if (this.#boots) return this.start();
+    await this.#off();
+    const persistent = await this.host.virsh('dumpxml', '--inactive', '--security-info', this.name);
+    await startBooted(this.host, persistent);
     await this.waitUntilUp();
   }
 
@@ -180,6 +183,12 @@ export class Guest {
         })
       );
     });
+  }
+
+  async #off(): Promise<void> {
+    await this.#read();
+    const isOff = async () => /shut off/.test(await this.host.virsh('domstate', this.name)) || undefined;
+    await until(`end of guest ${this.name}`, isOff);
   }
 
   #writer(disk?: string): GuestWriter {
