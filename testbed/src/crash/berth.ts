@@ -72,8 +72,6 @@ export class Berth implements AsyncDisposable {
    * knows of; they go with the next start.
    */
   debris = false;
-  /** Whether a check has started it again. */
-  started = false;
   #moves = 0;
 
   constructor(
