@@ -32,7 +32,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 120_000,
           // Mostly they wait: for the guest to write, for a copy, for somebody to come back.
-          maxWorkers: 4,
+          maxWorkers: 3,
         },
       },
     ],
