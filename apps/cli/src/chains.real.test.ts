@@ -113,6 +113,7 @@ describe('of a running domain', () => {
       destination: first,
       runsOn: first,
       sourcesKept: [],
+      sourcesDeleted: [second],
     });
     const steps = jsonLines(said).flatMap(({ type, step }) => (type === 'step' ? [step] : []));
     expect(steps).toEqual([
@@ -178,7 +179,7 @@ describe('of a domain that is off, by qemu-img', () => {
     await guest.stop();
     // libvirt has spelled the chain out in the definition, and would go by that.
     expect(await host.virsh('dumpxml', '--inactive', 'vm')).toMatch(/<backingStore type='file'/);
-    const { out } = await blockferry('commit', 'vm', 'vda', '--top', first, '--plan');
+    const { out } = await blockferry('commit', 'vm', 'vda', '--top', first, '--dry-run');
     expect(out).toContain('qemu-img');
     await blockferry('commit', 'vm', 'vda', '--top', first, '--delete');
     await expectChain([second, top]);

@@ -156,6 +156,10 @@ describe('a move that is held', () => {
     expect(said.out).toContain(`blockferry -c '${host.uri}' pivot testvm vda`);
     expect((await inProcess(where, 'list')).out).toContain(`copying, held to ${at('held.qcow2')}`);
     expect((await inProcess(where, 'status')).out).toContain('testvm vda: ready, held');
+    expect(jsonLines(await inProcess(where, 'status', '--json'))[0]).toMatchObject({ atWork: false });
+    // By its id, too, as virsh takes it.
+    const id = (await host.virsh('domid', 'testvm')).trim();
+    expect((await inProcess(where, 'status', id)).out).toContain('testvm vda: ready, held');
     expect(await imagesOf('testvm')).toEqual([active, active]);
   });
 

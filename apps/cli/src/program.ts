@@ -40,10 +40,11 @@ function createProgram(io: Io): Command {
     .description('Moves the disks of running libvirt/QEMU domains: live, verified, resumable.')
     .usage('[-c URI] VERB …')
     .option('-c, --connect <uri>', "connection URI (default: libvirt's own, such as LIBVIRT_DEFAULT_URI)")
-    .version(version(), '--version')
+    .version(version(), '-V, --version')
     .helpOption('-h, --help', 'show this, or the help of a verb')
     .helpCommand(false)
     .exitOverride()
+    .showHelpAfterError('blockferry VERB --help shows the arguments and options of a verb, and examples')
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .addHelpText('after', '\nblockferry VERB --help shows the options of a verb and examples.\n');
   for (const { name, summary } of VERBS) program.command(name).description(summary);

@@ -36,6 +36,9 @@ async function whileStopped(
       await refuses(berth.ferry(argv), code);
     }),
   );
+  const status = berth.ferry(['status', berth.name]);
+  await ends(status, 'done');
+  for (const line of status.lines) if (line.type === 'move') assert.equal(line.atWork, true);
   assert.deepEqual(await files(), before);
   first.cont();
   return first;

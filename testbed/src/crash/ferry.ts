@@ -45,6 +45,7 @@ export type Line =
     }
   | { readonly type: 'warning'; readonly code: string; readonly message: string }
   | { readonly type: Halt['at']; readonly name: string }
+  | { readonly type: 'move'; readonly atWork: boolean | null }
   | { readonly type: 'plan' | 'migration-plan' | 'phase' | 'migration' };
 
 export type FerryOptions = {

@@ -2,7 +2,7 @@
 import type { GuardBound } from '@blockferry/engine';
 import { UsageError } from './usage-error.ts';
 
-export const DEFAULT_GUARD = 2;
+const DEFAULT_GUARD = 2;
 
 /** The option, as every verb that copies beside a guest has it. */
 export const GUARD_OPTION = [

@@ -47,7 +47,7 @@ export function imageRequest(
   };
 }
 
-export function quiesceOf(text: string | undefined): Quiesce {
+function quiesceOf(text: string | undefined): Quiesce {
   if (text === undefined || text === 'auto') return 'auto';
   if (text === 'require' || text === 'off') return text;
   throw new UsageError(`--quiesce ${text}: there is nothing of that name`, 'auto, require or off');

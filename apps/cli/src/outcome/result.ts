@@ -64,6 +64,8 @@ export interface Result {
   readonly allocatedBytes: bigint | undefined;
   /** Images that the guest has left, and that are still there. */
   readonly sourcesKept: readonly string[];
+  /** Those that are gone, as was asked for. */
+  readonly sourcesDeleted: readonly string[];
   /** Files of ours that this command could not or did not remove. */
   readonly leftovers: readonly string[];
   readonly error: ResultError | undefined;
@@ -93,6 +95,7 @@ export function bareResult(outcome: ResultOutcome, exitCode: ExitCode, known: Pa
     guard: undefined,
     allocatedBytes: undefined,
     sourcesKept: [],
+    sourcesDeleted: [],
     leftovers: [],
     error: undefined,
     ...known,

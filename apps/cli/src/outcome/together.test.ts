@@ -12,6 +12,7 @@ const moved = (disk: string) =>
   bareResult('moved', ExitCode.DONE, {
     ...names(disk),
     bytes: 5n,
+    runsOn: '/new/web.qcow2',
     cutoverMs: 20,
     sourcesKept: [`/old/${disk}`],
   });

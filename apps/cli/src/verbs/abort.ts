@@ -25,7 +25,7 @@ interface AbortOptions {
 export const abort: Verb = {
   configure(command: Command, run) {
     command
-      .argument('<domain>', 'name or UUID')
+      .argument('<domain>', 'name, UUID or id')
       .argument('[disk]', 'target (vda); needed if several disks are being moved, but not as one')
       .usage('DOMAIN [DISK] [options]')
       .option('--keep', 'keep the copy (needs a move that is ready, see move --hold)')

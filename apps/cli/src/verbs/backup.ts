@@ -9,6 +9,7 @@ import { orInterrupted } from '../terminal/interrupt.ts';
 import { configureList } from './backup/list.ts';
 import { configurePrune } from './backup/prune.ts';
 import { configureVerify } from './backup/verify.ts';
+import { addDryRun, type DryRunOption } from './dry-run.ts';
 import { type BackupTools, backupCommand, directoryOn, runBackupToResult } from './run-backup.ts';
 import type { Invocation, Verb } from './verb.ts';
 
@@ -27,7 +28,7 @@ file systems are frozen for the instant if its agent answers. Disks in LUKS stay
 cleanly: the same command, or blockferry resume web, goes on. blockferry restore brings a backup back.
 `;
 
-interface BackupFlags {
+interface BackupFlags extends DryRunOption {
   readonly incremental?: boolean;
   readonly flatten?: boolean;
   readonly compress?: boolean;
@@ -39,14 +40,13 @@ interface BackupFlags {
   readonly overlayDir?: string;
   /** Undefined: true. Commander forgets defaults of options that are declared when the verb is known. */
   readonly checkpoint?: boolean;
-  readonly dryRun?: boolean;
   readonly json?: boolean;
 }
 
 export const backup: Verb = {
   configure(command: Command, run) {
-    command
-      .argument('<domain>', 'name or UUID')
+    addDryRun(command)
+      .argument('<domain>', 'name, UUID or id')
       .argument('<dir>', 'a directory on the host, for the backups of this domain')
       .argument('[disk...]', 'targets (vda) or paths of images; default: every disk')
       .usage('DOMAIN DIR [DISK...] [options]\n       … list|verify|prune DIR [options]')
@@ -60,7 +60,6 @@ export const backup: Verb = {
       .option('--bytes', 'a plain --bandwidth is in bytes a second')
       .option('--overlay-dir <dir>', "where the guest's writes go while its images are copied")
       .option('--no-checkpoint', 'make no checkpoint: no increment can follow a full backup')
-      .option('--dry-run', 'say what would be done, and touch nothing')
       .option('--json', 'one JSON object a line on stdout')
       .helpCommand(false)
       .addHelpText('after', EXAMPLES)

@@ -22,7 +22,7 @@ interface BandwidthOptions {
 export const bandwidth: Verb = {
   configure(command: Command, run) {
     command
-      .argument('<domain>', 'name or UUID')
+      .argument('<domain>', 'name, UUID or id')
       .argument('<disk-or-rate>', 'target (vda), which may be left out if one disk is being moved')
       .argument('[rate]', '100M, 1.5G, or a plain number in MiB/s; 0: no limit')
       .usage('DOMAIN [DISK] RATE [options]')

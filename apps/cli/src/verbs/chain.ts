@@ -29,7 +29,7 @@ interface ChainOptions extends TreeOptions {
 export const chain: Verb = {
   configure(command: Command, run) {
     command
-      .argument('[domain]', 'name or UUID; none: the trees of all images')
+      .argument('[domain]', 'name, UUID or id; none: the trees of all images')
       .argument('[disk]', 'target (vda), or the path of its image')
       .usage('[DOMAIN [DISK]] [options]')
       .option('--all', 'trees of all images of all domains, as without DOMAIN')

@@ -1,5 +1,6 @@
 // blockferry cleanup: removes what moves, migrations and restores that ended badly left behind, and nothing that is not
 // provably that.
+import { findDomain, Refusal } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
@@ -52,7 +53,7 @@ function runCleanup(
   return lookCommand(invocation, json, async (tools) => {
     await using left = await findAllLeft(tools.context, target, { deleteSource, peer });
     const { findings } = left;
-    if (findings.length === 0 && !json) tools.io.out('nothing is left behind there\n');
+    if (findings.length === 0 && !json) tools.io.out(`${await nothingWords(tools, target)}\n`);
     if (!json) for (const { text } of findings) tools.io.out(text);
     const removable = findings.some((finding) => finding.removable);
     const goes = !removable || yes || (await agreed(tools, json));
@@ -60,6 +61,24 @@ function runCleanup(
     else if (json) for (const { line } of findings) tools.show(line([]), () => '');
     return ExitCode.DONE;
   });
+}
+
+/** It succeeds, for there is nothing to do; whoever mistyped a name wants to know all the same. */
+async function nothingWords({ context }: LookTools, target: string): Promise<string> {
+  if (target.includes('/')) {
+    const isThere = context.host === undefined || (await context.host.stat(target)) !== null;
+    return isThere
+      ? 'nothing is left behind there'
+      : `there is no ${target}, and nothing is left behind of it`;
+  }
+  const connection = await context.link.connection();
+  return findDomain(connection, target).then(
+    () => `nothing is left behind of ${target}`,
+    (error: unknown) => {
+      if (!(error instanceof Refusal)) throw error;
+      return `${error.message}, and nothing is left behind of one`;
+    },
+  );
 }
 
 async function agreed({ io }: LookTools, json: boolean): Promise<boolean> {

@@ -66,11 +66,7 @@ export async function lookCommand(
   work: (tools: LookTools) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const io = json ? plain : addressedIo(plain, uri);
-  const end = (outcome: Result['outcome'], exitCode: ExitCode, error?: Result['error']) => {
-    if (json) io.out(formatLine({ type: 'result', outcome, exitCode, error: errorObject(error, uri) }));
-    else if (error !== undefined) io.err(resultText(bareResult(outcome, exitCode, { error })));
-    return exitCode;
-  };
+  const end = endOfLook(io, json, uri);
   try {
     await using session = openSession(uri);
     const show: LookTools['show'] = (line, human) => io.out(json ? formatLine(line) : human());
@@ -80,4 +76,13 @@ export async function lookCommand(
     const { outcome, exitCode, error: words } = explain(error);
     return end(outcome, exitCode, words);
   }
+}
+
+/** How a command ends that only looks: in JSON with a short result, else with words for what went wrong. */
+export function endOfLook(io: Io, json: boolean, uri: string | undefined) {
+  return (outcome: Result['outcome'], exitCode: ExitCode, error?: Result['error']): ExitCode => {
+    if (json) io.out(formatLine({ type: 'result', outcome, exitCode, error: errorObject(error, uri) }));
+    else if (error !== undefined) io.err(resultText(bareResult(outcome, exitCode, { error })));
+    return exitCode;
+  };
 }

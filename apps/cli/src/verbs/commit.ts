@@ -13,7 +13,7 @@ Examples:
       the active image into the one below it, and away with it
   blockferry commit web vda --top /images/tue.qcow2 --base /images/mon.qcow2
       from the middle: the active image stays, and so does the guest
-  blockferry commit web vda --plan
+  blockferry commit web vda --dry-run
 
 An image that another disk stands on is never committed into, whether its domain runs or not.
 Ctrl-C stops cleanly: the same command, or blockferry resume web, goes on.
@@ -29,7 +29,7 @@ interface CommitOptions extends ShortenOptions {
 export const commit: Verb = {
   configure(command: Command, run) {
     command
-      .argument('<domain>', 'name or UUID')
+      .argument('<domain>', 'name, UUID or id')
       .argument('<disk>', 'target (vda), or the path of its image')
       .usage('DOMAIN DISK [--top IMAGE] [--base IMAGE] [options]')
       .option('--top <image>', 'the uppermost image that is committed; by default the active one')

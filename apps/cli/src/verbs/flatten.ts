@@ -22,7 +22,7 @@ interface FlattenOptions extends ShortenOptions {
 export const flatten: Verb = {
   configure(command: Command, run) {
     command
-      .argument('<domain>', 'name or UUID')
+      .argument('<domain>', 'name, UUID or id')
       .argument('<disk>', 'target (vda), or the path of its image')
       .usage('DOMAIN DISK [--base IMAGE] [options]')
       .option('--base <image>', 'the image that stays below the active one; by default none');

@@ -19,6 +19,7 @@ import { type ImageOptions, imageRequest } from '../arguments/image-request.ts';
 import { ExitCode } from '../exit-code.ts';
 import { showPlan } from '../views/show-plan.ts';
 import { lookCommand, moveCommand } from './commands.ts';
+import { addDryRun } from './dry-run.ts';
 import { runToResult } from './run-to-result.ts';
 import type { Invocation, Verb } from './verb.ts';
 
@@ -38,8 +39,8 @@ Ctrl-C stops cleanly: the same command, or blockferry resume web, goes on; block
 
 export const image: Verb = {
   configure(command: Command, run) {
-    command
-      .argument('<domain>', 'name or UUID')
+    addDryRun(command, 'say what would be done, step by step, and touch nothing')
+      .argument('<domain>', 'name, UUID or id')
       .argument('<file>', "the image to make; or a directory, in which it is called as the disk's image")
       .usage('DOMAIN FILE [options]')
       .option('--disk <disk>', 'a target (vda), or the path of its image (default: the disk it boots from)')
@@ -54,9 +55,8 @@ export const image: Verb = {
       .option('--overlay-dir <dir>', "where the guest's writes go meanwhile; beside its image by default")
       .option('--bandwidth <rate>', 'limit the copy: 100M, 1.5G, or a plain number in MiB/s')
       .option('--bytes', 'a plain --bandwidth is in bytes a second')
-      .option('--dry-run', 'say what would be done, without touching anything')
       .option('--json', 'one JSON object a line on stdout')
-      .option('-y, --yes', 'do not ask; nothing is asked')
+      .addOption(command.createOption('-y, --yes', 'nothing is asked anyway').hideHelp())
       .addHelpText('after', EXAMPLES)
       .action((domain: string, file: string, options: ImageOptions) =>
         run((invocation) =>

@@ -3,14 +3,12 @@ import type { Context, InsideOptions, InsideRequest, Subject } from '@blockferry
 import type { Command } from 'commander';
 import type { ExitCode } from '../exit-code.ts';
 import { explain } from '../outcome/explain.ts';
-import { bareResult, type Result } from '../outcome/result.ts';
 import { openSession } from '../session.ts';
 import { interruptible } from '../terminal/interrupt.ts';
 import type { Io } from '../terminal/io.ts';
 import { addressedIo } from '../views/addressed.ts';
-import { resultText } from '../views/human/result.ts';
 import { formatLine } from '../views/json/lines.ts';
-import { errorObject } from '../views/json/move.ts';
+import { endOfLook } from './commands.ts';
 import type { Invocation } from './verb.ts';
 
 export interface InsideFlags {
@@ -50,11 +48,7 @@ export async function insideCommand(
   work: (tools: InsideTools) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const io = json ? plain : addressedIo(plain, uri);
-  const end = (outcome: Result['outcome'], exitCode: ExitCode, error?: Result['error']) => {
-    if (json) io.out(formatLine({ type: 'result', outcome, exitCode, error: errorObject(error, uri) }));
-    else if (error !== undefined) io.err(resultText(bareResult(outcome, exitCode, { error })));
-    return exitCode;
-  };
+  const end = endOfLook(io, json, uri);
   return interruptible(
     async (signal) => {
       try {

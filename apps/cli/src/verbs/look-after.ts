@@ -11,6 +11,7 @@ import {
 } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { type Host, lookAtRbd } from '@blockferry/qemu';
+import type { Result } from '../outcome/result.ts';
 import { formatBytes } from '../views/format.ts';
 
 const LOOK_WITHIN_MS = 5_000;
@@ -28,18 +29,21 @@ export async function imageInUse(context: Context, move: MoveRecord): Promise<st
   }
 }
 
-/** The sources that are still there. Those that cannot be looked at count as kept: nothing deletes them. */
-export async function remainingSources(context: Context, move: MoveRecord): Promise<string[]> {
-  const names: string[] = [];
+/** The sources that are still there, and those that are gone. Those that cannot be looked at count as kept: nothing deletes them. */
+export async function sourcesLeft(
+  context: Context,
+  move: MoveRecord,
+): Promise<Pick<Result, 'sourcesKept' | 'sourcesDeleted'>> {
+  const [sourcesKept, sourcesDeleted]: [string[], string[]] = [[], []];
   for (const { source } of move.sources) {
     const deleted =
       move.options.deleteSource &&
       source.kind === 'file' &&
       context.host !== undefined &&
       (await context.host.stat(source.path).catch(() => undefined)) === null;
-    if (!deleted) names.push(describeSource(source));
+    (deleted ? sourcesDeleted : sourcesKept).push(describeSource(source));
   }
-  return names;
+  return { sourcesKept, sourcesDeleted };
 }
 
 /** Files of ours that are there although the move has gone back: each was kept for a reason that was told. */

@@ -1,5 +1,5 @@
-// Asks before sources are deleted.
-import type { MoveRecord } from '@blockferry/engine';
+// Asks before sources are deleted, or a device is overwritten that seems to hold something.
+import type { MoveRecord, Plan } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import type { MoveOptions } from '../arguments/move-request.ts';
 import type { Io } from '../terminal/io.ts';
@@ -20,5 +20,22 @@ export async function mayDelete(
     ? 'the guest runs on the copy'
     : 'the chain does without';
   const answer = await io.ask(`${names.join(', ')} will be deleted once ${once}. Go on? [y/N] `);
+  return isYes(answer);
+}
+
+/** The same for what stands on a device: a name that was mistyped is another one's data. */
+export async function mayOverwrite(
+  io: Io,
+  plans: readonly Pick<Plan, 'warnings'>[],
+  { yes, json }: Pick<MoveOptions, 'yes' | 'json'>,
+): Promise<boolean> {
+  const held = plans.flatMap(({ warnings }) =>
+    warnings.flatMap(({ code, message }) => (code === 'destination-holds-data' ? [message] : [])),
+  );
+  if (held.length === 0 || yes || json || !io.canAsk) return true;
+  return isYes(await io.ask(`${held.join('; ')}. Go on? [y/N] `));
+}
+
+function isYes(answer: string | undefined): boolean {
   return /^y(es)?$/i.test(answer?.trim() ?? '');
 }

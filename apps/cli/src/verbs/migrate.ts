@@ -15,6 +15,7 @@ import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
 import { openSession } from '../session.ts';
 import { orInterrupted } from '../terminal/interrupt.ts';
+import { addDryRun, type DryRunOption } from './dry-run.ts';
 import { type MigrationTools, migrationCommand } from './migration/command.ts';
 import { carryOn, openMigrations } from './migration/open.ts';
 import { sideOf } from './migration/pair.ts';
@@ -30,14 +31,14 @@ Examples:
       the memory goes over this network
   blockferry migrate web qemu+ssh://root@host2/system --offline
       a domain that is off: with the variables of its firmware and the state of its TPM
-  blockferry migrate web qemu+ssh://root@host2/system --plan
+  blockferry migrate web qemu+ssh://root@host2/system --dry-run
       what it would do; nothing is touched
 
 A disk in LUKS stays in LUKS, if the other host's libvirt has its secret under the same UUID.
 Ctrl-C stops cleanly, the domain at home: the same command, or blockferry resume web, goes on.
 `;
 
-interface MigrateOptions {
+interface MigrateOptions extends DryRunOption {
   readonly offline?: boolean;
   readonly live?: boolean;
   readonly destDir?: string;
@@ -49,14 +50,13 @@ interface MigrateOptions {
   readonly autoConverge?: boolean;
   readonly tls?: boolean;
   readonly tlsDestination?: string;
-  readonly plan?: boolean;
   readonly json?: boolean;
 }
 
 export const migrate: Verb = {
   configure(command: Command, run) {
-    command
-      .argument('<domain>', 'name or UUID')
+    addDryRun(command)
+      .argument('<domain>', 'name, UUID or id')
       .argument('<uri>', "the other host's libvirt, as it is reached from here")
       .usage('DOMAIN URI [options]')
       .option('--offline', 'the domain is off, and stays off')
@@ -75,7 +75,6 @@ export const migrate: Verb = {
       )
       .option('--tls-destination <name>', "the name in the destination's certificate")
       .option('--auto-converge', 'slow the guest down if it writes to its memory faster than that is sent')
-      .option('--plan', 'say what would be done, and touch nothing')
       .option('--json', 'one JSON object a line on stdout')
       .addOption(command.createOption('--live', 'what we do anyway').hideHelp())
       .addHelpText('after', EXAMPLES)
@@ -98,13 +97,13 @@ function runMigrate(
     const preflight = preflightMigration(pair, request);
     try {
       const found = await orInterrupted(preflight, tools.signal);
-      tools.view.plan(found, options.plan ?? false);
-      if (options.plan) return ExitCode.DONE;
+      tools.view.plan(found, options.dryRun ?? false);
+      if (options.dryRun) return ExitCode.DONE;
       const { afterStep } = invocation;
       const how = { asked: 'away', signal: tools.signal, afterStep, recorded: false } as const;
       return await migrateToResult(pair, found.record, tools.view, how);
     } catch (error) {
-      if (options.plan) throw error;
+      if (options.dryRun) throw error;
       return continued(tools, invocation, { domain, uri, destDir: options.destDir }, error);
     }
   });

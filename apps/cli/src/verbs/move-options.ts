@@ -7,7 +7,7 @@ DEST: a file, a directory, a block device, pool:NAME[/VOLUME], nbd://…, rbd:�
 
 export function addMoveArguments(command: Command): Command {
   return command
-    .argument('<domain>', 'name or UUID')
+    .argument('<domain>', 'name, UUID or id')
     .argument('[disk-and-dest...]', DISKS)
     .usage(
       'DOMAIN DISK DEST [options]\n       … DOMAIN DISK=DEST DISK=DEST … [options]\n       … DOMAIN --all DIR [options]',

@@ -14,7 +14,7 @@ import type { MoveOptions } from '../arguments/move-request.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult } from '../outcome/result.ts';
 import type { MoveTools } from './commands.ts';
-import { DECLINED, mayDelete } from './may-delete.ts';
+import { DECLINED, mayDelete, mayOverwrite } from './may-delete.ts';
 import { makePlans, readGroupRequest } from './prepare-move.ts';
 import { runTogether } from './run-together.ts';
 import type { Invocation } from './verb.ts';
@@ -32,7 +32,10 @@ export async function moveTogether(
   const { moves } = prepared;
   if (prepared.kind === 'new') for (const plan of prepared.plans) view.plan(plan);
   else for (const move of moves) view.continuing(move);
-  if (prepared.kind === 'new' && !(await mayDelete(io, moves, options))) {
+  const isWanted = async () =>
+    prepared.kind === 'continue' ||
+    ((await mayOverwrite(io, prepared.plans, options)) && (await mayDelete(io, moves, options)));
+  if (!(await isWanted())) {
     return end(bareResult('refused', ExitCode.REFUSED, { domain, error: DECLINED }));
   }
   const recorded = prepared.kind === 'continue';

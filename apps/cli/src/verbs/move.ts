@@ -14,10 +14,13 @@ import type { MoveArguments, MoveOptions } from '../arguments/move-request.ts';
 import { whichDisks } from '../arguments/which-disks.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult, namesOf } from '../outcome/result.ts';
-import { type MoveTools, moveCommand } from './commands.ts';
-import { DECLINED, mayDelete } from './may-delete.ts';
+import type { Io } from '../terminal/io.ts';
+import { moveCommand } from './commands.ts';
+import { addDryRun, type DryRunOption } from './dry-run.ts';
+import { DECLINED, mayDelete, mayOverwrite } from './may-delete.ts';
 import { addMoveArguments, addMoveOptions, addVirshOptions } from './move-options.ts';
 import { moveTogether } from './move-together.ts';
+import { runPlan } from './plan.ts';
 import { makePlan, readMoveArguments } from './prepare-move.ts';
 import { runToResult } from './run-to-result.ts';
 import type { Invocation, Verb } from './verb.ts';
@@ -39,16 +42,21 @@ Examples:
       every disk: frozen at one instant, and all switched or none
   blockferry move web vda=/srv/fast/ vdb=/srv/bulk/ --group-pause
       these two, switched in one short pause of the guest
+  blockferry move web vda /srv/fast/ --dry-run
+      what it would do; nothing is touched
 
 Ctrl-C stops cleanly: the same command, or blockferry resume web, goes on.
 `;
 
 export const move: Verb = {
   configure(command: Command, run) {
-    addVirshOptions(addMoveOptions(addMoveArguments(command)))
+    addDryRun(
+      addVirshOptions(addMoveOptions(addMoveArguments(command))),
+      'say what would be done, step by step, and touch nothing: as blockferry plan',
+    )
       .addHelpText('after', EXAMPLES)
-      .action((domain: string, words: readonly string[], options: MoveOptions) =>
-        run((invocation) => runMoveVerb(invocation, domain, words, options)),
+      .action((domain: string, words: readonly string[], options: MoveOptions & DryRunOption) =>
+        run((invocation) => (options.dryRun ? runPlan : runMoveVerb)(invocation, domain, words, options)),
       );
   },
 };
@@ -70,20 +78,17 @@ function runMoveVerb(
     if (prepared.kind === 'continue') tools.view.continuing(prepared.move);
     else tools.view.plan(prepared.plan);
     const { move: record } = prepared.kind === 'new' ? prepared.plan : prepared;
-    if (prepared.kind === 'new' && !(await mayDelete(io, [record], options))) {
+    if (prepared.kind === 'new' && !(await mayBegin(io, prepared.plan, options))) {
       return tools.end(bareResult('refused', ExitCode.REFUSED, { ...namesOf(record), error: DECLINED }));
     }
-    return carryOut(tools, record, prepared.kind === 'continue', afterStep);
+    const { session, view, signal, end } = tools;
+    const recorded = prepared.kind === 'continue';
+    return end(await runToResult(session, record, view, { asked: 'move', recorded, signal, afterStep }));
   });
 }
 
-async function carryOut(
-  { session, view, signal, end }: MoveTools,
-  record: MoveRecord,
-  recorded: boolean,
-  afterStep: Invocation['afterStep'],
-): Promise<ExitCode> {
-  return end(await runToResult(session, record, view, { asked: 'move', recorded, signal, afterStep }));
+async function mayBegin(io: Io, plan: Plan, options: MoveOptions): Promise<boolean> {
+  return (await mayOverwrite(io, [plan], options)) && mayDelete(io, [plan.move], options);
 }
 
 type Prepared =

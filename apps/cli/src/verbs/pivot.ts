@@ -15,7 +15,7 @@ Examples:
 export const pivot: Verb = {
   configure(command: Command, run) {
     command
-      .argument('<domain>', 'name or UUID')
+      .argument('<domain>', 'name, UUID or id')
       .argument('[disk]', 'target (vda); needed if several disks are being moved, but not as one')
       .usage('DOMAIN [DISK] [options]')
       .option('--json', 'one JSON object a line on stdout')

@@ -27,7 +27,8 @@ export const plan: Verb = {
   },
 };
 
-function runPlan(
+/** Also `move --dry-run`. */
+export function runPlan(
   invocation: Invocation,
   domain: string,
   words: readonly string[],

@@ -11,6 +11,7 @@ import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult } from '../outcome/result.ts';
 import { orInterrupted } from '../terminal/interrupt.ts';
+import { addDryRun, type DryRunOption } from './dry-run.ts';
 import { DECLINED } from './may-delete.ts';
 import { type BackupTools, backupCommand, directoryOn } from './run-backup.ts';
 import type { Invocation, Verb } from './verb.ts';
@@ -28,26 +29,24 @@ Every file of the point and of those that it stands on is checked first (SHA-256
 compared with the point, and only then the domain is defined. Nothing that is there is overwritten.
 `;
 
-interface RestoreFlags {
+interface RestoreFlags extends DryRunOption {
   readonly point?: string;
   readonly name?: string;
   readonly over?: boolean;
   readonly to?: string;
-  readonly dryRun?: boolean;
   readonly yes?: boolean;
   readonly json?: boolean;
 }
 
 export const restore: Verb = {
   configure(command: Command, run) {
-    command
+    addDryRun(command)
       .argument('<dir>', 'a directory of backups')
       .usage('DIR [--name NAME | --over] [options]')
       .option('--point <name>', 'default: the newest (see blockferry backup list DIR)')
       .option('--name <name>', 'as another domain, with this name')
       .option('--over', 'in the place of the domain, which must be off')
       .option('--to <dir>', 'where the images go; default: where those of the domain were')
-      .option('--dry-run', 'say what would be done, and touch nothing')
       .option('-y, --yes', 'do not ask')
       .option('--json', 'one JSON object a line on stdout')
       .addHelpText('after', EXAMPLES)

@@ -28,7 +28,7 @@ interface ResumeOptions {
 export const resume: Verb = {
   configure(command: Command, run) {
     command
-      .argument('[domain]', 'name or UUID')
+      .argument('[domain]', 'name, UUID or id')
       .usage('DOMAIN|--all [options]')
       .option('--all', 'every open move, backup and migration of the connection')
       .option('--use <side>', 'source or destination: which image is the truth, when only a person can tell')

@@ -13,7 +13,7 @@ import { bareResult, errorOf, judge, namesOf, type Result, waysOn } from '../out
 import type { Session } from '../session.ts';
 import { Interrupted } from '../terminal/interrupt.ts';
 import type { MoveView } from '../views/move-view.ts';
-import { imageInUse, leftoversOf, remainingSources, sideFacts } from './look-after.ts';
+import { imageInUse, leftoversOf, sideFacts, sourcesLeft } from './look-after.ts';
 
 export interface RunToResult {
   readonly asked: 'move' | 'abort';
@@ -93,11 +93,9 @@ export async function resultOf(
     return bareResult(outcome, exitCode, { ...namesOf(move), durationMs, error });
   }
   const { outcome, exitCode } = judge(ending, asked, move.strategy);
-  const isMoved = ending.kind === 'moved' && move.shorten === undefined;
-  const runsOn = isMoved ? namesOf(move).destination : await imageInUse(context, move);
   return bareResult(outcome, exitCode, {
     ...namesOf(move),
-    runsOn,
+    runsOn: await imageInUse(context, move),
     cutoverMs,
     durationMs,
     bytes,
@@ -111,7 +109,7 @@ export async function resultOf(
         : undefined,
     ...(ending.kind === 'copied' ? await madeBy(context, move) : {}),
     leftovers: ending.kind === 'back' ? await leftoversOf(context, move) : [],
-    sourcesKept: ending.kind === 'moved' ? await remainingSources(context, move) : [],
+    ...(ending.kind === 'moved' ? await sourcesLeft(context, move) : {}),
     error: errorOf(ending, move, asked, ending.kind === 'ask' ? await sideFacts(context, move) : []),
   });
 }

@@ -14,30 +14,28 @@ import type { Command } from 'commander';
 import { parseRate } from '../arguments/size.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult, namesOf } from '../outcome/result.ts';
-import { planWithSteps } from '../views/human/plan.ts';
-import { planLine } from '../views/json/move.ts';
-import { lookCommand, type MoveTools, moveCommand } from './commands.ts';
+import { showPlan } from '../views/show-plan.ts';
+import { lookCommand, moveCommand } from './commands.ts';
+import { addDryRun, type DryRunOption } from './dry-run.ts';
 import { DECLINED, mayDelete } from './may-delete.ts';
 import { runToResult } from './run-to-result.ts';
 import type { Invocation } from './verb.ts';
 
-export interface ShortenOptions {
+export interface ShortenOptions extends DryRunOption {
   readonly bandwidth?: string;
   readonly bytes?: boolean;
   readonly delete?: boolean;
   readonly keepRelative?: boolean;
-  readonly plan?: boolean;
   readonly json?: boolean;
   readonly yes?: boolean;
 }
 
 export function addShortenOptions(command: Command): Command {
-  command
+  addDryRun(command, 'say what would be done, step by step, and touch nothing')
     .option('--bandwidth <rate>', 'limit the block job: 100M, 1.5G, or a plain number in MiB/s')
     .option('--bytes', 'a plain --bandwidth is in bytes a second')
     .option('--delete', 'delete the images that leave the chain, if nothing else uses them')
     .option('--keep-relative', 'where a header names what is below it relatively, it goes on to do so')
-    .option('--plan', 'say what would be done, step by step, and touch nothing')
     .option('--json', 'one JSON object a line on stdout')
     .option('-y, --yes', 'do not ask');
   for (const flag of ['--wait', '--verbose', '--active', '--pivot']) {
@@ -70,15 +68,9 @@ export function runShorten(
   makeRequest: () => ShortenRequest,
 ): Promise<ExitCode> {
   const json = options.json ?? false;
-  if (options.plan === true) {
+  if (options.dryRun === true) {
     return lookCommand(invocation, json, async ({ context, show }) => {
-      const plan = shortenPlanOf(await preflightShorten(context, makeRequest()));
-      show(planLine(plan), () => planWithSteps(plan));
-      const { domain, disk } = plan.move;
-      for (const { code, message } of plan.warnings) {
-        const line = { type: 'warning', domain: domain.name, disk, code, message };
-        show(line, () => `warning: ${message}\n`);
-      }
+      showPlan(show, shortenPlanOf(await preflightShorten(context, makeRequest())));
       return ExitCode.DONE;
     });
   }
@@ -90,17 +82,11 @@ export function runShorten(
     if (prepared.kind === 'new' && !(await mayDelete(invocation.io, [move], options))) {
       return tools.end(bareResult('refused', ExitCode.REFUSED, { ...namesOf(move), error: DECLINED }));
     }
-    return carryOut(tools, move, prepared.kind === 'continue', invocation.afterStep);
+    const { session, view, signal, end } = tools;
+    const { afterStep } = invocation;
+    const recorded = prepared.kind === 'continue';
+    return end(await runToResult(session, move, view, { asked: 'move', recorded, signal, afterStep }));
   });
-}
-
-async function carryOut(
-  { session, view, signal, end }: MoveTools,
-  move: MoveRecord,
-  recorded: boolean,
-  afterStep: Invocation['afterStep'],
-): Promise<ExitCode> {
-  return end(await runToResult(session, move, view, { asked: 'move', recorded, signal, afterStep }));
 }
 
 type Prepared =

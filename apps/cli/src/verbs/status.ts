@@ -20,7 +20,7 @@ Examples:
 export const status: Verb = {
   configure(command: Command, run) {
     command
-      .argument('[domain]', 'name or UUID')
+      .argument('[domain]', 'name, UUID or id')
       .usage('[DOMAIN] [options]')
       .option('--json', 'one JSON object a line on stdout')
       .addHelpText('after', EXAMPLES)

@@ -11,7 +11,6 @@ import { describeSource } from '@blockferry/libvirt';
 import type { MigrationResult } from '../outcome/migration.ts';
 import type { Io } from '../terminal/io.ts';
 import { addressed, addressedIo } from './addressed.ts';
-import { percentOf } from './format.ts';
 import {
   continuingMigration,
   migrationPlanText,
@@ -21,6 +20,7 @@ import {
 import { StatusLine } from './human/status-line.ts';
 import { formatLine, type JsonLine } from './json/lines.ts';
 import { errorObject } from './json/move.ts';
+import { reportLine } from './json/report.ts';
 
 export interface MigrationView {
   plan(plan: MigrationPreflight, withSteps: boolean): void;
@@ -125,36 +125,20 @@ class JsonMigrationView implements MigrationView {
       images: layers.length,
       shared: shared.map(({ to }) => describeSource(to.source)),
     }));
-    this.#say('migration-plan', { id, home, away, mode, bytes, disks, steps: migrationSteps(record) });
-    for (const { code, message } of warnings) this.#say('warning', { code, message });
+    this.#say({ type: 'migration-plan', id, home, away, mode, bytes, disks, steps: migrationSteps(record) });
+    for (const { code, message } of warnings) {
+      this.#say({ type: 'warning', code, message: addressed(message, this.#uri) });
+    }
   }
 
   continuing(record: MigrationRecord): void {
     this.#domain = record.domain.name;
-    this.#say('warning', { code: 'continuing', message: continuingMigration(record) });
+    this.#say({ type: 'warning', code: 'continuing', message: continuingMigration(record) });
   }
 
   report(report: MigrationReport): void {
-    switch (report.type) {
-      case 'phase':
-        this.#say('phase', { phase: report.phase, goal: report.goal });
-        return;
-      case 'step':
-        this.#say('step', { step: report.step });
-        return;
-      case 'progress': {
-        const { type: _, copied, total, ...rest } = report;
-        this.#say('progress', { copied, total, percent: percentOf(copied, total), ...rest });
-        return;
-      }
-      case 'warning':
-        this.#say('warning', { code: report.code, message: addressed(report.message, this.#uri) });
-        return;
-      case 'waiting':
-        return;
-      default:
-        unreachable(report);
-    }
+    const line = reportLine(report, this.#uri);
+    if (line !== undefined) this.#say(line);
   }
 
   stopping(): void {}
@@ -164,7 +148,7 @@ class JsonMigrationView implements MigrationView {
     this.#write(formatLine({ type: 'result', ...shown }));
   }
 
-  #say(type: string, rest: object): void {
+  #say({ type, ...rest }: JsonLine): void {
     this.#write(formatLine({ type, domain: this.#domain, ...rest }));
   }
 }

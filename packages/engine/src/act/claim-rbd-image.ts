@@ -70,7 +70,7 @@ export async function removeRbdImage(scene: Scene<Seen>, host: Host): Promise<vo
 }
 
 /** The command that an operator types to remove an image. */
-export function removalOf(location: RbdLocation): string {
+function removalOf(location: RbdLocation): string {
   return quoteCommand(rbdRemoval(location));
 }
 

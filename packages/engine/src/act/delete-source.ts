@@ -1,5 +1,6 @@
 // --delete-source: removes the images the guest has left, where nobody else uses them.
 import { describeSource } from '@blockferry/libvirt';
+import { copyJournalPath } from '../layers/index.ts';
 import type { Seen } from '../observe/seen.ts';
 import { readUsage, usesOf } from '../observe/usage.ts';
 import { heldBySnapshots, settleSnapshots } from '../snapshots/index.ts';
@@ -34,6 +35,10 @@ export async function deleteSource(scene: Scene<Seen>): Promise<void> {
       );
     } else if (source.kind !== 'file' || context.host === undefined) {
       warn('source-not-a-file', `${name} is kept: only files are deleted`);
-    } else await context.host.unlink(source.path);
+    } else {
+      await context.host.unlink(source.path);
+      // The next copy of that name is another one.
+      await context.host.unlink(copyJournalPath(source.path));
+    }
   }
 }

@@ -7,6 +7,7 @@ import {
   isLibvirtError,
 } from '@blockferry/libvirt';
 import { messageOf } from '../model/errors.ts';
+import { checkpointsOf } from '../observe/checkpoints.ts';
 
 const PREFIX = 'blockferry';
 
@@ -18,17 +19,6 @@ export function checkpointName(set: string, id: string, attempt: number): string
 /** Is it a name of any directory's backups? */
 export function isCheckpointOfOurs(name: string): boolean {
   return /^blockferry-[0-9a-f]{8}-[0-9a-f]{8}-\d+$/.test(name);
-}
-
-/** @returns none for daemons that do not know checkpoints (before libvirt 5.6) */
-export async function checkpointsOf(domain: Domain): Promise<readonly DomainCheckpoint[]> {
-  try {
-    return await domain.listAllCheckpoints();
-  } catch (error) {
-    const unknown = [ErrorCode.NO_SUPPORT, ErrorCode.RPC];
-    if (unknown.some((code) => isLibvirtError(error, code))) return [];
-    throw error;
-  }
 }
 
 /**

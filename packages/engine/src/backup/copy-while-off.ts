@@ -13,6 +13,7 @@ import {
 } from '@blockferry/qemu';
 import { runBlockJob } from '../layers/daemon/block-job.ts';
 import { Refusal } from '../model/errors.ts';
+import { checkpointsOf } from '../observe/checkpoints.ts';
 import type { Definitions } from '../observe/definitions.ts';
 import { findDisk } from '../preflight/situation.ts';
 import { refAt } from '../storage/chain-refs.ts';
@@ -20,7 +21,6 @@ import { readDiskChain } from '../storage/disk-chain.ts';
 import { toKeyedImage } from '../storage/passphrase.ts';
 import { Pace } from '../verify/pace.ts';
 import { watchArrival } from './arrival.ts';
-import { checkpointsOf } from './checkpoints.ts';
 import type { BackupDisk } from './model.ts';
 import { makeTargets, targetOf } from './prepare.ts';
 import { type BackupScene, domainOf, recorded } from './scene.ts';

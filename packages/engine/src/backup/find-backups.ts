@@ -2,6 +2,7 @@
 
 import type { Host } from '@blockferry/qemu';
 import { readDefinitions } from '../observe/definitions.ts';
+import { ofEveryDomain } from '../observe/every-domain.ts';
 import { findDomain } from '../preflight/situation.ts';
 import type { Context } from '../run/context.ts';
 import type { BackupRecord } from './model.ts';
@@ -23,12 +24,8 @@ export async function findBackup(context: Context, name: string): Promise<Backup
 /** Of every domain of the connection. */
 export async function findAllBackups(context: Context): Promise<BackupRecord[]> {
   const connection = await context.link.connection();
-  const found: BackupRecord[] = [];
-  for (const { uuid } of await connection.listAllDomains()) {
-    const open = await openIn(context, uuid);
-    if (open !== undefined) found.push(open);
-  }
-  return found;
+  const found = await ofEveryDomain(connection, ({ uuid }) => openIn(context, uuid));
+  return found.filter((open) => open !== undefined);
 }
 
 /** The open backup into a directory, whosever; undefined also where there is no such directory. */

@@ -9,13 +9,14 @@ import {
 import { toRelativeReference } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
+import { checkpointsOf } from '../observe/checkpoints.ts';
 import { checkQuiesce } from '../preflight/copy-checks.ts';
 import { mustBeLuks } from '../preflight/encryption.ts';
 import { findDisk } from '../preflight/situation.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
 import { mustOpen } from '../storage/must-open.ts';
 import { mustTellSecret } from '../storage/passphrase.ts';
-import { checkpointsOf, wholeBitmaps } from './checkpoints.ts';
+import { wholeBitmaps } from './checkpoints.ts';
 import { bitmapsSince, markedIn } from './copy-while-off.ts';
 import { pointPath } from './layout.ts';
 import { refOf, secretPart } from './locked.ts';

@@ -17,9 +17,9 @@ export type Pace =
   | { readonly kind: 'diverging' };
 
 /** So long nothing may move before it counts as standing still. */
-export const STILL_AFTER_MS = 5_000;
+const STILL_AFTER_MS = 5_000;
 /** So long what remains may fail to shrink before it counts as diverging. */
-export const DIVERGING_AFTER_MS = 10_000;
+const DIVERGING_AFTER_MS = 10_000;
 /** What remains must shrink by a twentieth within that time. */
 const SHRINK = 20n;
 

@@ -20,7 +20,7 @@ export interface Policy {
 const MIB = 1024 * 1024;
 
 /** One chunk of the storage daemon's a second: what the copy may do at least. */
-export const FLOOR: BytesPerSecond = 4n << 20n;
+const FLOOR: BytesPerSecond = 4n << 20n;
 /**
  * The copy's speed while the guest is listened to. Not a pause: a job that is paused by somebody else must stay
  * paused. One chunk may still be sent; the job is woken by the next change of its speed (QEMU, block/backup.c,

@@ -1,6 +1,5 @@
 // What the domains of a connection are: state, disks, and the moves and migrations that are open on them. Read-only.
 import {
-  type Connection,
   type DiskDefinition,
   type Domain,
   type DomainState,
@@ -13,6 +12,7 @@ import {
 import type { MigrationRecord } from '../migrate/record.ts';
 import { newest, recordIn } from '../migrate/store.ts';
 import type { MoveRecord } from '../model/record.ts';
+import { ofEveryDomain } from '../observe/every-domain.ts';
 import { readMetadata } from '../record/metadata.ts';
 import { RecordUnreadable } from '../record/serialise.ts';
 import type { Context } from '../run/context.ts';
@@ -43,13 +43,8 @@ export interface DomainSummary {
 
 /** Every domain of the connection, by name. @throws what connecting and libvirt's calls throw */
 export async function listDomains({ link }: Context): Promise<DomainSummary[]> {
-  const connection: Connection = await link.connection();
-  const summaries: DomainSummary[] = [];
-  for (const domain of await connection.listAllDomains()) {
-    const summary = await summarise(domain);
-    if (summary !== undefined) summaries.push(summary);
-  }
-  return summaries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const summaries = await ofEveryDomain(await link.connection(), summarise);
+  return summaries.filter((summary) => summary !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 async function summarise(domain: Domain): Promise<DomainSummary | undefined> {

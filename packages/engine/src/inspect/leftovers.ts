@@ -32,7 +32,8 @@ export interface Leftover {
 
 /** @param target a domain (name or UUID), or a path: a destination, its journal, or a directory of them */
 export async function findLeftovers(context: Context, target: string): Promise<Leftover[]> {
-  const places = target.includes('/') ? await placesAt(context, target) : await placesOf(context, target);
+  const { openMoves, host } = context;
+  const places = await (target.includes('/') ? placesAt(context, target) : openMoves.journals(target, host));
   const leftovers: Leftover[] = [];
   for (const place of places) {
     const found = await judge(context, place);
@@ -79,11 +80,6 @@ async function placesAt({ host }: Context, path: string): Promise<JournalPlace[]
       .map((name) => ({ host, path: name }));
   }
   return [{ host, path: destinationOfJournal(path) === undefined ? journalPathFor(path) : path }];
-}
-
-/** By our notes, and beside every file that the domain's definitions name. */
-async function placesOf({ openMoves, host }: Context, domain: string): Promise<JournalPlace[]> {
-  return openMoves.journals(domain, host);
 }
 
 async function judge(context: Context, place: JournalPlace): Promise<Leftover | undefined> {
@@ -241,10 +237,11 @@ function continueOrUndo({ domain, disk }: MoveRecord): string {
   return `go on: blockferry resume ${quoteArgument(domain.name)}; undo: blockferry abort ${quoteArgument(domain.name)} ${disk}`;
 }
 
-/** Our note is kept by domain and disk: a later move of the same disk may have taken its place. */
+/** Our note is kept by domain and disk: a later move of the same disk, or one that cannot be read, may have taken its place. */
 async function isNoteOfAnother({ openMoves, host }: Context, move: MoveRecord): Promise<boolean> {
   for (const place of await openMoves.journals(move.domain.uuid, host)) {
-    const other = await readJournal(place).catch(() => undefined);
+    const other = await readJournal(place).catch(() => 'unreadable' as const);
+    if (other === 'unreadable') return true;
     if (other !== undefined && other.record.disk === move.disk && other.record.id !== move.id) return true;
   }
   return false;

@@ -7,6 +7,7 @@ import {
   type LayerCopyState,
   type LayerPlan,
   type Link,
+  noteLeft,
   relink,
 } from '../layers/index.ts';
 import { fileBeside } from '../model/beside.ts';
@@ -25,6 +26,7 @@ import { carryBitmaps } from './bitmaps.ts';
 import { layeredPart } from './image-at.ts';
 import { keyedImage, keyedPlan } from './keys.ts';
 import { hasRoomFor } from './room.ts';
+import { basesOf, mustBeAsLeft } from './shared-bases.ts';
 
 /** The journals of the copies, whether they are there or not. */
 export function copyJournals(move: MoveRecord): string[] {
@@ -159,7 +161,12 @@ export async function stopCopying({ memory }: LayeredScene): Promise<void> {
   delete memory.layered.copy;
 }
 
-/** Writes each copy's backing link, where it is not there yet, and sees to its bitmaps. May be repeated. */
+/**
+ * Writes each copy's backing link, where it is not there yet, and sees to its bitmaps. From then on the bases are what
+ * others may stand on. May be repeated.
+ *
+ * @throws StepFailed when a base that is linked to has changed
+ */
 export async function relinkCopies(scene: LayeredScene): Promise<void> {
   const links: Link[] = [];
   for (const { to, how, backing } of allLayers(layeredPart(scene.move))) {
@@ -170,7 +177,10 @@ export async function relinkCopies(scene: LayeredScene): Promise<void> {
     const isBase = reference === undefined || format === undefined;
     links.push({ image, backing: isBase ? null : { image: { ...image, format }, reference } });
   }
-  await relink(hostOf(scene), links);
+  const host = hostOf(scene);
+  await mustBeAsLeft(host, scene.move);
+  await relink(host, links);
   await carryBitmaps(scene);
+  for (const layer of basesOf(scene.move)) await noteLeft(host, bare(layer, scene.move));
   scene.memory.layered.relinked = true;
 }

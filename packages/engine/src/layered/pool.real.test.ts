@@ -1,7 +1,14 @@
 // Strategy `layered` into a libvirt pool whose volumes are files: every image of the chain becomes a volume.
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileAt, type MovingGuest, startIdle, startLibvirtHost, startMovingGuest } from '@blockferry/testbed';
+import {
+  fileAt,
+  type MovingGuest,
+  removeIdle,
+  startIdle,
+  startLibvirtHost,
+  startMovingGuest,
+} from '@blockferry/testbed';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 let vm: MovingGuest;
@@ -20,8 +27,8 @@ afterAll(async () => {
   await vm?.host.stop();
 });
 
-const volumeNames = async () => {
-  const lines = (await vm.host.virsh('vol-list', 'pool')).split('\n').slice(2);
+const volumeNames = async (pool = 'pool') => {
+  const lines = (await vm.host.virsh('vol-list', pool)).split('\n').slice(2);
   return lines.flatMap((line) => line.trim().split(/ +/)[0] || []).sort();
 };
 
@@ -55,4 +62,15 @@ test('a volume that is there already is refused, by whatever image of the chain'
   expect((await vm.mover.refusal(other)).code).toBe('destination-exists');
   const named = { ...other, destination: 'pool:pool/named.qcow2' };
   expect((await vm.mover.refusal(named)).code).toBe('destination-exists');
+});
+
+test('moved on by the path of another pool, its sources deleted: both pools show what is in them', async () => {
+  const directory = join(vm.host.imagesDir, 'other');
+  await vm.host.virsh('pool-create-as', 'other', 'dir', '--target', directory, '--build');
+  const how = { strategy: 'layered', scope: 'chain', options: { deleteSource: true } } as const;
+  // The idle one that stands on the same images has no part in it.
+  await removeIdle(vm.host, 'other');
+  await vm.move({ ...how, destination: `${directory}/` }, fileAt(join(directory, 'snap2.qcow2')));
+  expect(await volumeNames()).toEqual([]);
+  expect(await volumeNames('other')).toEqual(['base.qcow2', 'snap1.qcow2', 'snap2.qcow2']);
 });

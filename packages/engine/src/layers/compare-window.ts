@@ -1,9 +1,16 @@
 // One window of source and copy compared by qemu-img: slower than the daemon, but it says exactly what is wrong, and it
 // is on every host (RHEL builds QEMU without the quorum driver).
-import { formatExactJson, type Host, type Image, secretsFor, toObjectArguments } from '@blockferry/qemu';
+import {
+  type Blockdev,
+  formatExactJson,
+  type Host,
+  type Image,
+  secretsFor,
+  toObjectArguments,
+} from '@blockferry/qemu';
 import { LayerFailed } from './errors.ts';
 import type { LayerPlan } from './layer-plan.ts';
-import { type Access, readBackNodes, sourceNodes, type WindowNodes } from './window-trees.ts';
+import { type Access, belowCopy, belowSource, windowOf } from './window-trees.ts';
 import type { Window } from './windows.ts';
 
 export type VerifyResult =
@@ -26,8 +33,8 @@ export async function compareWindow(
   access: Access,
   signal: AbortSignal,
 ): Promise<VerifyResult> {
-  const source = nameOf(sourceNodes(plan, window, 'source', access));
-  const copy = nameOf(readBackNodes(plan, window, 'copy', access));
+  const source = nameOf(windowOf(belowSource(plan, access), window, access));
+  const copy = nameOf(windowOf(belowCopy(plan, access), window, access));
   const images: readonly Image[] = [plan.to, ...plan.chain];
   const cache = access.direct ? 'none' : 'writeback';
   const secrets = secretsFor([plan.from, ...images]);
@@ -46,8 +53,6 @@ export async function compareWindow(
   throw new LayerFailed(plan, { side, offset: window.offset + BigInt(at), detail });
 }
 
-/** The tree as a file name; its last node is the window, with everything nested in it. */
-function nameOf({ nodes }: WindowNodes): string {
-  const { 'node-name': _, ...tree } = nodes[0];
+function nameOf(tree: Blockdev): string {
   return `json:${formatExactJson(tree)}`;
 }

@@ -12,6 +12,7 @@ export {
 } from './errors.ts';
 export { LayerCopy, type LayerCopyOptions } from './layer-copy.ts';
 export { copyJournalPath, destinationOfCopyJournal, type LayerPlan } from './layer-plan.ts';
+export { changedSinceLeft, noteLeft, type Standing, standingOf } from './left-copy.ts';
 export type { CopyProgress } from './progress.ts';
 export { type Link, linksOf, relink } from './relink.ts';
 export { DEFAULT_WINDOW_BYTES, MOST_WINDOWS_AT_RISK } from './windows.ts';

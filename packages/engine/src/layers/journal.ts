@@ -20,6 +20,8 @@ export interface CopyJournal {
   readonly verified: WindowSet;
   /** Cut to its exact length and flushed: from now on the copy may be used, and may change. */
   readonly finished: boolean;
+  /** The copy when its link was written: unless it is still that, nobody else may stand on it. */
+  readonly left?: Identity;
 }
 
 const HEADER = 'blockferry-copy 1';

@@ -41,7 +41,10 @@ export function lockedImages({ how, from, to, chain }: LayerPlan): readonly Imag
 }
 
 /** The copy as its own machine has it. */
-export function placeOf(host: Host, { to, away }: LayerPlan): { readonly host: Host; readonly file: Image } {
+export function placeOf(
+  host: Host,
+  { to, away }: Pick<LayerPlan, 'to' | 'away'>,
+): { readonly host: Host; readonly file: Image } {
   return away ?? { host, file: to };
 }
 

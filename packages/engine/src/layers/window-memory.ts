@@ -13,7 +13,7 @@ const FEWEST_SLOTS = 3;
 /** The host is there for its guests: no more than this part of what it has left. */
 const SHARE = 8n;
 
-/** Where a window is kept: `window` of that file, which whoever may look at our processes can open. */
+/** Where a window is kept: `window` of that file, from its start, which whoever may look at our processes can open. */
 export interface Slot {
   readonly path: string;
   readonly window: Window;
@@ -21,26 +21,25 @@ export interface Slot {
 
 interface Kept {
   readonly task: Task;
+  readonly path: string;
   holders: number;
 }
 
 /**
- * A file in memory without a name, which goes with the process that holds it, as that goes with us: whatever dies, nothing
- * is left.
+ * Files in memory without a name, one for each window, which go with the process that holds them, as that goes with us:
+ * whatever dies, nothing is left. Not one file for all: to find a hole, which QEMU asks for, the kernel looks at every
+ * page up to the next one, or to the end.
  */
 export class WindowMemory implements AsyncDisposable {
   readonly #holder: HostProcess;
-  readonly #path: string;
-  readonly #slotBytes: bigint;
-  readonly #kept: (Kept | undefined)[];
+  readonly #free: string[];
+  #kept: Kept[] = [];
   #freed = Promise.withResolvers<void>();
   #isOver = false;
 
-  private constructor(holder: HostProcess, path: string, slots: number, slotBytes: bigint) {
-    this.#holder = holder;
-    this.#path = path;
-    this.#slotBytes = slotBytes;
-    this.#kept = new Array(slots).fill(undefined);
+  private constructor({ process, paths }: Held) {
+    this.#holder = process;
+    this.#free = [...paths];
   }
 
   /** Undefined where the host has no memory to spare, or the copy is too small for it. Fails with the signal alone. */
@@ -55,50 +54,51 @@ export class WindowMemory implements AsyncDisposable {
     signal.throwIfAborted();
     const slots = slotCount(spare, slotBytes, windows);
     if (slots === 0) return undefined;
-    const holder = await hold(host, BigInt(slots) * slotBytes, signal);
+    const held = await hold(host, slots, slotBytes, signal);
     signal.throwIfAborted();
-    return holder && new WindowMemory(holder.process, holder.path, slots, slotBytes);
+    return held && new WindowMemory(held);
   }
 
   /** A free slot for the window, which is its own until everybody who holds it is through; undefined if there is none. */
   keep(task: Task): Slot | undefined {
     if (this.#isOver || !mayBeKept(task.layer.plan)) return undefined;
-    const at = this.#kept.indexOf(undefined);
-    if (at < 0) return undefined;
-    this.#kept[at] = { task, holders: 1 };
-    return this.#slot(at, task);
+    const path = this.#free.pop();
+    if (path === undefined) return undefined;
+    const kept = { task, path, holders: 1 };
+    this.#kept.push(kept);
+    return slotOf(kept);
   }
 
   get hasFree(): boolean {
-    return !this.#isOver && this.#kept.includes(undefined);
+    return !this.#isOver && this.#free.length > 0;
   }
 
   /** Where the window is kept; undefined if it is not. */
   slotOf(task: Task): Slot | undefined {
-    const at = this.#find(task);
-    return at < 0 ? undefined : this.#slot(at, task);
+    const kept = this.#find(task);
+    return kept && slotOf(kept);
   }
 
   /** Somebody else needs the window too, until a `free` of his own. */
   hold(task: Task): void {
-    const kept = this.#kept[this.#find(task)];
+    const kept = this.#find(task);
     if (kept) kept.holders += 1;
   }
 
   free(task: Task): void {
-    const at = this.#find(task);
-    const kept = this.#kept[at];
+    const kept = this.#find(task);
     if (!kept) return;
     kept.holders -= 1;
     if (kept.holders > 0) return;
-    this.#kept[at] = undefined;
+    this.#kept = this.#kept.filter((each) => each !== kept);
+    this.#free.push(kept.path);
     this.#freed.resolve();
     this.#freed = Promise.withResolvers();
   }
 
   /** Waits until nobody needs any of the windows. */
   async unused(): Promise<void> {
-    while (this.#kept.some((kept) => kept !== undefined)) await this.#freed.promise;
+    while (this.#kept.length > 0) await this.#freed.promise;
   }
 
   /** It does not do what it should: nothing more is kept in it. */
@@ -112,14 +112,13 @@ export class WindowMemory implements AsyncDisposable {
   }
 
   /** A window that is copied again is another task. */
-  #find(task: Task): number {
-    return this.#kept.findIndex((kept) => kept?.task === task);
+  #find(task: Task): Kept | undefined {
+    return this.#kept.find((kept) => kept.task === task);
   }
+}
 
-  #slot(at: number, { layer, index }: Task): Slot {
-    const window = windowAt(layer.journal.cut, index);
-    return { path: this.#path, window: { ...window, offset: BigInt(at) * this.#slotBytes } };
-  }
+function slotOf({ task: { layer, index }, path }: Kept): Slot {
+  return { path, window: { ...windowAt(layer.journal.cut, index), offset: 0n } };
 }
 
 /** How many windows are kept at once; 0 for none. Pure. */
@@ -149,20 +148,40 @@ async function spareBytes(host: Host, signal: AbortSignal): Promise<bigint> {
   }
 }
 
-const HOLD =
-  'file=$(mktemp "$1/blockferry-XXXXXX") && exec 3<>"$file" && rm -f -- "$file" && truncate -s "$2" /proc/self/fd/3 && echo $$ && exec cat';
+/** A shell knows descriptors up to 9. */
+const FIRST_DESCRIPTOR = 3;
+const HOLD = `
+descriptor=${FIRST_DESCRIPTOR}
+while [ "$descriptor" -lt $((${FIRST_DESCRIPTOR} + $2)) ]; do
+  file=$(mktemp "$1/blockferry-XXXXXX") || exit
+  eval "exec $descriptor<>\\"\\$file\\""
+  rm -f -- "$file"
+  truncate -s "$3" "/proc/self/fd/$descriptor" || exit
+  descriptor=$((descriptor + 1))
+done
+echo $$
+exec cat`;
 
 interface Held {
   readonly process: HostProcess;
-  /** Of the file, for whoever may look at that process: we ourselves. */
-  readonly path: string;
+  /** Of the files, for whoever may look at that process: we ourselves. */
+  readonly paths: readonly string[];
 }
 
-async function hold(host: Host, bytes: bigint, signal: AbortSignal): Promise<Held | undefined> {
+async function hold(
+  host: Host,
+  slots: number,
+  bytes: bigint,
+  signal: AbortSignal,
+): Promise<Held | undefined> {
   try {
-    const process = await host.spawn(['sh', '-c', HOLD, 'sh', DIRECTORY, String(bytes)], { signal });
+    const argv = ['sh', '-c', HOLD, 'sh', DIRECTORY, String(slots), String(bytes)];
+    const process = await host.spawn(argv, { signal });
     const pid = /^\d+\n$/.exec((await firstWords(process)) ?? '')?.[0].trim();
-    if (pid !== undefined) return { process, path: `/proc/${pid}/fd/3` };
+    if (pid !== undefined) {
+      const path = (_: unknown, at: number) => `/proc/${pid}/fd/${FIRST_DESCRIPTOR + at}`;
+      return { process, paths: Array.from({ length: slots }, path) };
+    }
     process.kill();
   } catch {
     // Without a shell, or with another one: it does without.

@@ -43,32 +43,35 @@ const READ_ONLY: Options = { 'read-only': true };
  */
 const PLAIN_ZEROES: Options = { driver: 'blkdebug', 'opt-write-zero': 1024 * 1024 * 1024 };
 
-/** The window of the source, for reading, under QEMU's default locks: an active image is refused. */
-export function sourceNodes(plan: LayerPlan, window: Window, name: string, access: Access): WindowNodes {
-  const below = plan.how === 'bytes' ? container(plan.from) : contentsOf(plan);
-  return readingNodes(below, window, name, access, {});
+/** What is below the windows of the source, under QEMU's default locks: an active image is refused. */
+export function belowSource(plan: LayerPlan, access: Access): Blockdev {
+  return readingNode(plan.how === 'bytes' ? container(plan.from) : contentsOf(plan), access, {});
 }
 
 /**
- * The window of the destination, for reading it back while the next one is written. Without locks: the writer is
- * ourselves, and what it writes lies outside of this window.
+ * What is below a window of the destination that is read back while the next one is written. Without locks: the writer is
+ * ourselves, and what it writes lies outside of this window. QEMU takes the length of a file as it was when it was opened,
+ * and this one grows: it is opened for each window.
  */
-export function readBackNodes(plan: LayerPlan, window: Window, name: string, access: Access): WindowNodes {
+export function belowCopy(plan: LayerPlan, access: Access): Blockdev {
   const below = plan.how === 'bytes' ? container(plan.to) : toBlockdev(plan.to);
-  return readingNodes(below, window, name, access, { locking: 'off' });
+  return readingNode(below, access, { locking: 'off' });
 }
 
-function readingNodes(
-  below: Blockdev,
-  window: Window,
-  name: string,
-  { direct, aio }: Access,
-  options: Options,
-): WindowNodes {
-  // What is nested inherits the cache mode and read-only.
-  const file = withFileOptions(below, { aio, ...options });
-  const node = { ...windowNode(window, name, file), cache: { direct }, ...READ_ONLY };
-  return { nodes: [node], stable: null };
+/** What is nested inherits the cache mode and read-only. */
+function readingNode(below: Blockdev, { direct, aio }: Access, options: Options): Blockdev {
+  const tree = withFileOptions(below, { aio, ...options }) as Blockdev;
+  return { ...tree, cache: { direct }, ...READ_ONLY };
+}
+
+/** A tree for reading, as a node. */
+export function readingNodes(name: string, tree: Blockdev): WindowNodes {
+  return { nodes: [{ ...tree, 'node-name': name }], stable: null };
+}
+
+/** A window, for reading, of an open node or of one that is opened for it. */
+export function windowOf(below: string | Blockdev, window: Window, { direct }: Access): Blockdev {
+  return { ...sliceOf(below, window), cache: { direct }, ...READ_ONLY };
 }
 
 /** Memory is written and read like a raw copy, but there is no storage below it to go past the page cache to. */
@@ -79,9 +82,9 @@ export function keepingNodes({ path, window }: Slot, name: string): WindowNodes 
   return targetNodes({ how: 'bytes', to: rawFile(path) }, window, name, IN_MEMORY);
 }
 
-/** The same, for being read. */
-export function keptNodes({ path, window }: Slot, name: string): WindowNodes {
-  return readingNodes(container(rawFile(path)), window, name, IN_MEMORY, { locking: 'off' });
+/** What is below the windows that are kept there, for reading. */
+export function belowKept({ path }: Slot): Blockdev {
+  return readingNode(container(rawFile(path)), IN_MEMORY, { locking: 'off' });
 }
 
 function rawFile(path: string): Image {
@@ -130,8 +133,12 @@ export function targetNodes(plan: Target, window: Window, name: string, access: 
   return { nodes, stable: isFlushedByHost(plan) ? null : protocol };
 }
 
-function windowNode({ offset, nodeLength }: Window, name: string, file: JsonInput | undefined): NodeOptions {
-  return { 'node-name': name, driver: 'raw', offset, size: nodeLength, file };
+function windowNode(window: Window, name: string, file: string): NodeOptions {
+  return { 'node-name': name, ...sliceOf(file, window) };
+}
+
+function sliceOf(file: string | Blockdev, { offset, nodeLength }: Window): Blockdev {
+  return { driver: 'raw', offset, size: nodeLength, file };
 }
 
 /** A raw image's slice is its container; of any other format it is the whole file. */

@@ -16,6 +16,8 @@ export interface MigrationMemory {
   relinked: boolean;
   overlaysFresh: boolean;
   freezeMs?: Millis;
+  /** When the guest stood still at home with all sent, by performance.now(). */
+  stoodStillAt?: number;
   /** From the moment at which the guest stood still at home until it was told to run at the destination. */
   downtimeMs?: Millis;
   /** Once it is closed: what the domain has left at home, by path. */

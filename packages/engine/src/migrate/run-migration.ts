@@ -239,7 +239,7 @@ class MigrationRun {
       ending,
       record: this.#record,
       durationMs: performance.now() - this.#began,
-      downtimeMs: downtimeMs !== undefined && downtimeMs >= 0 ? downtimeMs : undefined,
+      downtimeMs,
       freezeMs,
       left,
       copied: copied - copiedBefore,

@@ -3,6 +3,7 @@ import {
   type Connection,
   type DiskDefinition,
   type DiskSource,
+  type Domain,
   DomainXml,
   DomainXmlFlags,
   ErrorCode,
@@ -16,6 +17,7 @@ import { readMetadata } from '../record/metadata.ts';
 import { RecordUnreadable } from '../record/serialise.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
 import { toRef } from '../storage/to-image.ts';
+import { ofEveryDomain } from './every-domain.ts';
 import { type FileKey, fileKeys, pathOf } from './file-key.ts';
 import { type Clusters, maybeSameRbdImage, readClusters } from './rbd-identity.ts';
 
@@ -53,28 +55,9 @@ export async function readUsage(
   host: Host | undefined,
   sources: readonly DiskSource[] = [],
 ): Promise<Usage> {
-  const uses: Use[] = [];
-  const unknown: Usage['unknown'][number][] = [];
-  for (const domain of await connection.listAllDomains()) {
-    const definitions = await bothDefinitions(domain);
-    const live = definitions.find(({ definition }) => definition === 'live')?.xml;
-    for (const { definition, xml } of definitions) {
-      for (const disk of xml.disks()) {
-        const found = { domain: xml.name, uuid: xml.uuid ?? '', disk: disk.target, definition };
-        const chain = await wholeChain(connection, host, disk, live);
-        if (chain.problem !== undefined) unknown.push({ ...found, why: chain.problem });
-        chain.images.forEach((image, depth) => {
-          uses.push({ ...found, role: depth === 0 ? 'top' : 'backing', ...image });
-        });
-        for (const { source, format } of disk.mirror?.chain ?? []) {
-          uses.push({ ...found, role: 'mirror', source, format: format ?? 'raw' });
-        }
-        uses.push(
-          ...intendedBy(xml, disk.target).map((image) => ({ ...found, role: 'mirror' as const, ...image })),
-        );
-      }
-    }
-  }
+  const found = await ofEveryDomain(connection, (domain) => usesBy(connection, host, domain));
+  const uses = found.flatMap((one) => one.uses);
+  const unknown = found.flatMap((one) => one.unknown);
   if (host === undefined) return { uses, unknown, files: new Map(), clusters: new Map() };
   const asked = [...uses.map(({ source }) => source), ...sources];
   const clusters = await readClusters(host, asked);
@@ -86,11 +69,48 @@ export async function readUsage(
   }
 }
 
-/** No definition names a device before the guest depends on it, though a move may be writing to it: its record does. */
+async function usesBy(
+  connection: Connection,
+  host: Host | undefined,
+  domain: Domain,
+): Promise<{ readonly uses: readonly Use[]; readonly unknown: Usage['unknown'] }> {
+  const uses: Use[] = [];
+  const unknown: Usage['unknown'][number][] = [];
+  const definitions = await bothDefinitions(domain);
+  const live = definitions.find(({ definition }) => definition === 'live')?.xml;
+  for (const { definition, xml } of definitions) {
+    for (const disk of xml.disks()) {
+      const found = { domain: xml.name, uuid: xml.uuid ?? '', disk: disk.target, definition };
+      const chain = await wholeChain(connection, host, disk, live);
+      if (chain.problem !== undefined) unknown.push({ ...found, why: chain.problem });
+      const mirrored = (disk.mirror?.chain ?? []).map(({ source, format }) => ({
+        source,
+        format: format ?? 'raw',
+      }));
+      const aimedAt = [...mirrored, ...intendedBy(xml, disk.target)];
+      uses.push(
+        ...chain.images.map((image, depth) => ({
+          ...found,
+          role: depth === 0 ? ('top' as const) : ('backing' as const),
+          ...image,
+        })),
+        ...aimedAt.map((image) => ({ ...found, role: 'mirror' as const, ...image })),
+      );
+    }
+  }
+  return { uses, unknown };
+}
+
+/**
+ * No definition names a device before the guest depends on it, though a move may be writing to it, nor a base that a
+ * move is about to link to: its record does.
+ */
 function intendedBy(xml: DomainXml, target: string): readonly ImageRef[] {
   try {
     const open = readMetadata(xml, target)?.record;
-    return open?.ownership.kind === 'reused' && open.layered !== undefined ? [open.destination] : [];
+    if (open?.layered === undefined) return [];
+    const { shared = [] } = open.layered;
+    return open.ownership.kind === 'reused' ? [open.destination, ...shared] : shared;
   } catch (error) {
     // Of a version that is not ours: its move is not ours to judge.
     if (error instanceof RecordUnreadable) return [];
@@ -113,11 +133,9 @@ function keyOf({ files }: Usage, source: DiskSource): FileKey | undefined {
   return path === undefined ? undefined : files.get(path);
 }
 
-export type SomeDomain = Awaited<ReturnType<Connection['listAllDomains']>>[number];
-
 /** The definitions that a domain has; none if it is gone. @throws LibvirtError */
 export async function bothDefinitions(
-  domain: SomeDomain,
+  domain: Domain,
 ): Promise<{ readonly definition: Use['definition']; readonly xml: DomainXml }[]> {
   try {
     const [active, persistent] = await Promise.all([domain.isActive(), domain.isPersistent()]);

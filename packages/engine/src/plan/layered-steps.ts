@@ -29,7 +29,7 @@ export function layeredSteps(
     },
     {
       step: 'copy-layers',
-      what: `copy the ${images} outside of QEMU${verify ? ', read them back and compare' : ''}`,
+      what: `copy the ${images} outside of QEMU${verify ? `, read ${layers.length === 1 ? 'it' : 'them'} back and compare` : ''}`,
       leaves: `${onOverlay}; what was copied is not copied again${overwritten}`,
     },
     { step: 'relink', what: 'write the backing links of the copies', leaves: onOverlay },

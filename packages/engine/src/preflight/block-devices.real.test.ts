@@ -8,6 +8,7 @@ import {
   type MovingGuest,
   type Place,
   run,
+  startIdle,
   startLibvirtHost,
   startMovingGuest,
 } from '@blockferry/testbed';
@@ -106,7 +107,13 @@ test('a smaller device, one that is mounted, and one without the format it shoul
   const blank = await device('blank', vm.chain.size);
   const qcow2 = { ...ask, destination: blank, format: 'qcow2' };
   expect(await vm.mover.refusal(qcow2)).toMatchObject({ code: 'destination-unusable' });
-  await run(['mke2fs', '-q', '-F', blank]);
+  await run(['mke2fs', '-q', '-F', '-L', 'precious', blank]);
+  // Not mounted it is no reason against, but the operator may have meant another one.
+  const { warnings } = await vm.mover.plan({ ...ask, destination: blank });
+  expect(warnings).toContainEqual({
+    code: 'destination-holds-data',
+    message: `${blank} holds ext2 called precious, which will be overwritten`,
+  });
   const mountpoint = join(images, 'mounted');
   await run(['mkdir', mountpoint]);
   await run(['mount', blank, mountpoint]);
@@ -118,5 +125,31 @@ test('a smaller device, one that is mounted, and one without the format it shoul
     });
   } finally {
     await run(['umount', mountpoint]);
+  }
+});
+
+test('a device of which another domain uses a partition, and one that is a part of another domain’s disk, are refused', async () => {
+  const ask = { domain: vm.name, disk: 'vda', scope: 'flatten', format: 'raw' } as const;
+  const whole = await device('parted', 2n * vm.chain.size + (8n << 20n));
+  const size = `${vm.chain.size >> 20n}M`;
+  await run(['sh', '-c', 'printf "label: gpt\n,$2\n,$2\n" | sfdisk -q "$1"', 'sh', whole, size]);
+  await run(['partx', '-a', whole]);
+  const first = `${whole}p1`;
+  const disk = (path: string) =>
+    `<disk type='block' device='disk'><driver name='qemu' type='raw'/><source dev='${path}'/><target dev='vda' bus='virtio'/></disk>`;
+  const refusal = { code: 'destination-in-use', message: expect.stringContaining('is used by neighbour') };
+  try {
+    const { warnings } = await vm.mover.plan({ ...ask, destination: whole });
+    expect(warnings.map(({ message }) => message)).toContain(
+      `${whole} holds a partition table (gpt), which will be overwritten`,
+    );
+    await startIdle(vm.host, { name: 'neighbour', disks: [disk(first)], as: 'off' });
+    expect(await vm.mover.refusal({ ...ask, destination: whole })).toMatchObject(refusal);
+    await vm.host.virsh('undefine', 'neighbour');
+    await startIdle(vm.host, { name: 'neighbour', disks: [disk(whole)], as: 'off' });
+    expect(await vm.mover.refusal({ ...ask, destination: first })).toMatchObject(refusal);
+  } finally {
+    await vm.host.virsh('undefine', 'neighbour').catch(() => undefined);
+    await run(['partx', '-d', whole]);
   }
 });

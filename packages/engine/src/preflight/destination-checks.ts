@@ -12,7 +12,7 @@ import { journalPathFor } from '../record/journal.ts';
 import { toOpenableImage } from '../storage/tls-credentials.ts';
 import { checkCopyFormat } from './copy-checks.ts';
 import type { Destination } from './destination.ts';
-import { allocatesAll, LUKS_HEADER_BYTES } from './encryption.ts';
+import { allocatesAll, isEncrypted, LUKS_HEADER_BYTES } from './encryption.ts';
 import { ANSWER_WITHIN_MS, answered, lookAt, mustKnowDirectIo, mustServe, silent } from './look.ts';
 import { mustBeUnused } from './rbd-destination.ts';
 import { mustBeReachable } from './reach.ts';
@@ -20,7 +20,7 @@ import type { MoveRequest } from './request.ts';
 import { checkReused, mustNotBeBlind } from './reused-checks.ts';
 import type { Situation } from './situation.ts';
 import { bytesToCopy } from './size.ts';
-import { mustBeIdle } from './system-use.ts';
+import { dataOn, mustBeIdle } from './system-use.ts';
 import type { Warning } from './warning.ts';
 
 /**
@@ -35,7 +35,8 @@ export async function checkDestination(
 ): Promise<Destination> {
   const name = describeSource(destination.image.source);
   checkKind(destination, name);
-  checkUse(situation, await usageFor(situation, destination.image.source), destination, name);
+  const usage = await usageFor(situation, destination.image.source);
+  checkUse(situation, usage, destination, name);
   checkFormat(situation, request, destination, name);
   const { host } = situation;
   if (host === undefined) {
@@ -53,8 +54,12 @@ export async function checkDestination(
     return destination;
   }
   const { source } = destination.image;
-  if (source.kind === 'block') await mustBeIdle(host, source.path);
+  if (source.kind === 'block') await mustBeIdle(host, source.path, usage);
   const warnings = (await mustBeUnused(host, source)) ? [] : [useUnknown(name)];
+  // What was made in LUKS for it is no surprise.
+  if (source.kind === 'block' && !isEncrypted(destination.image)) {
+    warnings.push(...(await dataOn(host, source.path)));
+  }
   const fitting = await checkReused(host, situation, request, destination, name);
   await checkAnswers(host, situation, destination, name);
   return { ...fitting, warnings };
@@ -145,7 +150,7 @@ function checkFormat(
       'checkpoints-lost',
       `${situation.live.name} has ${situation.checkpoints} checkpoint(s), whose bitmaps a raw image cannot hold`,
       { checkpoints: situation.checkpoints },
-      'use --format qcow2, or delete the checkpoints: virsh checkpoint-delete',
+      `use --format qcow2, or delete them: virsh checkpoint-delete ${quoteArgument(situation.live.name)} NAME; the next backup is then a full one`,
     );
   }
 }

@@ -23,7 +23,11 @@ export function parseDestination(text: string, workingDirectory: string | undefi
     if (location !== null) return { kind: 'location', location };
   } catch (error) {
     if (!(error instanceof UnknownImageName)) throw error;
-    throw bad(text, error.message, `${error.hint} A file whose name contains a colon: ./${text}`);
+    throw bad(
+      text,
+      error.imageName === text ? error.why : error.message,
+      `${error.hint} A file whose name contains a colon: ./${text}`,
+    );
   }
   if (workingDirectory === undefined) throw bad(text, 'on another machine it must be absolute');
   return path(resolve(workingDirectory, text) + (text.endsWith('/') ? '/' : ''));

@@ -1,7 +1,7 @@
 // Preflight for several disks of one domain that move as one: each alone, and then what they would be to each other.
 import { randomBytes } from 'node:crypto';
 import { basename, dirname } from 'node:path';
-import { type DiskDefinition, type DomainXml, describeSource } from '@blockferry/libvirt';
+import { type DiskDefinition, type DomainXml, describeSource, sameSource } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
@@ -124,24 +124,38 @@ function whyLeftOut({ device, source }: DiskDefinition): string | undefined {
 
 /** No two of them may make the same file, by whatever name its directory was given. */
 async function mustBeApart(host: Host, moves: readonly MoveRecord[]): Promise<void> {
-  const taken = new Map<string, string>();
+  const taken = new Map<string, Made>();
   for (const { disk, layered } of moves) {
     if (layered === undefined) throw new Error('asked for in layers');
-    for (const image of [...layered.layers.map(({ to }) => to), layered.overlay, layered.carrier]) {
-      const path = describeSource(image.source);
-      const key = await keyOf(host, image);
+    const { layers, overlay, carrier } = layered;
+    const made = [...layers, { to: overlay }, { to: carrier }].map((one): Made => ({ ...one, disk }));
+    for (const one of made) {
+      const key = await keyOf(host, one.to);
       const other = taken.get(key);
-      if (other !== undefined) {
-        throw new Refusal(
-          'names-clash',
-          `${other} and ${disk} would both be copied to ${path}`,
-          { path, disks: [other, disk] },
-          'give each a directory, or a name, of its own',
-        );
-      }
-      taken.set(key, disk);
+      if (other !== undefined) throw clash(other, one);
+      taken.set(key, one);
     }
   }
+}
+
+/** A file that the move of a disk makes; `from`: what it is a copy of. */
+interface Made {
+  readonly disk: string;
+  readonly to: ImageRef;
+  readonly from?: ImageRef;
+}
+
+function clash(one: Made, other: Made): Refusal {
+  const path = describeSource(other.to.source);
+  const isShared = one.from && other.from && sameSource(one.from.source, other.from.source);
+  return new Refusal(
+    'names-clash',
+    `${one.disk} and ${other.disk} would both be copied to ${path}`,
+    { path, disks: [one.disk, other.disk] },
+    isShared
+      ? 'both stand on that image: move one after the other, and the second links to what the first has brought'
+      : 'give each a directory, or a name, of its own',
+  );
 }
 
 /** Each was found to fit alone. */

@@ -1,19 +1,17 @@
 // What strategy `layered` needs besides: an image to copy for each that is there, and names for all that it makes.
 import { basename, dirname, join } from 'node:path';
 import { diskElement } from '@blockferry/libvirt';
-import { type ChainImage, type Host, quoteArgument } from '@blockferry/qemu';
-import { bare } from '../layered/copies.ts';
-import { copyJournalPath, copyState } from '../layers/index.ts';
+import type { ChainImage } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, Layer, LayeredPart, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
 import { backingOfAll, lockedLike, refAt } from '../storage/chain-refs.ts';
 import { toRef } from '../storage/to-image.ts';
 import type { Destination } from './destination.ts';
-import { lookAt } from './look.ts';
 import { cannotHoldLayers, carrierBeside, holdsChain, oneLayer } from './one-image.ts';
 import { checkOverlayDirectory, overlayAt } from './overlay-directory.ts';
 import type { MoveRequest } from './request.ts';
+import { mustBeFree, withoutShared } from './shared-bases.ts';
 import type { Situation } from './situation.ts';
 
 /** Synchronous writes, by which the last mirror ends whatever the guest writes. */
@@ -131,7 +129,7 @@ export async function layeredPartOf(
   mustBeDistinct(all);
   const { layers, shared } =
     request.copy === undefined ? await withoutShared(host, all, request.verify) : { layers: all, shared: [] };
-  for (const { to } of layers) await mustBeFree(host, to);
+  for (const layer of layers) await mustBeFree(host, layer, request.verify);
   const from = refAt(situation, top, 0).source;
   if (from.kind !== 'file') throw new Error('checked above');
   const overlay = overlayAt(from.path, request, id, host.isLocal ? process.cwd() : undefined);
@@ -231,45 +229,6 @@ function backingOf(
   // Whatever is shared is in another directory than the copy.
   const reference = (backing.relative || isCopy) && next !== undefined ? basename(path) : path;
   return { reference, format: target.format };
-}
-
-/**
- * Bases that another domain's move has brought there already, by their journals: complete, verified, and of these very
- * sources. They are linked to, not copied; from the bottom up, as far as it goes.
- */
-async function withoutShared(
-  host: Host,
-  all: LayeredPart['layers'],
-  verify: boolean,
-): Promise<Pick<LayeredPart, 'layers'> & { readonly shared: readonly ImageRef[] }> {
-  const [top, ...lower] = all;
-  const shared: ImageRef[] = [];
-  while (lower.length > 0) {
-    const base = lower.at(-1);
-    if (base === undefined || !(await isThere(host, base, verify))) break;
-    shared.unshift(base.to);
-    lower.pop();
-  }
-  return { layers: [top, ...lower], shared };
-}
-
-async function isThere(host: Host, layer: Layer, verify: boolean): Promise<boolean> {
-  if (layer.how !== 'bytes' || layer.to.source.kind !== 'file') return false;
-  const state = await copyState(host, bare(layer, { destination: layer.to }));
-  return state.kind === 'complete' && (state.verified || !verify);
-}
-
-async function mustBeFree(host: Host, { source }: ImageRef): Promise<void> {
-  if (source.kind !== 'file') return;
-  for (const path of [source.path, copyJournalPath(source.path)]) {
-    if ((await lookAt(host, path)) === null) continue;
-    throw new Refusal(
-      'destination-exists',
-      `${path} exists`,
-      { path },
-      `choose another directory; what a move left behind goes with: blockferry cleanup ${quoteArgument(dirname(path))}`,
-    );
-  }
 }
 
 function mustBeDistinct(layers: LayeredPart['layers']): void {

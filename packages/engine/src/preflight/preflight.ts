@@ -28,7 +28,7 @@ import type { MoveRequest } from './request.ts';
 import { checkRoom } from './room.ts';
 import { gather, type Situation } from './situation.ts';
 import { bytesToCopy } from './size.ts';
-import { checkSource } from './source-checks.ts';
+import { checkManagedSave, checkSource } from './source-checks.ts';
 import { type Warning, warningsFor } from './warning.ts';
 
 export interface Preflight {
@@ -57,6 +57,8 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
   checkRunning(situation, asked, first);
   checkScope(situation, asked, first);
   checkSource(situation, asked, first.strategy);
+  // What is only copied stays where it is.
+  if (asked.copy === undefined) await checkManagedSave(situation);
   const quiesce = checkQuiesce(situation, asked.copy);
   const { choice, named, request } = await suited(situation, asked, first);
   checkScope(situation, request, choice, named);

@@ -13,8 +13,9 @@ import {
   sameLocation,
 } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../model/errors.ts';
+import type { ImageRef } from '../model/record.ts';
 import { fileKeyOf } from '../observe/file-key.ts';
-import { toOpenableImage } from '../storage/tls-credentials.ts';
+import { tlsDirectory, toOpenableImage } from '../storage/tls-credentials.ts';
 import { toRef } from '../storage/to-image.ts';
 import type { Destination } from './destination.ts';
 import { isEncrypted } from './encryption.ts';
@@ -74,9 +75,15 @@ async function headerOf(host: Host, { image }: Destination, name: string): Promi
     if (error instanceof HostError && error.code === 'timeout') throw silent(name, messageOf(error));
     if (!(error instanceof QemuImgError)) throw error;
     const kind = isEncrypted(image) ? `${image.format} image with LUKS` : `${image.format} image`;
-    const hint = `is it a ${kind}, and is its server running?`;
+    const hint = (await tlsHint(host, image)) ?? `is it a ${kind}, and is its server running?`;
     throw new Refusal('destination-unusable', messageOf(error), {}, hint, { cause: error });
   }
+}
+
+async function tlsHint(host: Host, { source }: ImageRef): Promise<string | undefined> {
+  if (source.kind !== 'network' || source.protocol !== 'nbd' || source.tls !== true) return undefined;
+  const directory = await tlsDirectory(host, 'nbd');
+  return `does it want TLS, do its certificate and those in ${directory} go together, and is its certificate made for the name it is called by? ?tls-hostname=NAME says another`;
 }
 
 /** A plain image would get in plain what is encrypted; one that is not would not even open. */

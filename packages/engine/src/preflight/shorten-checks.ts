@@ -7,6 +7,7 @@ import { snapshotsSpoiled } from '../snapshots/index.ts';
 import { refAt } from '../storage/chain-refs.ts';
 import type { ShortenRequest } from './shorten-request.ts';
 import type { Situation } from './situation.ts';
+import { checkManagedSave } from './source-checks.ts';
 
 /** Places in the chain, the active image being 0: those from `first` to before `end` leave it, `into` takes their data. */
 export interface Span {
@@ -158,17 +159,6 @@ const worksOffline: Check = ({ chain, definitions, live, secretsTold }, { how })
   if (!isLocked || (how.kind === 'commit' && secretsTold)) return undefined;
   return no('encrypted', 'only QEMU, as libvirt starts it, opens all of its encrypted images');
 };
-
-/** What it would be restored from names the images as they are now. */
-async function checkManagedSave({ definitions, live }: Situation): Promise<void> {
-  if (definitions.running || !(await definitions.domain.hasManagedSave())) return;
-  throw new Refusal(
-    'managed-save',
-    `${live.name} was saved, and goes on from the chain as it is`,
-    {},
-    `start it first (virsh start ${quoteArgument(live.name)}), or give up what was saved: virsh managedsave-remove ${quoteArgument(live.name)}`,
-  );
-}
 
 /** A snapshot beside an image is that image as it was: to write to it is to destroy the snapshot. */
 async function checkSnapshots({ connection, host, chain, disk }: Situation, span: Span): Promise<void> {

@@ -2,6 +2,7 @@
 import {
   type Connection,
   type DiskDefinition,
+  type Domain,
   type DomainXml,
   ErrorCode,
   isLibvirtError,
@@ -10,6 +11,7 @@ import { BrokenChain, type ChainImage, type Host, QemuImgError, UndeclaredFormat
 import { Refusal } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
+import { checkpointsOf } from '../observe/checkpoints.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
 import { readUsage, type Usage } from '../observe/usage.ts';
 import { readMetadata } from '../record/metadata.ts';
@@ -39,20 +41,35 @@ export interface Situation {
   readonly secretsTold: boolean;
 }
 
-/** Finds a domain by name or UUID. @throws Refusal `no-such-domain` */
-export async function findDomain(connection: Connection, nameOrUuid: string) {
-  const isUuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(nameOrUuid);
+/** Finds a domain by UUID, by name, or else by its id. @throws Refusal `no-such-domain` */
+export async function findDomain(connection: Connection, given: string): Promise<Domain> {
   try {
-    return isUuid
-      ? await connection.lookupDomainByUuid(nameOrUuid.toLowerCase())
-      : await connection.lookupDomainByName(nameOrUuid);
+    return await lookUp(connection, given);
   } catch (error) {
     if (!isLibvirtError(error, ErrorCode.NO_DOMAIN)) throw error;
     const hint = 'blockferry list shows the domains of this connection';
-    throw new Refusal('no-such-domain', `there is no domain ${nameOrUuid}`, { domain: nameOrUuid }, hint, {
+    throw new Refusal('no-such-domain', `there is no domain ${given}`, { domain: given }, hint, {
       cause: error,
     });
   }
+}
+
+/** A name goes before an id, which is another domain's after its next start. */
+async function lookUp(connection: Connection, given: string): Promise<Domain> {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given)) {
+    return connection.lookupDomainByUuid(given.toLowerCase());
+  }
+  try {
+    return await connection.lookupDomainByName(given);
+  } catch (error) {
+    if (!isLibvirtError(error, ErrorCode.NO_DOMAIN) || !isDomainId(given)) throw error;
+    return connection.lookupDomainById(Number(given));
+  }
+}
+
+/** libvirt's protocol has ids as int32. */
+function isDomainId(given: string): boolean {
+  return /^[1-9]\d{0,9}$/.test(given) && Number(given) < 2 ** 31;
 }
 
 /** @throws Refusal when the domain or disk is not there or not in a state that can be moved. */
@@ -100,7 +117,7 @@ export async function gather(
     usage,
     job: disk.mirror?.job ?? info?.type,
     backupRuns,
-    checkpoints,
+    checkpoints: checkpoints.length,
     open: openMovesIn(definitions),
     libVersion,
     secretsTold,
@@ -178,16 +195,6 @@ async function backupUnderWay(domain: Definitions['domain']): Promise<boolean> {
       isLibvirtError(error, ErrorCode.NO_SUPPORT) ||
       isLibvirtError(error, ErrorCode.RPC);
     if (none) return false;
-    throw error;
-  }
-}
-
-async function checkpointsOf(domain: Definitions['domain']): Promise<number> {
-  try {
-    return (await domain.listAllCheckpoints()).length;
-  } catch (error) {
-    // libvirt before 5.6 does not know them.
-    if (isLibvirtError(error, ErrorCode.NO_SUPPORT) || isLibvirtError(error, ErrorCode.RPC)) return 0;
     throw error;
   }
 }

@@ -97,3 +97,14 @@ const isHealthy: Check = ({ chain }) => {
     'shut the domain off and run: qemu-img check -r leaks',
   );
 };
+
+/** What it would be restored from names the images as they are now. @throws Refusal `managed-save` */
+export async function checkManagedSave({ definitions, live }: Situation): Promise<void> {
+  if (definitions.running || !(await definitions.domain.hasManagedSave())) return;
+  throw new Refusal(
+    'managed-save',
+    `${live.name} was saved, and goes on from the chain as it is`,
+    {},
+    `start it first (virsh start ${quoteArgument(live.name)}), or give up what was saved: virsh managedsave-remove ${quoteArgument(live.name)}`,
+  );
+}

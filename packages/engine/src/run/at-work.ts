@@ -2,7 +2,7 @@
 // what is intended; this lock on the host tells who does it, and goes with the process that has it.
 import type { Host } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
-import { DIES_WITHIN_S, namedLock, takeHostLock } from './host-lock.ts';
+import { DIES_WITHIN_S, isNamedLockHeld, namedLock, takeHostLock } from './host-lock.ts';
 
 /** The way to the host was lost, the lock with it, and another blockferry goes on by now. The record stands. */
 export class TakenOver extends Error {
@@ -25,6 +25,26 @@ export interface WorkOptions {
     readonly code: string;
     readonly message: string;
   }) => void;
+}
+
+/**
+ * Does a blockferry carry it out at this moment, of this user, from whatever machine?
+ *
+ * @returns undefined: the connection gives no way to look, or the host has no flock
+ * @throws HostError
+ */
+export async function isAtWork(
+  host: Host | undefined,
+  { domain, parts }: Work,
+): Promise<boolean | undefined> {
+  if (host === undefined) return undefined;
+  const held = await Promise.all(parts.map((part) => isNamedLockHeld(host, nameOf(domain, part))));
+  return held.some((one) => one === true) || (held.includes(undefined) ? undefined : false);
+}
+
+/** The name of the lock. */
+function nameOf({ uuid }: Work['domain'], part: string): string {
+  return `${uuid}.${part}`;
 }
 
 /** Who carries it out. Nothing is held before `take`. */
@@ -68,7 +88,7 @@ export class AtWork implements Disposable {
     const locks: { readonly isLost: boolean }[] = [];
     // Always in one order, so that nobody waits for somebody who waits for him.
     for (const part of this.#work.parts.toSorted()) {
-      locks.push(taken.use(await this.#lock(host, `${this.#work.domain.uuid}.${part}`, isFirst)));
+      locks.push(taken.use(await this.#lock(host, nameOf(this.#work.domain, part), isFirst)));
     }
     this.#locks = locks;
     this.#held = taken.move();

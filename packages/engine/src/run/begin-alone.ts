@@ -2,10 +2,11 @@
 // tells others of ours, libvirt has no way to say "only if nobody else has": a lock on the host does.
 
 import { Refusal } from '../model/errors.ts';
-import type { JobMode } from '../model/record.ts';
+import type { JobMode, MoveRecord } from '../model/record.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import { checkBeginning } from '../preflight/open-moves.ts';
 import type { Context } from './context.ts';
+import { COPIES_LOCK, copiesMadeBy, mustMakeAlone } from './copies-alone.ts';
 import { namedLock, takeHostLock } from './host-lock.ts';
 
 /** Whoever is ahead has written its record by then, or hangs. */
@@ -15,6 +16,8 @@ export interface Beginning {
   readonly domain: { readonly name: string; readonly uuid: string };
   /** The disks that move; `all`: the domain is migrated, or backed up. */
   readonly disks: readonly { readonly disk: string; readonly jobMode: JobMode }[] | 'all';
+  /** The same moves, if they make copies that moves of other domains may be about to make. */
+  readonly makes?: readonly MoveRecord[];
 }
 
 /**
@@ -22,7 +25,7 @@ export interface Beginning {
  * comes second waits for that, and is refused. A connection that gives no way to run tools has no lock, only the look; nor
  * are two users of one libvirt kept apart.
  *
- * @throws Refusal `migration-under-way`, `move-under-way`, `backup-under-way`, `domain-at-work`, with nothing touched; what `once` throws
+ * @throws Refusal `destination-exists`, `migration-under-way`, `move-under-way`, `backup-under-way`, `domain-at-work`, with nothing touched; what `once` throws
  */
 export async function beginAlone<T>(
   { link, host }: Pick<Context, 'link' | 'host'>,
@@ -31,11 +34,14 @@ export async function beginAlone<T>(
   { once, isRecorded }: { readonly once: () => Promise<T | undefined>; readonly isRecorded: () => boolean },
 ): Promise<T | undefined> {
   const { name, uuid } = what.domain;
+  const makes = what.makes?.filter((move) => copiesMadeBy(move).length > 0) ?? [];
   let isOurs = false;
   const begin = async (): Promise<T | undefined> => {
     isOurs = true;
-    const definitions = await readDefinitions(await link.connection(), uuid);
+    const connection = await link.connection();
+    const definitions = await readDefinitions(connection, uuid);
     if (definitions !== undefined) checkBeginning(definitions, what.disks);
+    if (makes.length > 0) await mustMakeAlone(connection, makes);
     let ended: T | undefined;
     do ended = await once();
     while (ended === undefined && !isRecorded());
@@ -50,7 +56,10 @@ export async function beginAlone<T>(
       'see whether it hangs, or end it; then try again',
     );
   try {
-    using _ = await takeHostLock(host, namedLock(uuid, '-w', `${WAIT_S}`), { refusal, signal });
+    const take = (lock: string) =>
+      takeHostLock(host, namedLock(lock, '-w', `${WAIT_S}`), { refusal, signal });
+    using _ = await take(uuid);
+    using __ = makes.length > 0 ? await take(COPIES_LOCK) : undefined;
     return await begin();
   } catch (error) {
     // Stopped before its turn had come.

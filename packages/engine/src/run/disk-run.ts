@@ -140,8 +140,7 @@ export class DiskRun {
   /** Carries a decision out. Returns how the move has ended with it. */
   async act(seen: Look, decision: Decision<AnyStep> & { kind: 'act' }): Promise<Outcome | undefined> {
     const { step } = decision;
-    // Ready came between two reports: say how much it was.
-    if (seen.job.kind === 'ours') this.#options.report(progressAt(seen.job));
+    this.#tellJob(seen);
     this.#show(decision);
     if (ordersSwitch(step)) this.#pivotOrderedAt = performance.now();
     if (startsCopy(step)) this.#progress.reset();
@@ -163,6 +162,11 @@ export class DiskRun {
     if (step.name !== 'close') return undefined;
     await this.atEnd(seen);
     return step.outcome;
+  }
+
+  /** Ready came between two reports: say how much it was. */
+  #tellJob({ job }: Look): void {
+    if (job.kind === 'ours') this.#options.report(progressAt(job));
   }
 
   #show({ step, phase, goal }: Decision<AnyStep> & { kind: 'act' }): void {
@@ -217,6 +221,7 @@ export class DiskRun {
 
   /** The last look of a run that ends here. */
   async atEnd(seen: Look): Promise<void> {
+    this.#tellJob(seen);
     await this.#watchSpace(seen, 'now');
   }
 
@@ -239,11 +244,8 @@ export class DiskRun {
     const { signal } = this.#options;
     if (error instanceof StartedMeanwhile) return;
     if (isLinkLost(error)) {
-      this.#options.report({
-        type: 'warning',
-        code: 'daemon-away',
-        message: `${messageOf(error)}; waiting for libvirtd`,
-      });
+      const message = `${messageOf(error)}; waiting for libvirtd`;
+      this.#options.report({ type: 'warning', code: 'daemon-away', message });
       await this.#context.link.reconnect(AWAY_PATIENCE_MS, signal);
       return;
     }

@@ -3,6 +3,7 @@ import type { Connection } from '@blockferry/libvirt';
 import { Refusal } from '../model/errors.ts';
 import { type MoveRecord, newest } from '../model/record.ts';
 import { readDefinitions } from '../observe/definitions.ts';
+import { ofEveryDomain } from '../observe/every-domain.ts';
 import { findDomain } from '../preflight/situation.ts';
 import { type Journal, type JournalPlace, journalPathFor, readJournal } from '../record/journal.ts';
 import { readMetadata } from '../record/metadata.ts';
@@ -79,9 +80,8 @@ function recordIn(journal: Awaited<ReturnType<typeof readable>>): MoveRecord | u
 export async function findAllMoves(context: Context): Promise<MoveRecord[]> {
   const connection = await context.link.connection();
   const found = new Map<string, MoveRecord>();
-  for (const domain of await connection.listAllDomains()) {
-    for (const record of await inDomain(context, connection, domain.uuid)) found.set(record.id, record);
-  }
+  const records = await ofEveryDomain(connection, ({ uuid }) => inDomain(context, connection, uuid));
+  for (const record of records.flat()) found.set(record.id, record);
   for (const place of await context.openMoves.journals(undefined, context.host)) {
     const record = recordIn(await readable(place));
     if (record !== undefined && !found.has(record.id)) found.set(record.id, record);

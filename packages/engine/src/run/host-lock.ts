@@ -3,6 +3,8 @@ import { firstWords, type Host, type HostProcess } from '@blockferry/qemu';
 
 /** What flock is to exit with (-E) when somebody else holds the lock. */
 export const HELD_ELSEWHERE = 77;
+/** The host has no flock. */
+const UNKNOWN = 78;
 /** What flock is to run: it tells us that the lock is ours, and keeps it until we are gone. */
 export const SAYS_HELD = 'echo held; exec cat';
 
@@ -46,11 +48,13 @@ export async function takeHostLock(
   }
 }
 
-/** In a directory that is the user's alone, and empty after a boot. Two users are not kept apart. */
+/** The user's alone, and empty after a boot. Two users are not kept apart. */
+const DIRECTORY = `d=/run
+[ "$(id -u)" = 0 ] || d=\${XDG_RUNTIME_DIR:-/tmp/blockferry-$(id -u)}`;
+
 const TAKE_NAMED = `
 command -v flock >/dev/null || exit 0
-d=/run
-[ "$(id -u)" = 0 ] || d=\${XDG_RUNTIME_DIR:-/tmp/blockferry-$(id -u)}
+${DIRECTORY}
 name=$1
 shift
 mkdir -p "$d/blockferry" && exec flock "$@" -E ${HELD_ELSEWHERE} "$d/blockferry/$name.lock" sh -c '${SAYS_HELD}'`;
@@ -58,6 +62,24 @@ mkdir -p "$d/blockferry" && exec flock "$@" -E ${HELD_ELSEWHERE} "$d/blockferry/
 /** The argv that takes a lock by its name. @param how options of flock: -n, or -w SECONDS */
 export function namedLock(name: string, ...how: readonly string[]): readonly string[] {
   return ['sh', '-c', TAKE_NAMED, 'sh', name, ...how];
+}
+
+/** Shared and for an instant, so that two who ask do not find each other, and makes no file. */
+const ASK_NAMED = `
+command -v flock >/dev/null || exit ${UNKNOWN}
+${DIRECTORY}
+[ -e "$d/blockferry/$1.lock" ] || exit 0
+exec flock --shared -n -E ${HELD_ELSEWHERE} "$d/blockferry/$1.lock" true`;
+
+/**
+ * Does somebody hold the lock of this name at this moment? By the next it may be otherwise: for people to read.
+ *
+ * @returns undefined: it could not be found out
+ * @throws HostError
+ */
+export async function isNamedLockHeld(host: Host, name: string): Promise<boolean | undefined> {
+  const { code } = await host.run(['sh', '-c', ASK_NAMED, 'sh', name]);
+  return code === HELD_ELSEWHERE ? true : code === 0 ? false : undefined;
 }
 
 /** @returns `none`: the host knows no such locks. @throws HostError */

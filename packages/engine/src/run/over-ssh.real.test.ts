@@ -100,6 +100,17 @@ test('a server that wants TLS, named by XML: tried with the certificates that QE
   const plain = await vm.mover.refusal({ ...ask, destinationXml: xml('') });
   expect(plain).toMatchObject({ code: 'destination-unusable', message: expect.stringContaining('TLS') });
   const destinationXml = xml("tls='yes' tlsHostname='localhost'");
+  const other = await vm.mover.refusal({ ...ask, destinationXml: xml("tls='yes' tlsHostname='other'") });
+  expect(other).toMatchObject({
+    code: 'destination-unusable',
+    hint: expect.stringContaining('made for the name'),
+  });
+  // We could read it, as root; QEMU could not, and would say so when everything has been copied.
+  const key = join(certificates, 'client-key.pem');
+  await chmod(key, 0o600);
+  const unread = await vm.mover.refusal({ ...ask, destinationXml });
+  expect(unread).toMatchObject({ code: 'destination-unreachable', message: expect.stringContaining(key) });
+  await chmod(key, 0o644);
   await vm.move(
     { ...ask, destinationXml },
     { source: server.uri.replace('nbd:', 'nbds:'), format: 'raw', image: { path, format: 'raw' } },

@@ -88,7 +88,7 @@ class GroupRun {
     const disks = this.#seats.map(({ run }) => run.move);
     const isRecorded = () => this.#seats.every(({ run, ended }) => run.hasRecorded || ended !== undefined);
     const once = () => this.#once();
-    const what = { domain: this.#leader.move.domain, disks };
+    const what = { domain: this.#leader.move.domain, disks, makes: disks };
     return beginAlone(this.#context, what, this.#options.signal, { once, isRecorded });
   }
 

@@ -25,7 +25,7 @@ export async function runMove(context: Context, move: MoveRecord, options: RunOp
   const once = async (): Promise<Ended['ending'] | undefined> =>
     signal.aborted ? { kind: 'stopped' } : turnOrOvercome(run, bell, options, atWork);
   try {
-    const what = { domain: move.domain, disks: [move] };
+    const what = { domain: move.domain, disks: [move], makes: [move] };
     let ending = options.begins
       ? await beginAlone(context, what, signal, { once, isRecorded: () => run.hasRecorded })
       : undefined;

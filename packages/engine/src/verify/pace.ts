@@ -11,8 +11,12 @@ export interface Paced {
   readonly etaMs: Millis | undefined;
 }
 
+/** What the first moments give says little of the rest. */
+const ETA_AFTER_MS = 1_000;
+
 export class Pace {
   readonly #total: Bytes;
+  readonly #beganMs = performance.now();
   #samples: readonly { readonly atMs: number; readonly done: Bytes }[] = [
     { atMs: performance.now(), done: 0n },
   ];
@@ -31,7 +35,7 @@ export class Pace {
     this.#samples = [...this.#samples, now].slice(-RATE_SAMPLES);
     const [first = now] = this.#samples;
     const rate = (Number(done - first.done) * 1000) / Math.max(1, now.atMs - first.atMs);
-    const known = rate > 0 && done < this.#total;
+    const known = rate > 0 && done < this.#total && now.atMs - this.#beganMs >= ETA_AFTER_MS;
     return {
       done,
       total: this.#total,

@@ -28,9 +28,8 @@ export interface ConnectOptions {
  * Connects to the libvirt daemon that a connection URI or an alias of libvirt.conf names; without one, to
  * libvirt's own default. A session daemon that is not there is started.
  *
- * @throws ConnectionUriError, LibvirtConfError, TransportFailed when nobody is there, AuthenticationUnsupported,
- * LibvirtError when the daemon refuses the URI, ConnectionClosed when the way there fails later (ssh), CallTimeout,
- * the signal's reason. Nothing is left open then; calling again is safe.
+ * @throws ConnectionUriError, LibvirtConfError, TransportFailed when nobody is there (or ssh does not get there),
+ * AuthenticationUnsupported, LibvirtError when the daemon refuses the URI, ConnectionClosed, CallTimeout, the signal's reason. Nothing is left open then; calling again is safe.
  */
 export async function connect(uri?: string, options: ConnectOptions = {}): Promise<Connection> {
   const target = locate(uri, { readOnly: options.readonly ?? false });

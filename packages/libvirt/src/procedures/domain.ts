@@ -71,6 +71,7 @@ export const run = {
   resume: procedure('DOMAIN_RESUME', 28, { dom }, nothing),
   managedSave: procedure('DOMAIN_MANAGED_SAVE', 182, { dom, flags }, nothing, unbounded),
   hasManagedSave: procedure('DOMAIN_HAS_MANAGED_SAVE_IMAGE', 183, { dom, flags }, { result: intBool() }),
+  managedSaveXml: procedure('DOMAIN_MANAGED_SAVE_GET_XML_DESC', 388, { dom, flags }, { xml: string() }),
   removeManagedSave: procedure('DOMAIN_MANAGED_SAVE_REMOVE', 184, { dom, flags }, nothing),
   isActive: procedure('DOMAIN_IS_ACTIVE', 150, { dom }, { active: intBool() }, instant),
   state: procedure('DOMAIN_GET_STATE', 212, { dom, flags }, { state: int32(), reason: int32() }, instant),

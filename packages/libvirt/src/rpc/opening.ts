@@ -1,6 +1,8 @@
 // From a fresh byte stream to an open hypervisor connection: authentication, then CONNECT_OPEN.
 
+import { ConnectionClosed } from '../errors/connection.ts';
 import { auth, connection as connectionProcedures } from '../procedures/connect.ts';
+import { TransportFailed } from '../transport/failed.ts';
 import type { Transport } from '../transport/transport.ts';
 import { RpcConnection, type RpcOptions } from './connection.ts';
 import type { Deadline } from './deadline.ts';
@@ -35,7 +37,7 @@ export interface OpeningOptions extends RpcOptions {
   readonly deadline: Deadline;
 }
 
-/** @throws AuthenticationUnsupported, LibvirtError, ConnectionClosed, CallTimeout. The transport is closed then. */
+/** @throws TransportFailed, AuthenticationUnsupported, LibvirtError, ConnectionClosed, CallTimeout. The transport is closed then. */
 export async function openRpc(transport: Transport, options: OpeningOptions): Promise<RpcConnection> {
   const rpc = new RpcConnection(transport, options);
   const { deadline } = options;
@@ -50,8 +52,16 @@ export async function openRpc(transport: Transport, options: OpeningOptions): Pr
     return rpc;
   } catch (error) {
     rpc.end();
-    throw error;
+    throw neverOpened(error, rpc.description);
   }
+}
+
+/** What ends before it was open was no connection: ssh starts, and tells only then that it cannot reach the host. */
+function neverOpened(error: unknown, description: string): unknown {
+  if (!(error instanceof ConnectionClosed) || error.why !== 'lost') return error;
+  return new TransportFailed(`libvirt through ${description}`, error.detail || 'it hung up', {
+    cause: error,
+  });
 }
 
 async function startKeepalive(

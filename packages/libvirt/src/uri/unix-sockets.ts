@@ -35,7 +35,7 @@ export function remoteMode(uri: ConnectionUri, environment: ConnectionEnvironmen
 }
 
 /** Where the socket of an ordinary user's own daemon is (glib's user runtime directory). */
-export function sessionDirectory({ variables, home }: ConnectionEnvironment): string {
+function sessionDirectory({ variables, home }: ConnectionEnvironment): string {
   return `${variables.XDG_RUNTIME_DIR || variables.XDG_CACHE_HOME || `${home}/.cache`}/libvirt`;
 }
 

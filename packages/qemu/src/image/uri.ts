@@ -15,11 +15,14 @@ const RBD_MONITOR_PORT = 6789;
 export class UnknownImageName extends Error {
   override readonly name = 'UnknownImageName';
   readonly imageName: string;
+  /** Without the name. */
+  readonly why: string;
   readonly hint = 'Known are absolute paths, nbd://, nbd+unix://, rbd: and json:{…}.';
 
   constructor(imageName: string, why: string) {
     super(`${imageName}: ${why}`);
     this.imageName = imageName;
+    this.why = why;
   }
 }
 

@@ -65,7 +65,7 @@ export async function info(host: Host, image: Image, options?: QuickOptions): Pr
 }
 
 /** From qemu-img's object (qapi/block-core.json, ImageInfo) to ours. */
-export function parseInfo(object: JsonObject, format: string): ImageInfo {
+function parseInfo(object: JsonObject, format: string): ImageInfo {
   const specific = object['format-specific'];
   const data = isJsonObject(specific) && isJsonObject(specific.data) ? specific.data : {};
   const dataFile = textOrNull(data['data-file']);

@@ -81,7 +81,7 @@ async function openOn(context: Context, domain?: string, peer?: string): Promise
   const here = await findMigrations(context, domain);
   if (peer === undefined || here.some(({ kind }) => kind === 'record')) return lookAtMigrations(here);
   await using there = openSession(peer);
-  return await lookAtMigrations(await findMigrations(there.context, domain));
+  return await lookAtMigrations(await findMigrations(there.context, domain, { ids: false }));
 }
 
 /** Every migration that is open on this connection, one after the other. */

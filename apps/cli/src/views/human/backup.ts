@@ -76,7 +76,7 @@ export class HumanBackupView implements BackupView {
   }
 }
 
-export function backupPlanText({ record, bytes }: BackupPreflight): string {
+function backupPlanText({ record, bytes }: BackupPreflight): string {
   const { domain, kind, point, directory, parent, disks } = record;
   const lines = [
     `${domain.name}: ${kind} backup, about ${formatBytes(bytes)}`,
@@ -92,7 +92,7 @@ export function backupPlanText({ record, bytes }: BackupPreflight): string {
   return `${lines.join('\n')}\n`;
 }
 
-export function backupResultText(result: BackupResult): string {
+function backupResultText(result: BackupResult): string {
   const { domain, directory, point, kind, bytes, durationMs, quiesced, checkpoint } = result;
   const lines = [headline(result)];
   if (result.outcome === 'done') {
@@ -127,7 +127,7 @@ function headline({ outcome, domain, directory, point }: BackupResult): string {
   }
 }
 
-export function restorePlanText({ plan, bytes, kept, chain }: RestorePreflight): string {
+function restorePlanText({ plan, bytes, kept, chain }: RestorePreflight): string {
   const { name, point, disks, nvram, tpm, as } = plan;
   const what = as.kind === 'new' ? `${name}, a new domain` : name;
   const lines = [
@@ -149,7 +149,7 @@ function tpmText(tpm: TpmPlan): string {
     : `${tpm.state} (replaced; what it was is kept: ${tpm.kept})`;
 }
 
-export function restoredText({ plan, uuid, kept, durationMs }: Restored): string {
+function restoredText({ plan, uuid, kept, durationMs }: Restored): string {
   const { name, disks, point, tpm } = plan;
   const images = kept.filter((path) => !disks.some((disk) => disk.path === path));
   const leaves = [...images, ...(tpm?.kind === 'replaced' ? [tpm.kept] : [])];

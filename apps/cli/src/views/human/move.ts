@@ -63,6 +63,7 @@ export class HumanMoveView implements MoveView {
       case 'phase':
         this.#phase = phaseWords({ ...this.#move, ...report });
         if (report.goal === 'hold' && report.phase === 'copying') this.#phase += ' (hold)';
+        this.#progress = isOtherWork(report.phase) ? undefined : withoutPace(this.#progress);
         this.#show(true);
         return;
       case 'progress':
@@ -99,4 +100,13 @@ export class HumanMoveView implements MoveView {
     const phase = this.#disk === undefined ? this.#phase : `${this.#disk} ${this.#phase}`;
     this.#status.show({ phase, progress: this.#progress }, changed);
   }
+}
+
+/** Phases that have a job of their own: what was told of the copy is nothing to them. */
+function isOtherWork(phase: MoveRecord['phase']): boolean {
+  return phase === 'undoing' || phase === 'collapsing';
+}
+
+function withoutPace(progress: ProgressReport | undefined): ProgressReport | undefined {
+  return progress && { ...progress, rate: undefined, etaMs: undefined };
 }

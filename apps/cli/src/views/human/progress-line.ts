@@ -40,7 +40,9 @@ function join(parts: Parts): string {
 
 function partsOf(progress: ProgressReport | undefined): Parts {
   if (progress === undefined) return {};
-  const { copied, verified = 0n, total, rate, etaMs, guestWriteRate, guard, space } = progress;
+  const { copied, verified = 0n, total, rate, etaMs, space } = progress;
+  // Before the copy begins, or while the guard hears what the guest's writes take alone.
+  if (total === 0n) return guestParts(progress);
   // All is copied, and what is awaited is the reading back.
   const verifies = copied >= total && verified > 0n && verified < total;
   const done = verifies ? verified : copied;
@@ -54,6 +56,12 @@ function partsOf(progress: ProgressReport | undefined): Parts {
       space !== undefined ? 'waits for room' : rate === undefined || verifies ? undefined : formatRate(rate),
     left:
       verifies || etaMs === undefined || space !== undefined ? undefined : `${formatDuration(etaMs)} left`,
+    ...guestParts(progress),
+  };
+}
+
+function guestParts({ guestWriteRate, guard }: ProgressReport): Parts {
+  return {
     guest: guestWriteRate === undefined ? undefined : `guest writes ${formatRate(guestWriteRate)}`,
     latency: latencyWords(guard),
   };

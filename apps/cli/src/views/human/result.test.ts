@@ -13,15 +13,18 @@ describe('the result', () => {
     const text = resultText(
       bareResult('moved', ExitCode.DONE, {
         ...namesOf(move),
+        runsOn: '/new/web.qcow2',
         cutoverMs: 24,
         durationMs: 5_200,
         bytes: 12n * MIB,
         allocatedBytes: 9n * MIB,
+        sourcesDeleted: ['/old/top.qcow2'],
         sourcesKept: ["/old/it's.qcow2", 'rbd:pool/old', '/dev/vg/old', 'nbd://host/old'],
       }),
     );
     expect(text).toContain('moved: web vda runs on /new/web.qcow2');
     expect(text).toContain('cutover 24 ms, 12.0 MiB copied, 9.0 MiB allocated, took 5.2 s');
+    expect(text).toContain('  source deleted: /old/top.qcow2\n');
     expect(text).toContain(": rm '/old/it'\\''s.qcow2'\n");
     expect(text).toContain(': rbd rm pool/old\n');
   });
@@ -50,6 +53,11 @@ describe('the result', () => {
     expect(text).toContain(
       "the guest's writes took 0.7 ms alone, 0.8 ms while copying, 1.2 ms at worst; the guard held the copy back for 3.1 s",
     );
+  });
+
+  it('of a domain that is off does not say that it runs', () => {
+    const text = resultText(bareResult('moved', ExitCode.DONE, namesOf(move)));
+    expect(text).toBe('moved: web vda is on /new/web.qcow2\n');
   });
 
   it('of a held move says how to switch, undo, and keep', () => {

@@ -28,11 +28,13 @@ function togetherText(result: Result, disks: readonly Result[]): string {
 }
 
 function headline(result: Result): string {
-  const { outcome, domain, disk, source, destination, strategy } = result;
+  const { outcome, domain, disk, source, destination, strategy, runsOn } = result;
+  // A domain that is off runs on nothing.
+  const isOn = runsOn === undefined ? 'is on' : 'runs on';
   const what = domain === undefined ? '' : `${domain} ${disk ?? ''}`.trim();
   switch (outcome) {
     case 'moved':
-      return `moved: ${what} runs on ${destination}`;
+      return `moved: ${what} ${isOn} ${destination}`;
     case 'committed':
       return `committed: ${what}, from ${source} down into ${destination}`;
     case 'flattened':
@@ -42,10 +44,10 @@ function headline(result: Result): string {
     case 'kept':
       return `kept: ${destination} is a copy of ${what} as it was now; the guest runs on ${source}`;
     case 'copied':
-      return `copied: ${destination} is an image of ${what}, which runs on ${source} as before`;
+      return `copied: ${destination} is an image of ${what}, which ${isOn} ${source} as before`;
     case 'back':
       return strategy === undefined
-        ? `back: ${what} runs on ${source}`
+        ? `back: ${what} ${isOn} ${source}`
         : `back: ${what} has its chain as it was`;
     case 'interrupted':
     case 'stopped':
@@ -104,9 +106,12 @@ function adviceWhenReady(which: string): string[] {
   return [`  switch: blockferry pivot ${which}`, `  undo: blockferry abort ${which}`];
 }
 
-function whatIsLeft({ sourcesKept, leftovers, strategy }: Result): string[] {
+function whatIsLeft({ sourcesKept, sourcesDeleted, leftovers, strategy }: Result): string[] {
   const kind = strategy === undefined ? 'source kept' : 'no longer in the chain';
-  const lines = sourcesKept.map((kept) => `  ${kind}: ${kept}`);
+  const lines = [
+    ...sourcesDeleted.map((deleted) => `  ${strategy === undefined ? 'source ' : ''}deleted: ${deleted}`),
+    ...sourcesKept.map((kept) => `  ${kind}: ${kept}`),
+  ];
   if (sourcesKept.length > 0) {
     const them = sourcesKept.length === 1 ? 'it' : 'them';
     for (const command of removalsOf(sourcesKept)) {
@@ -160,5 +165,5 @@ function removalsOf(names: readonly string[]): string[] {
 export function errorLines({ error }: Pick<Result, 'error'>): string[] {
   if (error === undefined) return [];
   const hints = error.hint?.split('\n') ?? [];
-  return [`  ${error.message}`, ...hints.map((hint) => `  → ${hint}`)];
+  return [`  ${error.message.trimEnd().replaceAll('\n', '\n  ')}`, ...hints.map((hint) => `  → ${hint}`)];
 }

@@ -85,6 +85,7 @@ describe('a chain that is shortened', () => {
       config: 'origin',
       job: { kind: 'ours', state: 'running', cur: 1n, end: 2n },
       layers: undefined,
+      atWork: undefined,
       next: { kind: 'wait', wait: { for: 'ready' } },
     };
     expect(statusText(status)).toMatch(

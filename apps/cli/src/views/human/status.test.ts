@@ -15,6 +15,7 @@ describe('the status of a move', () => {
     config: 'origin',
     job: { kind: 'ours', state: 'running', cur: 32n * MIB, end: 64n * MIB },
     layers: undefined,
+    atWork: false,
     next: { kind: 'wait', wait: { for: 'ready' } },
   };
 
@@ -23,6 +24,21 @@ describe('the status of a move', () => {
     expect(text).toContain('web vda: copying, running');
     expect(text).toContain('50 %, 32.0 MiB of 64.0 MiB');
     expect(text).toContain('blockferry abort web vda');
+  });
+
+  it('tells whether a blockferry is at work on it, and offers to go on only where none is', () => {
+    const layered = {
+      job: { kind: 'none' },
+      layers: { copied: MIB, verified: 0n, total: 2n * MIB },
+    } as const;
+    const status: MoveStatus = { ...running, ...layered, live: 'overlay' };
+    const stopped = statusText(status);
+    expect(stopped).toContain('web vda: copying; no blockferry is at work on it');
+    expect(stopped).toContain('→ go on: blockferry resume web');
+    const worked = statusText({ ...status, atWork: true });
+    expect(worked).toContain('web vda: copying; a blockferry is at work on it');
+    expect(worked).not.toContain('resume');
+    expect(statusText({ ...status, atWork: undefined })).toContain('→ go on, if no blockferry does: ');
   });
 
   it('tells how to switch one that is held', () => {

@@ -54,7 +54,15 @@ function togetherLines({ move }: MoveStatus): string[] {
   ];
 }
 
-function stateWords({ move, domain, job, live }: MoveStatus): string {
+/** How it stands, and whether anybody goes on with it. */
+function stateWords(status: MoveStatus): string {
+  const { job, move, atWork } = status;
+  const held = job.kind === 'ours' && job.state === 'ready' && move.goal === 'hold';
+  if (held || atWork === undefined) return standsWords(status);
+  return `${standsWords(status)}; ${atWork ? 'a blockferry is at work on it' : 'no blockferry is at work on it'}`;
+}
+
+function standsWords({ move, domain, job, live, layers }: MoveStatus): string {
   if (move.shorten !== undefined && live === 'destination')
     return 'the chain is short; the rest is to be settled';
   const phase = phaseWords(move);
@@ -66,13 +74,14 @@ function stateWords({ move, domain, job, live }: MoveStatus): string {
     case 'foreign':
       return `${phase}; another job (${job.what}) runs on the disk`;
     case 'none':
-      return `${phase}; no copy runs now`;
+      // Layers are copied outside of QEMU, by whoever is at work: no block job tells of it.
+      return layers !== undefined ? phase : `${phase}, no copy runs now`;
     default:
       return unreachable(job);
   }
 }
 
-function adviceFor({ move, job, next }: MoveStatus): string[] {
+function adviceFor({ move, job, next, atWork }: MoveStatus): string[] {
   const { resume, undo, pivot } = commandsFor(move);
   if (next.kind === 'ask') {
     return [
@@ -84,6 +93,8 @@ function adviceFor({ move, job, next }: MoveStatus): string[] {
   if (job.kind === 'ours' && job.state === 'ready' && move.goal === 'hold') {
     return [`switch: ${pivot}`, `undo: ${undo}`];
   }
-  const onward = `go on, if no blockferry does: ${resume}`;
-  return move.copy !== undefined && move.goal === 'keep' ? [onward] : [onward, `undo: ${undo}`];
+  const onward = atWork
+    ? []
+    : [`${atWork === undefined ? 'go on, if no blockferry does' : 'go on'}: ${resume}`];
+  return move.copy !== undefined && move.goal === 'keep' ? onward : [...onward, `undo: ${undo}`];
 }

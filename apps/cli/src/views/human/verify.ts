@@ -43,7 +43,7 @@ export class HumanVerifyView {
   }
 }
 
-export function verifiedText({ a, b, difference, durationMs }: Verified): string {
+function verifiedText({ a, b, difference, durationMs }: Verified): string {
   const lines = [
     difference === undefined ? 'same' : `different: ${differenceWords(difference)}`,
     `  A  ${chainWords(a)}`,

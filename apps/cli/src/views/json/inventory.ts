@@ -57,7 +57,7 @@ export function doubtLines({ unknown, unread }: TreesReport): JsonLine[] {
   return [...uses, ...directories].map((line) => ({ type: 'warning', ...line }));
 }
 
-export function moveLine({ move, domain, live, config, job, layers, next }: MoveStatus): JsonLine {
+export function moveLine({ move, domain, live, config, job, layers, atWork, next }: MoveStatus): JsonLine {
   const { id, phase, goal, scope, strategy, group } = move;
   return {
     type: 'move',
@@ -78,6 +78,7 @@ export function moveLine({ move, domain, live, config, job, layers, next }: Move
           ? { state: 'foreign', what: job.what }
           : undefined,
     layers,
+    atWork,
     question: next.kind === 'ask' ? next.question : undefined,
   };
 }

@@ -108,6 +108,7 @@ describe('a move as JSON', () => {
         guard: null,
         allocatedBytes: null,
         sourcesKept: [],
+        sourcesDeleted: [],
         leftovers: [],
         error: null,
       },

@@ -1,6 +1,6 @@
 // One JSON object a line on stdout; the shapes are documented in docs/json.md.
 
-export const JSON_VERSION = 1;
+const JSON_VERSION = 1;
 
 export interface JsonLine {
   readonly type: string;

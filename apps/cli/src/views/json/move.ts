@@ -1,19 +1,12 @@
 // A move as JSON lines: plan, phase, step, progress, warning, result.
-import {
-  type CopiedImage,
-  type MoveRecord,
-  type Plan,
-  type Report,
-  secretOf,
-  unreachable,
-} from '@blockferry/engine';
+import { type CopiedImage, type MoveRecord, type Plan, type Report, secretOf } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { namesOf, type Result } from '../../outcome/result.ts';
 import { continuingWords } from '../../outcome/work-words.ts';
 import { addressed } from '../addressed.ts';
-import { percentOf } from '../format.ts';
 import type { MoveView } from '../move-view.ts';
 import { formatLine, type JsonLine } from './lines.ts';
+import { reportLine } from './report.ts';
 
 export class JsonMoveView implements MoveView {
   readonly #write: (text: string) => void;
@@ -30,13 +23,13 @@ export class JsonMoveView implements MoveView {
     this.#of(plan.move);
     this.#line(planLine(plan));
     for (const { code, message } of plan.warnings) {
-      this.#say('warning', { code, message: addressed(message, this.#uri) });
+      this.#say({ type: 'warning', code, message: addressed(message, this.#uri) });
     }
   }
 
   continuing(move: MoveRecord): void {
     this.#of(move);
-    this.#say('warning', { code: 'continuing', message: continuingWords(move) });
+    this.#say({ type: 'warning', code: 'continuing', message: continuingWords(move) });
   }
 
   about(move: MoveRecord): void {
@@ -44,30 +37,8 @@ export class JsonMoveView implements MoveView {
   }
 
   report(report: Report): void {
-    switch (report.type) {
-      case 'phase':
-        this.#say('phase', { phase: report.phase, goal: report.goal });
-        return;
-      case 'step':
-        this.#say('step', { step: report.step });
-        return;
-      case 'round':
-        this.#say('round', { round: report.round });
-        return;
-      case 'progress': {
-        const { type: _, copied, total, ...rest } = report;
-        this.#say('progress', { copied, total, percent: percentOf(copied, total), ...rest });
-        return;
-      }
-      case 'warning':
-        this.#say('warning', { code: report.code, message: addressed(report.message, this.#uri) });
-        return;
-      case 'waiting':
-        // Said already: by the phase, and by a warning where the wait is not to be expected.
-        return;
-      default:
-        unreachable(report);
-    }
+    const line = reportLine(report, this.#uri);
+    if (line !== undefined) this.#say(line);
   }
 
   stopping(): void {}
@@ -81,7 +52,7 @@ export class JsonMoveView implements MoveView {
     this.#names = { domain, disk };
   }
 
-  #say(type: string, rest: object): void {
+  #say({ type, ...rest }: JsonLine): void {
     this.#line({ type, ...this.#names, ...rest });
   }
 

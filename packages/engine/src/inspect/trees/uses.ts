@@ -2,6 +2,7 @@
 import {
   type Connection,
   type DiskDefinition,
+  type Domain,
   describeSource,
   ErrorCode,
   isLibvirtError,
@@ -10,7 +11,8 @@ import {
 import type { Location } from '@blockferry/qemu';
 import { messageOf } from '../../model/errors.ts';
 import type { ImageRef } from '../../model/record.ts';
-import { bothDefinitions, placeOf, type SomeDomain } from '../../observe/usage.ts';
+import { ofEveryDomain } from '../../observe/every-domain.ts';
+import { bothDefinitions, placeOf } from '../../observe/usage.ts';
 import { toSource } from '../../storage/to-image.ts';
 import type { SeenUse } from './tree.ts';
 
@@ -35,17 +37,25 @@ export interface UnknownUse {
 
 /** @throws what libvirt's calls throw; a domain that goes away meanwhile is no error */
 export async function readUses(connection: Connection): Promise<Uses> {
+  const found = await ofEveryDomain(connection, (domain) => usesBy(connection, domain));
+  return {
+    uses: found.flatMap(({ uses }) => uses),
+    told: found.flatMap(({ told }) => told),
+    texts: found.flatMap(({ texts }) => texts),
+    unknown: found.flatMap(({ unknown }) => unknown),
+  };
+}
+
+async function usesBy(connection: Connection, domain: Domain): Promise<Uses> {
   const found = { uses: [], told: [], texts: [], unknown: [] } satisfies Uses as Mutable<Uses>;
-  for (const domain of await connection.listAllDomains()) {
-    const definitions = await bothDefinitions(domain);
-    const running = definitions.some(({ definition }) => definition === 'live');
-    for (const { definition, xml } of definitions) {
-      found.texts.push({ whose: `the definition of ${xml.name}`, text: xml.toString() });
-      const domainOf = { domain: xml.name, uuid: xml.uuid ?? '', running, definition };
-      for (const disk of xml.disks()) await noteDisk(connection, found, disk, domainOf);
-    }
-    await noteSnapshots(domain, found);
+  const definitions = await bothDefinitions(domain);
+  const running = definitions.some(({ definition }) => definition === 'live');
+  for (const { definition, xml } of definitions) {
+    found.texts.push({ whose: `the definition of ${xml.name}`, text: xml.toString() });
+    const domainOf = { domain: xml.name, uuid: xml.uuid ?? '', running, definition };
+    for (const disk of xml.disks()) await noteDisk(connection, found, disk, domainOf);
   }
+  await noteSnapshots(domain, found);
   return found;
 }
 
@@ -93,7 +103,7 @@ async function noteDisk(
   }
 }
 
-async function noteSnapshots(domain: SomeDomain, { texts, unknown }: Mutable<Uses>): Promise<void> {
+async function noteSnapshots(domain: Domain, { texts, unknown }: Mutable<Uses>): Promise<void> {
   try {
     for (const snapshot of await domain.listAllSnapshots()) {
       const whose = `snapshot ${snapshot.name} of ${domain.name}`;

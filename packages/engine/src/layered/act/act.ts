@@ -4,7 +4,7 @@ import { close } from '../../act/close.ts';
 import { deleteSource } from '../../act/delete-source.ts';
 import { record } from '../../act/record.ts';
 import type { Decision, LayeredStep } from '../../model/decision.ts';
-import type { Claim } from '../../model/layered-world.ts';
+import { type Claim, LEGS } from '../../model/layered-world.ts';
 import type { MoveRecord } from '../../model/record.ts';
 import { onNextOverlay, withNextOverlay, withoutNextOverlay } from '../../model/rounds.ts';
 import { unreachable } from '../../model/units.ts';
@@ -20,6 +20,7 @@ import type { LayeredScene } from './layered-scene.ts';
 import { cancelLeg, finishLeg, prepareCarrier, startLeg } from './leg.ts';
 import { pauseGuest, pauseRecorded, unpauseGuest } from './pause.ts';
 import { thawGuest, thawRecorded } from './quiesce.ts';
+import { mustNotBeSaved } from './saved.ts';
 import { walk } from './walk.ts';
 
 /** Does the step of a decision; returns the record as it is afterwards. */
@@ -99,8 +100,10 @@ async function perform(scene: LayeredScene, step: LayeredStep): Promise<void> {
     case 'cancel-leg':
       return cancelLeg(scene);
     case 'walk':
+      await mustNotBeSaved(scene, step.name, imageAt(scene.move, LEGS[step.leg].to));
       return walk(scene, step.leg);
     case 'define-on':
+      await mustNotBeSaved(scene, step.name, imageAt(scene.move, step.place));
       return defineOn(scene, imageAt(scene.move, step.place));
     case 'compare-ends':
       return compareEnds(scene, step.leg);

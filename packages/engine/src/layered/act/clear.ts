@@ -2,40 +2,47 @@
 import { describeSource, sameSource } from '@blockferry/libvirt';
 import { removeRbdImage } from '../../act/claim-rbd-image.ts';
 import { updateJournal } from '../../act/update-journal.ts';
+import { copyJournalPath } from '../../layers/index.ts';
 import { StepFailed } from '../../model/errors.ts';
-import type { ImageRef } from '../../model/record.ts';
+import type { ImageRef, MoveRecord } from '../../model/record.ts';
 import { allLayers, filesMadeBy } from '../../model/rounds.ts';
-import { readUsage, usesOf } from '../../observe/usage.ts';
+import { readUsage, type Use, usesOf } from '../../observe/usage.ts';
 import { claimOf, isSomething } from '../claims.ts';
 import { copyJournals } from '../copies.ts';
 import { layeredPart } from '../image-at.ts';
+import { basesOf, sharedOf } from '../shared-bases.ts';
 import { filePath, hostOf } from './files.ts';
 import type { LayeredScene } from './layered-scene.ts';
 
 /**
- * Overlay and carrier, or the copies too. May be repeated.
+ * Overlay and carrier, or the copies too. What another disk stands on by now stays, and is its from then on. May be repeated.
  *
- * @throws StepFailed when any definition refers to one of them: then none is removed
+ * @throws StepFailed when a definition refers to one of them for this disk: then none is removed
  */
 export async function clear(scene: LayeredScene, what: 'overlays' | 'everything'): Promise<void> {
   const { move, observation } = scene;
   const part = layeredPart(move);
   const stays = what === 'everything' ? [] : part.layers.map(({ to }) => to);
-  const doomed = await ours(
+  const made = await ours(
     scene,
     filesMadeBy(part).filter((image) => !stays.includes(image)),
   );
+  const others = await usedByOthers(scene, made);
+  const doomed = made.filter((image) => !others.includes(image));
   const image = what === 'everything' && isOurImage(scene) ? [move.destination] : [];
   await mustBeUnused(scene, [...doomed, ...image]);
   const host = hostOf(scene);
   const files = { ...observation.journal?.files };
   // First: what tells the next who looks that something is left to remove are the images.
-  await Promise.all((await uselessJournals(scene, what)).map((path) => host.unlink(path)));
+  const stay = others.map(journalPathOf);
+  const useless = (await uselessJournals(scene, what)).filter((path) => !stay.includes(path));
+  await Promise.all(useless.map((path) => host.unlink(path)));
   for (const path of doomed.map(filePath)) {
     if (path === undefined) continue;
     await host.unlink(path);
     delete files[path];
   }
+  for (const path of others.map(filePath)) if (path !== undefined) delete files[path];
   if (image.length > 0) await removeRbdImage(scene, host);
   if (observation.journal !== undefined) await updateJournal(scene, { ...observation.journal, files });
 }
@@ -45,18 +52,47 @@ function isOurImage({ move: { ownership }, memory }: LayeredScene): boolean {
   return ownership.kind === 'rbd-image' && ownership.claimed === true && !memory.copyStays;
 }
 
-/** By its journal, the copy of a base is found again by the moves of the other domains that share it. */
+/** Those that were brought for others too: moves that are under way link to them, or have. */
+async function usedByOthers(scene: LayeredScene, made: readonly ImageRef[]): Promise<readonly ImageRef[]> {
+  const { context, move, warn } = scene;
+  const bases = basesOf(move).map(({ to }) => to);
+  const asked = made.filter((image) => bases.includes(image));
+  if (asked.length === 0) return [];
+  const sources = asked.map(({ source }) => source);
+  const usage = await readUsage(await context.link.connection(), context.host, sources);
+  return asked.filter(({ source }) => {
+    const uses = usesOf(usage, source);
+    const [use] = uses;
+    if (use === undefined || !uses.every((each) => isOther(each, move))) return false;
+    warn('copy-in-use', `${describeSource(source)} is kept: ${use.domain} uses it for ${use.disk} by now`);
+    return true;
+  });
+}
+
+function isOther({ uuid, disk }: Use, move: MoveRecord): boolean {
+  return uuid !== move.domain.uuid || disk !== move.disk;
+}
+
+function journalPathOf(image: ImageRef): string {
+  return copyJournalPath(filePath(image) ?? '');
+}
+
+/**
+ * By its journal, the copy of a base is found again by the moves of the other disks that share it: until there is none.
+ */
 async function uselessJournals(scene: LayeredScene, what: 'overlays' | 'everything'): Promise<string[]> {
   const { context, move } = scene;
-  const journals = copyJournals(move);
+  const own = copyJournals(move);
   // A copy is no place that moves bring bases to.
-  if (what === 'everything' || move.copy !== undefined) return journals;
-  const sources = allLayers(layeredPart(move)).map(({ from }) => from.source);
+  if (what === 'everything' || move.copy !== undefined) return own;
+  const linked = sharedOf(move);
+  const journals = [...own, ...linked.map(({ to }) => journalPathOf(to))];
+  const sources = [...allLayers(layeredPart(move)), ...linked].map(({ from }) => from.source);
   const usage = await readUsage(await context.link.connection(), context.host, sources);
   const isShared = (at: number) => {
     const source = sources[at];
     if (source === undefined || sameSource(source, move.origin.source)) return false;
-    return usesOf(usage, source).some(({ uuid }) => uuid !== move.domain.uuid);
+    return usesOf(usage, source).some((use) => isOther(use, move));
   };
   return journals.filter((_, at) => !isShared(at));
 }

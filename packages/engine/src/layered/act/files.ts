@@ -4,6 +4,7 @@ import type { Host } from '@blockferry/qemu';
 import { likeFile } from '../../act/claim-destination.ts';
 import { takeName } from '../../act/take-name.ts';
 import { updateJournal } from '../../act/update-journal.ts';
+import { copyJournalPath } from '../../layers/index.ts';
 import { StepFailed } from '../../model/errors.ts';
 import type { ImageRef } from '../../model/record.ts';
 import type { FileIdentity } from '../../record/journal.ts';
@@ -33,11 +34,20 @@ export async function claimFiles(scene: LayeredScene, images: readonly ImageRef[
   const like = await likeFile(host, scene.move.origin.source);
   const paths = images.flatMap((image) => filePath(image) ?? []);
   const claims = await Promise.all(
-    paths.map(async (path) => [path, await takeName(host, path, like, failed)] as const),
+    paths.map(async (path) => {
+      await dropStaleJournal(host, path);
+      return [path, await takeName(host, path, like, failed)] as const;
+    }),
   );
   const files = { ...scene.observation.journal?.files, ...Object.fromEntries(claims) };
   await updateJournal(scene, { ...scene.observation.journal, files });
   return files;
+}
+
+/** Of a copy that somebody has removed: a new file may get its inode, and would be taken for it. */
+async function dropStaleJournal(host: Host, path: string): Promise<void> {
+  const there = await host.stat(path);
+  if (there === null || there.size === 0n) await host.unlink(copyJournalPath(path));
 }
 
 function failed(message: string, options?: ErrorOptions): StepFailed {

@@ -1,10 +1,10 @@
-// Opening the nodes of a window in the fastest way that its storage knows, and closing them again.
+// Opening nodes in the fastest way that its storage knows, and closing them again.
 import { type NodeOptions, type QmpClient, QmpCommandError } from '@blockferry/qemu';
+import type { Layer } from '../layer.ts';
 import { type LayerPlan, lockedImages } from '../layer-plan.ts';
 import { ACCESSES, type Access, type WindowNodes } from '../window-trees.ts';
-import type { Window } from '../windows.ts';
 
-export type MakeNodes = (plan: LayerPlan, window: Window, name: string, access: Access) => WindowNodes;
+export type MakeNodes = (name: string, access: Access) => WindowNodes;
 
 export interface OpenNodes extends AsyncDisposable {
   /** The node to read or write. */
@@ -19,7 +19,6 @@ export interface OpenNodes extends AsyncDisposable {
 
 export interface OpenRequest {
   readonly plan: LayerPlan;
-  readonly window: Window;
   /** Unique in the daemon. */
   readonly name: string;
   readonly make: MakeNodes;
@@ -36,12 +35,12 @@ const OPENED_WITHIN_MS = 30_000;
  * @throws QmpCommandError of the first try; QmpConnectionError
  */
 export async function openNodes(qmp: QmpClient, request: OpenRequest): Promise<OpenNodes> {
-  const { plan, window, name, make } = request;
+  const { plan, name, make } = request;
   const timeoutMs = OPENED_WITHIN_MS * (1 + lockedImages(plan).length);
   const ways = request.access ? [request.access] : ACCESSES;
   let failure: unknown;
   for (const access of ways) {
-    const { nodes, stable } = make(plan, window, name, access);
+    const { nodes, stable } = make(name, access);
     try {
       await addAll(qmp, nodes, timeoutMs);
     } catch (error) {
@@ -59,6 +58,29 @@ export async function openNodes(qmp: QmpClient, request: OpenRequest): Promise<O
     };
   }
   throw failure;
+}
+
+export type Role = 'source' | 'target' | 'copy';
+
+interface RoleRequest {
+  readonly role: Role;
+  readonly name: string;
+  readonly make: MakeNodes;
+}
+
+/**
+ * Opens something of a layer in the way in which it was opened before, by whichever daemon.
+ * @throws QmpCommandError of the first try; QmpConnectionError
+ */
+export async function openAs(
+  qmp: QmpClient,
+  layer: Layer,
+  { role, ...rest }: RoleRequest,
+): Promise<OpenNodes> {
+  const { plan, access } = layer;
+  const nodes = await openNodes(qmp, { plan, access: access.get(role), ...rest });
+  access.set(role, nodes.access);
+  return nodes;
 }
 
 async function addAll(qmp: QmpClient, nodes: readonly NodeOptions[], timeoutMs: number): Promise<void> {

@@ -16,18 +16,18 @@ import type { Layer } from '../layer.ts';
 import type { LayerPlan } from '../layer-plan.ts';
 import type { Slot } from '../window-memory.ts';
 import {
+  belowCopy,
   hasSmallClusters,
   IN_MEMORY,
   keepingNodes,
-  keptNodes,
-  readBackNodes,
-  sourceNodes,
+  readingNodes,
   targetNodes,
-  type WindowNodes,
+  windowOf,
 } from '../window-trees.ts';
 import type { Window } from '../windows.ts';
+import { BelowWindows } from './below-windows.ts';
 import { type JobEnd, type JobWatch, runBlockJob, setJobSpeed } from './block-job.ts';
-import { type MakeNodes, type OpenNodes, openNodes } from './open-nodes.ts';
+import { type MakeNodes, type OpenNodes, openAs, openNodes } from './open-nodes.ts';
 import { refusedBy, windowFailed } from './outcome.ts';
 
 const MiB = 1024 * 1024;
@@ -65,12 +65,14 @@ export class WindowDaemon {
   readonly #depth = new Depth();
   #speed: bigint;
   #count = 0;
+  readonly #below: BelowWindows;
   /** The jobs that run: one that writes, and one that reads ahead into memory. */
   readonly #jobs = new Set<string>();
 
   private constructor(daemon: StorageDaemon, speed: bigint) {
     this.#daemon = daemon;
     this.#speed = speed;
+    this.#below = new BelowWindows(daemon.qmp, (role) => this.#newName(role));
   }
 
   /**
@@ -123,8 +125,8 @@ export class WindowDaemon {
    */
   async keep(layer: Layer, window: Window, slot: Slot): Promise<boolean> {
     try {
-      await using source = await this.#open(layer, window, 'source', sourceNodes);
-      await using memory = await this.#openSlot(layer, slot, keepingNodes);
+      await using source = await this.#openContents(layer, window);
+      await using memory = await this.#openSlot(layer, slot);
       const job = { ...this.#newJob(layer.plan), device: source.name, target: memory.name };
       const end = await this.#backup(job, window, { watch: QUIET, whenFull: 'report', smallClusters: true });
       return end.kind === 'done';
@@ -143,7 +145,9 @@ export class WindowDaemon {
   async openCopy(layer: Layer, window: Window, slot?: Slot): Promise<WindowCopy> {
     const { plan } = layer;
     const source = await this.#openContents(layer, window, slot);
-    const target = await this.#open(layer, window, 'target', targetNodes);
+    const target = await this.#openCopied(layer, window, 'target', (name, access) =>
+      targetNodes(plan, window, name, access),
+    );
     const job = { ...this.#newJob(plan), device: source.name, target: target.name };
     const tell = async (command: 'block-job-pause' | 'block-job-resume') => {
       await this.#qmp.execute(command, { device: job.id });
@@ -180,7 +184,9 @@ export class WindowDaemon {
    */
   async isSame(layer: Layer, window: Window, slot?: Slot): Promise<boolean> {
     await using source = await this.#openContents(layer, window, slot);
-    await using copy = await this.#open(layer, window, 'copy', readBackNodes);
+    await using copy = await this.#openCopied(layer, window, 'copy', (name, access) =>
+      readingNodes(name, windowOf(belowCopy(layer.plan, access), window, access)),
+    );
     await using both = await this.#addQuorum([source.name, copy.name]);
     await using nowhere = await this.#add('nowhere', { driver: 'null-co', size: window.nodeLength });
     const job = { ...this.#newJob(layer.plan), device: both.name, target: nowhere.name };
@@ -189,19 +195,33 @@ export class WindowDaemon {
     return end.kind === 'done';
   }
 
-  #openContents(layer: Layer, window: Window, slot: Slot | undefined): Promise<OpenNodes> {
-    return slot ? this.#openSlot(layer, slot, keptNodes) : this.#open(layer, window, 'source', sourceNodes);
+  /** A window of the source, or what memory keeps of it. */
+  async #openContents(layer: Layer, window: Window, slot?: Slot): Promise<Added> {
+    try {
+      const { name, access } = await this.#below.open(layer, slot);
+      return await this.#add('window', windowOf(name, slot?.window ?? window, access));
+    } catch (error) {
+      throw refusedBy(layer.plan, 'source', window, error);
+    }
   }
 
-  #openSlot(
-    { plan }: Layer,
-    slot: Slot,
-    make: (slot: Slot, name: string) => WindowNodes,
+  /** A window of the destination. */
+  async #openCopied(
+    layer: Layer,
+    window: Window,
+    role: 'target' | 'copy',
+    make: MakeNodes,
   ): Promise<OpenNodes> {
-    this.#count += 1;
-    const name = `memory-${this.#count}`;
-    const { window } = slot;
-    return openNodes(this.#qmp, { plan, window, name, make: () => make(slot, name), access: IN_MEMORY });
+    try {
+      return await openAs(this.#qmp, layer, { role, name: this.#newName(role), make });
+    } catch (error) {
+      throw refusedBy(layer.plan, 'destination', window, error);
+    }
+  }
+
+  #openSlot({ plan }: Layer, slot: Slot): Promise<OpenNodes> {
+    const make = (name: string) => keepingNodes(slot, name);
+    return openNodes(this.#qmp, { plan, name: this.#newName('keeping'), make, access: IN_MEMORY });
   }
 
   async #addQuorum(children: readonly string[]): Promise<Added> {
@@ -213,29 +233,20 @@ export class WindowDaemon {
     }
   }
 
-  async #open(layer: Layer, window: Window, role: Role, make: MakeNodes): Promise<OpenNodes> {
-    this.#count += 1;
-    const request = { plan: layer.plan, window, name: `${role}-${this.#count}`, make };
-    try {
-      const nodes = await openNodes(this.#qmp, { ...request, access: layer.access.get(role) });
-      layer.access.set(role, nodes.access);
-      return nodes;
-    } catch (error) {
-      throw refusedBy(layer.plan, role === 'source' ? 'source' : 'destination', window, error);
-    }
-  }
-
   async #add(role: string, options: AddOptions): Promise<Added> {
-    this.#count += 1;
-    const name = `${role}-${this.#count}`;
+    const name = this.#newName(role);
     await this.#qmp.execute('blockdev-add', { ...options, 'node-name': name });
     const remove = () => this.#qmp.execute('blockdev-del', { 'node-name': name });
     return { name, [Symbol.asyncDispose]: () => remove().then(undefined, () => {}) };
   }
 
   #newJob(plan: LayerPlan): Pick<Backup, 'id' | 'plan'> {
+    return { id: this.#newName('job'), plan };
+  }
+
+  #newName(role: string): string {
     this.#count += 1;
-    return { id: `job-${this.#count}`, plan };
+    return `${role}-${this.#count}`;
   }
 
   async #backup(job: Backup, window: Window, { watch, whenFull, smallClusters }: How): Promise<JobEnd> {
@@ -285,5 +296,4 @@ interface How {
 }
 
 type Added = AsyncDisposable & { readonly name: string };
-type Role = 'source' | 'target' | 'copy';
 type AddOptions = Omit<NodeOptions, 'node-name'> & { readonly driver: string };

@@ -86,7 +86,7 @@ async function conduct(scene: MigrationScene, signal: AbortSignal): Promise<void
     const sending = { ...given, ...(uri !== null && { migrate_uri: uri }) };
     cookie = await domain.migratePerform3Phase(sending, prepared.cookie, flags);
     scene.passed('cross:performed');
-    scene.memory.downtimeMs = -performance.now();
+    scene.memory.stoodStillAt = performance.now();
     await mustStillBeWanted(scene, signal);
   } catch (error) {
     await callOff(calls, 'prepared');
@@ -111,7 +111,8 @@ async function arrive(scene: MigrationScene, calls: Calls, cookie: MigrationCook
     await recordArrival(scene, finished.domain);
     scene.passed('cross:recorded');
     await finished.domain.resume();
-    scene.memory.downtimeMs = (scene.memory.downtimeMs ?? 0) + performance.now();
+    const { stoodStillAt = Number.NaN } = scene.memory;
+    scene.memory.downtimeMs = performance.now() - stoodStillAt;
     scene.passed('cross:running');
     await domain.migrateConfirm3(params, finished.cookie, flags, false);
     scene.passed('cross:confirmed');

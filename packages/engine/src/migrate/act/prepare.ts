@@ -1,9 +1,10 @@
 // Makes the destination ready to receive: the copies' links, and empty overlays on them.
 import { hasWriter, info } from '@blockferry/qemu';
-import { type Link, relink } from '../../layers/index.ts';
+import { type Link, noteLeft, relink } from '../../layers/index.ts';
 import { createPatiently } from '../../storage/create-patiently.ts';
 import { toKeyedImage } from '../../storage/passphrase.ts';
 import { toImage, toLocation } from '../../storage/to-image.ts';
+import { planOf } from '../copies.ts';
 import { StepImpossible } from '../errors.ts';
 import { type MigratedDisk, pathOf } from '../record.ts';
 import type { MigrationScene } from './scene.ts';
@@ -26,6 +27,9 @@ export async function relinkCopies({ pair, record, memory }: MigrationScene): Pr
     links.push({ image, backing: isBase ? null : { image: { ...image, format }, reference } });
   }
   await relink(pair.away.host, links);
+  for (const { layers } of record.disks) {
+    for (const base of layers.slice(1)) await noteLeft(pair.home.host, planOf(pair.away, base));
+  }
   memory.relinked = true;
 }
 

@@ -1,5 +1,5 @@
 // Small steps around the crossing: the domain goes on, or ends, on one of the two hosts. Each looks again right before.
-import { DomainXml, DomainXmlFlags } from '@blockferry/libvirt';
+import { DomainXml, DomainXmlFlags, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
 import { backingToTell } from '../../storage/chain-refs.ts';
 import { StepImpossible } from '../errors.ts';
 import { awayOf } from '../observe.ts';
@@ -23,7 +23,12 @@ export async function dropAway(scene: MigrationScene): Promise<void> {
   const now = await awayOf(away);
   if (now === 'running') throw new StepImpossible('drop-away', 'it runs at the destination by now');
   if (now !== 'off') await away.domain.destroy();
-  if (await away.domain.isPersistent().catch(() => false)) await away.domain.undefine(KEEP_FILES);
+  try {
+    if (await away.domain.isPersistent()) await away.domain.undefine(KEEP_FILES);
+  } catch (error) {
+    // What came was transient, and went when it was destroyed.
+    if (!isLibvirtError(error, ErrorCode.NO_DOMAIN)) throw error;
+  }
 }
 
 /** The domain stands still at home and runs at the destination: it ends here. Not cleanly, for it is not its end. */

@@ -1,7 +1,7 @@
 // The disks of a domain that migrates: which images are copied, what they are called there, and which are there already.
 import { basename, dirname, join } from 'node:path';
 import type { DiskDefinition } from '@blockferry/libvirt';
-import { copyJournalPath, copyState } from '../../layers/index.ts';
+import { copyJournalPath, standingOf } from '../../layers/index.ts';
 import { Refusal } from '../../model/errors.ts';
 import type { ImageRef, Layer } from '../../model/record.ts';
 import type { Bytes } from '../../model/units.ts';
@@ -97,7 +97,7 @@ function placeThere(from: ImageRef, { destinationDirectory }: MigrationRequest):
   return lockedLike(from.source, { source: { kind: 'file', path }, format: from.format });
 }
 
-/** From the bottom up, as far as the journals there tell of copies of these very images, complete and verified. */
+/** From the bottom up, as far as the journals there tell of copies of these very images, complete, verified, and as they were left. */
 async function withoutShared(
   pair: Pair,
   all: readonly Layer[],
@@ -106,8 +106,8 @@ async function withoutShared(
   const [top, ...lower] = all;
   const shared: Layer[] = [];
   for (let base = lower.at(-1); base !== undefined; base = lower.at(-1)) {
-    const state = await copyState(pair.home.host, planOf(pair.away, base));
-    if (state.kind !== 'complete' || (verify && !state.verified)) break;
+    const found = await standingOf(pair.home.host, planOf(pair.away, base), verify);
+    if (found.kind !== 'as-left') break;
     shared.unshift(base);
     lower.pop();
   }

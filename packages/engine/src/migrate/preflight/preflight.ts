@@ -6,6 +6,7 @@ import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../../model/errors.ts';
 import { formatBytes } from '../../model/sizes.ts';
 import type { Bytes } from '../../model/units.ts';
+import { checkpointsOf } from '../../observe/checkpoints.ts';
 import type { Definitions } from '../../observe/definitions.ts';
 import { readDefinitions } from '../../observe/definitions.ts';
 import { mustServe } from '../../preflight/look.ts';
@@ -125,10 +126,7 @@ async function mustBeReady(
       'has a saved memory image, which stays at home',
       `start it, or: virsh managedsave-remove ${quoteArgument(name)}`,
     );
-  const [snapshots, checkpoints] = await Promise.all([
-    domain.listAllSnapshots(),
-    domain.listAllCheckpoints().catch(() => []), // a libvirt that knows none
-  ]);
+  const [snapshots, checkpoints] = await Promise.all([domain.listAllSnapshots(), checkpointsOf(domain)]);
   if (snapshots.length > 0)
     throw no(
       'has-snapshots',

@@ -107,6 +107,7 @@ describe('starting and stopping', () => {
     const { domain } = vm;
     await domain.managedSave();
     expect(await domain.hasManagedSave()).toBe(true);
+    expect(await domain.managedSaveXml()).toContain(`<name>${domain.name}</name>`);
     expect(await domain.isActive()).toBe(false);
     const changes = await during(
       'lifecycle',

@@ -102,6 +102,11 @@ export class RunningDomain extends DomainDefinition {
     return (await this.ask(run.hasManagedSave, { flags: 0 }, options)).result;
   }
 
+  /** The definition that the saved domain goes on with. Since libvirt 3.7. @throws LibvirtError */
+  async managedSaveXml(options?: CallOptions): Promise<string> {
+    return (await this.ask(run.managedSaveXml, { flags: 0 }, options)).xml;
+  }
+
   async removeManagedSave(options?: CallOptions): Promise<void> {
     await this.ask(run.removeManagedSave, { flags: 0 }, options);
   }
