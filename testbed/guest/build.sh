@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the guest's images: kernel, initrd.gz (busybox, the writer, virtio), initrd-fio.gz (the same and fio) and
+# Builds the guest's images: kernel, initrd.gz (busybox, the writer and cmdline, virtio), initrd-fio.gz (the same and fio) and
 # initrd-agent.gz (the same and Debian's QEMU guest agent, which is downloaded and not installed here).
 # usage: build.sh DIRECTORY. Does nothing when DIRECTORY holds what these sources and this kernel give.
 set -eu
@@ -8,7 +8,7 @@ out=$1
 kernel=$(ls -v /boot/vmlinuz-*cloud* 2>/dev/null | tail -n 1)
 [ -n "$kernel" ] || { echo "No cloud kernel in /boot (package linux-image-cloud-amd64)." >&2; exit 1; }
 version=${kernel#/boot/vmlinuz-}
-key=$( (cat "$here/build.sh" "$here/init" "$here/writer.c"; echo "$version"
+key=$( (cat "$here/build.sh" "$here/init" "$here/writer.c" "$here/cmdline.c"; echo "$version"
   cksum /usr/bin/busybox /bin/busybox /usr/bin/fio 2>/dev/null) | sha256sum | cut -c1-16)
 [ "$(cat "$out/key" 2>/dev/null)" = "$key" ] && exit 0
 
@@ -21,6 +21,7 @@ mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/mod
 cp "$(command -v busybox)" "$root/bin/busybox"
 for tool in sh mount insmod cat usleep sleep echo base64 ls poweroff reboot mkdir sync; do ln -s busybox "$root/bin/$tool"; done
 gcc -static -O2 -fno-strict-aliasing -Wall -Werror -pthread -o "$root/writer" "$here/writer.c"
+gcc -static -O2 -Wall -Werror -o "$root/cmdline" "$here/cmdline.c"
 install -m 755 "$here/init" "$root/init"
 
 modules=/lib/modules/$version

@@ -11,7 +11,7 @@ const MiB = 1024n * 1024n;
 
 let pair: FerryPair;
 
-sharedPair({ fill: 8n * MiB, rate: 200 }, (started) => {
+sharedPair({ fill: 8n * MiB, rate: 100 }, (started) => {
   pair = started;
 });
 

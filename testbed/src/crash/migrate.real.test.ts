@@ -7,7 +7,7 @@ import { sharedPair } from './shared-pair.ts';
 
 let pair: FerryPair;
 
-sharedPair({ rate: 300 }, (started) => {
+sharedPair({ rate: 100 }, (started) => {
   pair = started;
 });
 

@@ -1,10 +1,11 @@
 // The tiny guest as a running domain: started in one call, and asked what it has flushed so far.
-import { randomBytes, randomInt } from 'node:crypto';
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
 import { until } from '../process/until.ts';
+import { startBooted } from './booted.ts';
+import { type GuestProgram, provideBoot } from './built.ts';
 import { type DomainSpec, domainXml, type GuestWriter } from './domain-xml.ts';
 import { type Latencies, latenciesOf } from './latencies.ts';
 import { LogFile } from './log-file.ts';
@@ -35,8 +36,7 @@ export function guestWriter(disk: string, region: Region, options: Partial<Guest
 export type GuestSpec = Omit<DomainSpec, 'kernel' | 'initrd' | 'serialLog'> & {
   /** Default true. A transient domain is gone when it stops. */
   readonly persistent?: boolean;
-  /** Use the image that has this program too: fio, or QEMU's guest agent, which runs if the domain has its channel. */
-  readonly program?: 'fio' | 'agent';
+  readonly program?: GuestProgram;
 };
 
 /** How the guest fared over a time. Its clock stands still while the machine is paused by QEMU. */
@@ -49,49 +49,30 @@ export type GuestStats = {
   readonly writesPerSecond: number;
 };
 
-const builtGuest = fileURLToPath(new URL('../../../.cache/guest', import.meta.url));
-
-type Boot = { readonly kernel: string; readonly initrd: string };
-
-const provided = new WeakMap<LibvirtHost, Map<string, Promise<string>>>();
-
 /**
- * Copies the guest's kernel and initramfs to where the host's QEMU may read them. `npm run setup` builds them.
- * Once for each host: written again, they would change under the guests that are reading them.
- */
-async function provideGuest(host: LibvirtHost, program: GuestSpec['program']): Promise<Boot> {
-  const files = provided.get(host) ?? new Map<string, Promise<string>>();
-  provided.set(host, files);
-  const provide = (name: string): Promise<string> => {
-    const place = join(host.directory, 'guest', name);
-    const copied = files.get(name) ?? copyFile(join(builtGuest, name), place).then(() => place);
-    files.set(name, copied);
-    return copied;
-  };
-  const [kernel, initrd] = await Promise.all([
-    provide('kernel'),
-    provide(program === undefined ? 'initrd.gz' : `initrd-${program}.gz`),
-  ]);
-  return { kernel, initrd };
-}
-
-/**
- * Defines and starts a domain with the tiny guest, and returns when each of its writers has flushed a block.
+ * Defines and starts a domain with the tiny guest, which has booted already (see booted.ts), and returns when each of its
+ * writers has flushed a block.
  * @throws {Error} with the guest's own words when it does not write in time; {RunError} when libvirt refuses.
  */
 export async function startGuest(host: LibvirtHost, spec: GuestSpec): Promise<Guest> {
-  const files = await provideGuest(host, spec.program);
+  const files = await provideBoot(host, spec.program);
   const serialLog = join(host.directory, 'log', `guest-${spec.name}.log`);
-  const xml = domainXml({ ...spec, ...files, serialLog });
+  const xml = domainXml({ uuid: randomUUID(), ...spec, ...files, serialLog });
   const xmlFile = join(host.directory, 'guest', `${spec.name}.xml`);
   await writeFile(xmlFile, xml);
-  const guest = new Guest(host, spec.name, xml, serialLog, spec.writers ?? []);
-  if (spec.persistent ?? true) {
-    await host.virsh('define', xmlFile);
-    await host.virsh('start', spec.name);
-  } else await host.virsh('create', xmlFile);
+  const guest = new Guest(host, xml, serialLog, spec);
+  const persistent = spec.persistent ?? true;
+  if (persistent) await host.virsh('define', xmlFile);
+  if (!boots(spec)) await startBooted(host, xml);
+  else if (persistent) await host.virsh('start', spec.name);
+  else await host.virsh('create', xmlFile);
   await guest.waitUntilUp();
   return guest;
+}
+
+/** Saved is one with the plain image in a machine of the usual size: any other boots. */
+function boots({ program, memoryMiB, type }: GuestSpec): boolean {
+  return program !== undefined || memoryMiB !== undefined || type === 'kvm';
 }
 
 export class Guest {
@@ -100,24 +81,20 @@ export class Guest {
   readonly xml: string;
   readonly serialLog: string;
   readonly writers: readonly GuestWriter[];
+  readonly #boots: boolean;
   readonly #log: LogFile;
   readonly #reports = new Map<string, DiskReport>();
   #ups = 0;
 
-  constructor(
-    host: LibvirtHost,
-    name: string,
-    xml: string,
-    serialLog: string,
-    writers: readonly GuestWriter[],
-  ) {
+  constructor(host: LibvirtHost, xml: string, serialLog: string, spec: GuestSpec) {
     this.host = host;
-    this.name = name;
+    this.name = spec.name;
     this.xml = xml;
     this.serialLog = serialLog;
-    this.writers = writers;
+    this.writers = spec.writers ?? [];
+    this.#boots = boots(spec);
     this.#log = new LogFile(serialLog);
-    for (const { disk } of writers) this.#reports.set(disk, new DiskReport(disk));
+    for (const { disk } of this.writers) this.#reports.set(disk, new DiskReport(disk));
   }
 
   /** Everything the guest reported of one disk so far, all its lives together. Default: the first writer's disk. */
@@ -172,10 +149,17 @@ export class Guest {
    * just killed it waits for libvirt to notice, which is a moment later and refuses a start until then.
    */
   async start(): Promise<void> {
-    await this.#read();
-    const isOff = async () => /shut off/.test(await this.host.virsh('domstate', this.name)) || undefined;
-    await until(`end of guest ${this.name}`, isOff);
+    await this.#off();
     await this.host.virsh('start', this.name);
+    await this.waitUntilUp();
+  }
+
+  /** As `start`, from the same definition, but as a machine that has booted already, unless it is of another kind. */
+  async startBooted(): Promise<void> {
+    if (this.#boots) return this.start();
+    await this.#off();
+    const persistent = await this.host.virsh('dumpxml', '--inactive', '--security-info', this.name);
+    await startBooted(this.host, persistent);
     await this.waitUntilUp();
   }
 
@@ -199,6 +183,12 @@ export class Guest {
         })
       );
     });
+  }
+
+  async #off(): Promise<void> {
+    await this.#read();
+    const isOff = async () => /shut off/.test(await this.host.virsh('domstate', this.name)) || undefined;
+    await until(`end of guest ${this.name}`, isOff);
   }
 
   #writer(disk?: string): GuestWriter {

@@ -15,8 +15,8 @@ export type MovingGuestOptions = MoverOptions & {
   readonly spec?: Partial<GuestSpec>;
 };
 
-/** 256 blocks: at 200 a second the guest overwrites, and so reads back, each of them every 1.3 s. */
-const REGION_BYTES = 1024n * 1024n;
+/** 128 blocks: at 100 a second the guest overwrites, and so reads back, each of them every 1.3 s. */
+const REGION_BYTES = 512n * 1024n;
 
 /** Starts a guest whose disk vda is a chain in the host's images directory. */
 export async function startMovingGuest(
@@ -29,7 +29,7 @@ export async function startMovingGuest(
   const guest = await startGuest(host, {
     name,
     disks: [{ path: chain.top.path, target: 'vda', format: chain.top.format }],
-    writers: [guestWriter('vda', region, { rate: 200 })],
+    writers: [guestWriter('vda', region, { rate: 100 })],
     ...spec,
   });
   return new MovingGuest(host, guest, chain, new Mover(host, options));
