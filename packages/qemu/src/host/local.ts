@@ -9,7 +9,7 @@ class LocalHost extends ShellFiles implements Host {
   readonly isLocal = true;
   readonly #launcher: Launcher = {
     hostName: this.name,
-    lease: async () => ({ wrap: (argv) => argv, release: () => {} }),
+    lease: async () => ({ wrap: (argv) => argv, release: () => {}, doubt: () => {} }),
     running: new Set(),
   };
 

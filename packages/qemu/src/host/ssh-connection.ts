@@ -50,6 +50,8 @@ kill $watcher 2>/dev/null`;
 export class SshConnection {
   /** Sessions in use; the owner counts. */
   sessions = 0;
+  /** Something over it was cut off. It may still be whole: what runs over it goes on, but nothing new is begun. */
+  isDoubted = false;
   #forwards = 0;
   readonly #keeper: ChildProcess;
   readonly #directory: string;

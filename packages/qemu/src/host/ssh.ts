@@ -105,7 +105,7 @@ class ConnectionPool {
 
   #free(): SshConnection | undefined {
     for (const connection of this.#connections) if (!connection.isOpen) this.#connections.delete(connection);
-    return [...this.#connections].find(({ sessions }) => sessions < MAX_SESSIONS);
+    return [...this.#connections].find(({ sessions, isDoubted }) => !isDoubted && sessions < MAX_SESSIONS);
   }
 
   /** One at a time: whoever waits for a session can use the same new connection. */
@@ -140,6 +140,9 @@ function leaseOf(connection: SshConnection): Lease {
     wrap: (argv) => connection.wrap(argv),
     release: () => {
       connection.sessions -= 1;
+    },
+    doubt: () => {
+      connection.isDoubted = true;
     },
   };
 }

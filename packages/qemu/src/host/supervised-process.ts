@@ -13,6 +13,8 @@ export interface Lease {
   /** Turns a command for the host into one that runs on this machine. */
   wrap(argv: string[]): string[];
   release(): void;
+  /** The command has ended without a word: the way to the host may be lost, though nobody has noticed yet. */
+  doubt(): void;
 }
 
 /** How a host starts its commands: as they are, or through a connection. */
@@ -141,6 +143,7 @@ export class SupervisedProcess {
         break;
       }
       case 'running': {
+        this.#lease.doubt();
         const detail = this.#spawnError?.message ?? (this.stderr().trim() || 'ended without a status');
         const hint =
           'The connection or the command was cut off; what it did on the host is unknown: look again.';
