@@ -8,7 +8,6 @@ import { type Context, journalPlace } from '../run/context.ts';
 import { type Definitions, type JobInfo, readDefinitions } from './definitions.ts';
 import { isHang } from './hang.ts';
 import type { Memory } from './memory.ts';
-import { mustBePlaced } from './volumes.ts';
 
 export interface Seen {
   readonly definitions: Definitions | undefined;
@@ -33,7 +32,6 @@ export async function see(
     readDefinitions(connection, move.domain.uuid),
     readJournalOf(context, move, memory),
   ]);
-  await mustBePlaced(connection, definitions, [move.disk]);
   const { live, config } = definitions ?? {};
   const info = definitions?.running
     ? await definitions.domain.blockJobInfo(move.disk).catch(noSuchDisk)

@@ -60,17 +60,22 @@ test('is shown by its path, and with those who name the same file by its path', 
 test.each([
   ['mirror', () => ({ ...vda, destination: at('copy.qcow2') })],
   ['layered', layered],
-])('undone with strategy %s, both definitions are what they were', async (_, ask) => {
-  const before = await readTexts(vm.host, 'vm');
-  expect(before.persistent).toContain("<source pool='pool' volume='snap2.qcow2'/>");
-  expect((await vm.mover.move({ ...ask(), hold: true })).ending).toEqual({ kind: 'ready' });
-  expect((await vm.mover.change('vm', { goal: 'abort' })).ending.kind).toBe('back');
-  const after = await readTexts(vm.host, 'vm');
-  const plain = (text = '') => text.replaceAll(/ index='\d+'/g, '');
-  expect(plain(after.live)).toBe(plain(before.live));
-  expect(after.persistent).toBe(before.persistent);
-  await vm.proveWritesKept(fileAt(vm.chain.top.path).image);
-});
+])(
+  'undone with strategy %s, its pool inactive by then, both definitions are what they were',
+  async (_, ask) => {
+    const before = await readTexts(vm.host, 'vm');
+    expect(before.persistent).toContain("<source pool='pool' volume='snap2.qcow2'/>");
+    expect((await vm.mover.move({ ...ask(), hold: true })).ending).toEqual({ kind: 'ready' });
+    await vm.host.virsh('pool-destroy', 'pool');
+    expect((await vm.mover.change('vm', { goal: 'abort' })).ending.kind).toBe('back');
+    await vm.host.virsh('pool-start', 'pool');
+    const after = await readTexts(vm.host, 'vm');
+    const plain = (text = '') => text.replaceAll(/ index='\d+'/g, '');
+    expect(plain(after.live)).toBe(plain(before.live));
+    expect(after.persistent).toBe(before.persistent);
+    await vm.proveWritesKept(fileAt(vm.chain.top.path).image);
+  },
+);
 
 test('refused while its pool does not tell where it is, or tells another place than the guest’s', async () => {
   const ask = { ...vda, destination: at('copy.qcow2') };
@@ -109,11 +114,8 @@ test('copied while its domain is off, it is named as before', async () => {
   expect(await readTexts(vm.host, 'off')).toEqual(before);
 });
 
-test('with its pool gone in the middle, a move waits for it, and is carried on by a guest that started anew', async () => {
+test('a move goes on with a guest that was started anew', async () => {
   expect((await vm.mover.move({ ...layered(), hold: true })).ending).toEqual({ kind: 'ready' });
-  await vm.host.virsh('pool-destroy', 'pool');
-  await expect(vm.mover.change('vm', { goal: 'abort' })).rejects.toThrow('pool');
-  await vm.host.virsh('pool-start', 'pool');
   await vm.guest.stop();
   await vm.guest.start();
   expect((await vm.mover.change('vm', { goal: 'pivot' })).ending.kind).toBe('moved');

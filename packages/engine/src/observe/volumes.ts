@@ -51,7 +51,8 @@ export async function placeOf(connection: Connection, source: DiskSource): Promi
 }
 
 /**
- * What is open must not take a volume that cannot be looked up now for another image than its own.
+ * A migration's record knows its images by their places only: a volume that cannot be looked up now is not to be taken for
+ * another image than its own.
  *
  * @param disks target devs
  * @throws LibvirtError why it cannot: its pool is not active

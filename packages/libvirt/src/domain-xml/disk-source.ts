@@ -100,9 +100,12 @@ const defaultPorts: Readonly<Record<string, string>> = {
 /**
  * Whether two sources are the same storage, as far as the XML can tell: equal paths (a file and a block device of
  * one path are the same), equal protocol, name, snapshot and hosts, equal pool and volume. Details such as
- * slices, labels and credentials do not matter. Symbolic links and volumes' paths are not followed.
+ * slices, labels and credentials do not matter. Symbolic links and volumes' paths are not followed; a volume is the place
+ * that is known to be its own.
  */
 export function sameSource(a: DiskSource, b: DiskSource): boolean {
+  if (a.kind === 'volume' && b.named !== undefined) return identity(a) === identity(b.named);
+  if (b.kind === 'volume' && a.named !== undefined) return identity(a.named) === identity(b);
   return identity(a) === identity(b);
 }
 
