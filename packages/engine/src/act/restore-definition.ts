@@ -1,7 +1,7 @@
 // Job mode `undefine`: gives the domain its definition back, with the disk on the side the guest is on.
-import { DomainXml } from '@blockferry/libvirt';
 import { StepFailed } from '../model/errors.ts';
 import { sideOf } from '../observe/definitions.ts';
+import { readDefinition } from '../observe/volumes.ts';
 import type { Scene } from './act.ts';
 
 /**
@@ -12,13 +12,13 @@ export async function restoreDefinition(scene: Scene, on: 'origin' | 'destinatio
   const { context, move, observation } = scene;
   const saved = observation.saved;
   if (saved === undefined) throw new StepFailed('restore-definition', 'the definition kept aside is missing');
-  const definition = DomainXml.parse(saved.xml);
+  const connection = await context.link.connection();
+  const definition = await readDefinition(connection, saved.xml);
   const side = sideOf(definition, move);
   if (side !== on && (side === 'origin' || side === 'destination')) {
     const image = on === 'destination' ? move.destination : move.origin;
     definition.setDiskSource(move.disk, image.source, image.format);
   }
-  const connection = await context.link.connection();
   const domain = await connection.defineDomainXml(definition.toString());
   if (saved.autostart) await domain.setAutostart(true);
 }

@@ -2,7 +2,7 @@
 import { type ChainImage, formatLocation, type Host, type Image } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { readDefinitions } from '../observe/definitions.ts';
-import { placeOf } from '../observe/usage.ts';
+import { placeOf } from '../observe/volumes.ts';
 import { findBootDisk, findDisk, findDomain } from '../preflight/situation.ts';
 import type { Context } from '../run/context.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';

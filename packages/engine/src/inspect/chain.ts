@@ -1,5 +1,6 @@
 // A disk's backing chain as its images tell it, with sizes and with everyone else who uses each image. Read-only.
 import {
+  type Connection,
   type DiskDefinition,
   type DiskSource,
   type DomainXml,
@@ -11,6 +12,7 @@ import { messageOf, Refusal } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import { readUsage, type Usage, type Use, usesOf } from '../observe/usage.ts';
+import { placeOf } from '../observe/volumes.ts';
 import { findDisk, findDomain } from '../preflight/situation.ts';
 import type { Context } from '../run/context.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
@@ -66,7 +68,9 @@ export async function inspectChains(
   const reports: ChainReport[] = [];
   for (const one of disks) {
     const own = { uuid, disk: one.target };
-    const { images, problem } = await imagesOf(context.host, one, (source) => others(usage, source, own));
+    const { images, problem } = await imagesOf(connection, context.host, one, (source) =>
+      others(usage, source, own),
+    );
     reports.push({
       domain: xml.name,
       disk: one.target,
@@ -84,6 +88,7 @@ export async function inspectChains(
 }
 
 async function imagesOf(
+  connection: Connection,
   host: Host | undefined,
   disk: DiskDefinition,
   usedBy: (source: DiskSource) => Use[],
@@ -102,7 +107,7 @@ async function imagesOf(
   });
   if (host === undefined) return told('this connection gives no way to look at images');
   try {
-    const chain = await readDiskChain(host, disk);
+    const chain = await readDiskChain(host, disk, await placeOf(connection, top.source));
     return { problem: undefined, images: chain.map((image) => entryOf(image, usedBy)) };
   } catch (error) {
     return told(messageOf(error));

@@ -1,9 +1,10 @@
 // What the domains of a connection are: state, disks, and the moves and migrations that are open on them. Read-only.
 import {
+  type Connection,
   type DiskDefinition,
   type Domain,
   type DomainState,
-  DomainXml,
+  type DomainXml,
   DomainXmlFlags,
   describeSource,
   ErrorCode,
@@ -13,6 +14,7 @@ import type { MigrationRecord } from '../migrate/record.ts';
 import { newest, recordIn } from '../migrate/store.ts';
 import type { MoveRecord } from '../model/record.ts';
 import { ofEveryDomain } from '../observe/every-domain.ts';
+import { readDefinition } from '../observe/volumes.ts';
 import { readMetadata } from '../record/metadata.ts';
 import { RecordUnreadable } from '../record/serialise.ts';
 import type { Context } from '../run/context.ts';
@@ -43,11 +45,12 @@ export interface DomainSummary {
 
 /** Every domain of the connection, by name. @throws what connecting and libvirt's calls throw */
 export async function listDomains({ link }: Context): Promise<DomainSummary[]> {
-  const summaries = await ofEveryDomain(await link.connection(), summarise);
+  const connection = await link.connection();
+  const summaries = await ofEveryDomain(connection, (domain) => summarise(connection, domain));
   return summaries.filter((summary) => summary !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-async function summarise(domain: Domain): Promise<DomainSummary | undefined> {
+async function summarise(connection: Connection, domain: Domain): Promise<DomainSummary | undefined> {
   try {
     const [{ state }, active, persistent] = await Promise.all([
       domain.getState(),
@@ -58,8 +61,8 @@ async function summarise(domain: Domain): Promise<DomainSummary | undefined> {
       domain.getXmlDesc(0),
       active && persistent ? domain.getXmlDesc(DomainXmlFlags.INACTIVE) : undefined,
     ]);
-    const xml = DomainXml.parse(current);
-    const other = config === undefined ? undefined : DomainXml.parse(config);
+    const xml = await readDefinition(connection, current);
+    const other = config === undefined ? undefined : await readDefinition(connection, config);
     const disks = xml.disks().map((disk) => summariseDisk(disk, [xml, other]));
     const migration = openMigration([xml, other]);
     return { name: xml.name, uuid: domain.uuid, state, persistent, disks, migration };

@@ -1,5 +1,5 @@
 // Looks at the host for a move with strategy `layered`: where the guest is, what runs, and what of ours is there.
-import { DomainXml, sameSource } from '@blockferry/libvirt';
+import { type Connection, type DomainXml, sameSource } from '@blockferry/libvirt';
 import {
   type Claim,
   type LayeredWorld,
@@ -16,6 +16,7 @@ import type { Memory } from '../observe/memory.ts';
 import { whereQemuWrites } from '../observe/qemu-writes.ts';
 import { type Seen, see } from '../observe/seen.ts';
 import { contradictsForLong, trusted } from '../observe/trust.ts';
+import { readDefinition } from '../observe/volumes.ts';
 import type { Context } from '../run/context.ts';
 import { claimOf, isSomething, worstClaim } from './claims.ts';
 import { copiesState, copyJournals } from './copies.ts';
@@ -71,7 +72,7 @@ export async function observeLayered(
   const world: LayeredWorld = {
     domain,
     persistent: definitions?.persistent ?? false,
-    savedOn: domain === 'off' ? await savedOn(seen, current) : undefined,
+    savedOn: domain === 'off' ? await savedOn(connection, seen, current) : undefined,
     live,
     config,
     job,
@@ -109,10 +110,14 @@ export async function observeLayered(
 }
 
 /** libvirt starts a saved domain from the definition that was saved with its memory (virDomainManagedSave). */
-async function savedOn({ definitions }: Seen, move: MoveRecord): Promise<Place | undefined> {
+async function savedOn(
+  connection: Connection,
+  { definitions }: Seen,
+  move: MoveRecord,
+): Promise<Place | undefined> {
   const domain = definitions?.domain;
   if (domain === undefined || !(await domain.hasManagedSave())) return undefined;
-  return placeOf(DomainXml.parse(await domain.managedSaveXml()), move);
+  return placeOf(await readDefinition(connection, await domain.managedSaveXml()), move);
 }
 
 /** Which of the move's images this definition gives the disk. */

@@ -31,16 +31,17 @@ afterAll(async () => {
   await hosts.stop();
 });
 
-test('a running guest with two disks, one of them raw: both at one instant, and nothing is lost', async () => {
+test('a running guest with two disks, one of them raw, one named as a volume: both at one instant, and nothing is lost', async () => {
   const { one, two } = hosts;
   const [here, to] = [join(one.imagesDir, 'two'), join(there, 'two')];
   await Promise.all([mkdir(here), mkdir(to)]);
   const system = await makeChain(here, ['base', 'top'], { relativeBacking: true });
   const data = await makeChain(here, ['data'], { baseFormat: 'raw' });
+  await one.virsh('pool-create-as', 'two', 'dir', '--target', here);
   const guest = await startGuest(one, {
     name: 'two',
     disks: [
-      { target: 'vda', ...system.top },
+      { target: 'vda', type: 'volume', xml: "<source pool='two' volume='top.qcow2'/>", format: 'qcow2' },
       { target: 'vdb', ...data.top },
     ],
     writers: [guestWriter('vda', system.region), guestWriter('vdb', data.region)],
@@ -66,15 +67,17 @@ test('a running guest with two disks, one of them raw: both at one instant, and 
   expect(await hosts.notes()).toEqual([]);
 });
 
-test('a base that two domains share is sent once; a domain that is off is defined there and undefined here', async () => {
+test('a base that two domains share is sent once; a domain that is off, its disk a volume, is defined there and undefined here', async () => {
   const { one, two } = hosts;
   const [here, to] = [join(one.imagesDir, 'shared'), join(there, 'shared')];
   await Promise.all([mkdir(here), mkdir(to)]);
   const chain = await makeChain(here, ['base', 'first'], { fill: 4n << 20n });
   const second = join(here, 'second.qcow2');
   await copyFile(chain.top.path, second);
+  await one.virsh('pool-create-as', 'shared', 'dir', '--target', here);
   for (const name of ['first', 'second']) {
-    const disks = [{ path: join(here, `${name}.qcow2`), format: 'qcow2', target: 'vda' }] as const;
+    const xml = `<source pool='shared' volume='${name}.qcow2'/>`;
+    const disks = [{ type: 'volume', xml, format: 'qcow2', target: 'vda' }] as const;
     await startIdle(one, { name, disks, as: 'off' });
   }
   const request = (domain: string) => ask(domain, { offline: true, destinationDirectory: to });

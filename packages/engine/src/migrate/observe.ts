@@ -9,6 +9,7 @@ import {
 import { claimOf, isSomething } from '../layered/claims.ts';
 import type { Claim } from '../model/layered-world.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
+import { mustBePlaced } from '../observe/volumes.ts';
 import { type End, endsOf, isCommitOpen } from './commit-back.ts';
 import { copiesState } from './copies.ts';
 import type { MigrationMemory } from './memory.ts';
@@ -40,7 +41,13 @@ export async function observeMigration(
   // Before the copies' journals: one that ends while we look is seen as under way, and not begun again for nothing.
   const copying = stateOf(memory.copy);
   // Home first: where nobody migrates there, what is seen coming in after it can only be what was left behind, or new.
-  const home = await readDefinitions(await pair.home.link.connection(), uuid);
+  const connection = await pair.home.link.connection();
+  const home = await readDefinitions(connection, uuid);
+  await mustBePlaced(
+    connection,
+    home,
+    known.disks.map(({ target }) => target),
+  );
   const atHome = await homeOf(home);
   const away = await readDefinitions(await pair.away.link.connection(), uuid);
   const journal = ours(await readJournal(pair, journalPath(known)), known);

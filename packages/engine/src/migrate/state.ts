@@ -199,7 +199,7 @@ export async function userOf(
 ): Promise<{ readonly domain: string; readonly path: string } | undefined> {
   if (states.length === 0) return undefined;
   for (const domain of await connection.listAllDomains()) {
-    const nvrams = (await bothDefinitions(domain)).map(({ xml }) => xml.osNvram);
+    const nvrams = (await bothDefinitions(connection, domain)).map(({ xml }) => xml.osNvram);
     const used = states.find(({ kind, path }) =>
       kind === 'tpm' ? domain.uuid === uuid : nvrams.includes(path),
     );

@@ -2,7 +2,7 @@
 import {
   type Connection,
   type Domain,
-  DomainXml,
+  type DomainXml,
   DomainXmlFlags,
   ErrorCode,
   isLibvirtError,
@@ -11,6 +11,7 @@ import {
 import type { MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
 import type { Job, JobState, Side } from '../model/world.ts';
+import { readDefinition } from './volumes.ts';
 
 /** What libvirt says of a domain now. */
 export interface Definitions {
@@ -41,8 +42,8 @@ export async function readDefinitions(
       running: active,
       paused: state.state === 'paused',
       persistent,
-      live: active ? DomainXml.parse(live) : undefined,
-      config: persistent ? DomainXml.parse(config) : undefined,
+      live: active ? await readDefinition(connection, live) : undefined,
+      config: persistent ? await readDefinition(connection, config) : undefined,
     };
   } catch (error) {
     if (isLibvirtError(error, ErrorCode.NO_DOMAIN)) return undefined;

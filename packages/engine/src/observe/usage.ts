@@ -4,7 +4,7 @@ import {
   type DiskDefinition,
   type DiskSource,
   type Domain,
-  DomainXml,
+  type DomainXml,
   DomainXmlFlags,
   ErrorCode,
   isLibvirtError,
@@ -20,6 +20,7 @@ import { toRef } from '../storage/to-image.ts';
 import { ofEveryDomain } from './every-domain.ts';
 import { type FileKey, fileKeys, pathOf } from './file-key.ts';
 import { type Clusters, maybeSameRbdImage, readClusters } from './rbd-identity.ts';
+import { placeOf, readDefinition } from './volumes.ts';
 
 export interface Use {
   readonly domain: string;
@@ -76,7 +77,7 @@ async function usesBy(
 ): Promise<{ readonly uses: readonly Use[]; readonly unknown: Usage['unknown'] }> {
   const uses: Use[] = [];
   const unknown: Usage['unknown'][number][] = [];
-  const definitions = await bothDefinitions(domain);
+  const definitions = await bothDefinitions(connection, domain);
   const live = definitions.find(({ definition }) => definition === 'live')?.xml;
   for (const { definition, xml } of definitions) {
     for (const disk of xml.disks()) {
@@ -135,6 +136,7 @@ function keyOf({ files }: Usage, source: DiskSource): FileKey | undefined {
 
 /** The definitions that a domain has; none if it is gone. @throws LibvirtError */
 export async function bothDefinitions(
+  connection: Connection,
   domain: Domain,
 ): Promise<{ readonly definition: Use['definition']; readonly xml: DomainXml }[]> {
   try {
@@ -144,8 +146,12 @@ export async function bothDefinitions(
       persistent ? domain.getXmlDesc(DomainXmlFlags.INACTIVE) : undefined,
     ]);
     return [
-      ...(live === undefined ? [] : [{ definition: 'live' as const, xml: DomainXml.parse(live) }]),
-      ...(config === undefined ? [] : [{ definition: 'persistent' as const, xml: DomainXml.parse(config) }]),
+      ...(live === undefined
+        ? []
+        : [{ definition: 'live' as const, xml: await readDefinition(connection, live) }]),
+      ...(config === undefined
+        ? []
+        : [{ definition: 'persistent' as const, xml: await readDefinition(connection, config) }]),
     ];
   } catch (error) {
     // Gone between the list and now: then it uses nothing.
@@ -187,14 +193,6 @@ async function wholeChain(
   } catch (error) {
     return { images, problem: messageOf(error) };
   }
-}
-
-/** Where a volume of a pool is; every other source as it is. @throws LibvirtError */
-export async function placeOf(connection: Connection, source: DiskSource): Promise<DiskSource> {
-  if (source.kind !== 'volume') return source;
-  const pool = await connection.lookupStoragePoolByName(source.pool);
-  const volume = await pool.lookupVolumeByName(source.volume);
-  return { kind: 'file', path: await volume.getPath() };
 }
 
 /** The images below the top, as they say themselves. @throws Error when they cannot be told */

@@ -42,7 +42,8 @@ export async function inPool(
   return { image: { source, format }, ownership, stat };
 }
 
-async function findPool(connection: Connection, name: string): Promise<StoragePool> {
+/** @throws Refusal `no-such-pool`, `pool-inactive` */
+export async function findPool(connection: Connection, name: string): Promise<StoragePool> {
   const pool = await connection.lookupStoragePoolByName(name).catch((error: unknown) => {
     if (!isLibvirtError(error, ErrorCode.NO_STORAGE_POOL)) throw error;
     const hint = 'virsh pool-list --all shows the pools';

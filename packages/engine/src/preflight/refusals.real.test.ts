@@ -171,7 +171,6 @@ test.each<[string, string, () => Partial<Ask>]>([
     () => ({ disk: 'vdc', destination: larger, ...flat }),
   ],
   ['disk-transient', 'a disk that forgets', () => ({ disk: 'vde', destination: at('x') })],
-  ['unsupported-storage', 'a disk that is a volume', () => ({ disk: 'vdf', destination: at('x') })],
   [
     'unsupported-storage',
     'a volume in XML',

@@ -2,20 +2,12 @@
 import {
   type Connection,
   type DiskDefinition,
-  type DiskSource,
   type Domain,
   type DomainXml,
   ErrorCode,
   isLibvirtError,
 } from '@blockferry/libvirt';
-import {
-  BrokenChain,
-  type ChainImage,
-  type Host,
-  QemuImgError,
-  quoteArgument,
-  UndeclaredFormat,
-} from '@blockferry/qemu';
+import { BrokenChain, type ChainImage, type Host, QemuImgError, UndeclaredFormat } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
@@ -26,6 +18,7 @@ import { readMetadata } from '../record/metadata.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
 import { passphraseOf } from '../storage/passphrase.ts';
 import { mustBeToldChain } from './told-chain.ts';
+import { capacityOf, mustKnowVolumes } from './volume-source.ts';
 
 export interface Situation {
   readonly connection: Connection;
@@ -102,19 +95,18 @@ export async function gather(
       facts,
     );
   }
+  await mustKnowVolumes(connection, definitions, disk);
   const { domain } = definitions;
-  const [chain, info, blockInfo, usage, backupRuns, checkpoints, libVersion, secretsTold] = await Promise.all(
-    [
-      host && chainOf(host, disk, live.name),
-      definitions.running ? domain.blockJobInfo(disk.target) : null,
-      domain.blockInfo(disk.target),
-      readUsage(connection, host),
-      definitions.running && backupUnderWay(domain),
-      checkpointsOf(domain),
-      connection.libVersion(),
-      areSecretsTold(connection, disk),
-    ],
-  );
+  const [chain, info, capacity, usage, backupRuns, checkpoints, libVersion, secretsTold] = await Promise.all([
+    host && chainOf(host, disk),
+    definitions.running ? domain.blockJobInfo(disk.target) : null,
+    capacityOf(connection, definitions, disk),
+    readUsage(connection, host),
+    definitions.running && backupUnderWay(domain),
+    checkpointsOf(domain),
+    connection.libVersion(),
+    areSecretsTold(connection, disk),
+  ]);
   return {
     connection,
     host,
@@ -122,7 +114,7 @@ export async function gather(
     live,
     disk,
     chain,
-    capacity: chain?.[0]?.virtualSize ?? blockInfo.capacity,
+    capacity: chain?.[0]?.virtualSize ?? capacity,
     usage,
     job: disk.mirror?.job ?? info?.type,
     backupRuns,
@@ -179,13 +171,8 @@ export function findBootDisk(live: DomainXml): DiskDefinition {
   throw new Refusal('no-such-disk', `${live.name} has no disk`, { domain: live.name });
 }
 
-async function chainOf(
-  host: Host,
-  disk: DiskDefinition,
-  domain: string,
-): Promise<readonly ChainImage[] | undefined> {
+async function chainOf(host: Host, disk: DiskDefinition): Promise<readonly ChainImage[] | undefined> {
   if (disk.chain.length === 0) return undefined;
-  if (disk.source?.kind === 'volume') throw namedByPool(disk, disk.source, domain);
   try {
     const chain = await readDiskChain(host, disk);
     await mustBeToldChain(host, disk, chain);
@@ -198,20 +185,6 @@ async function chainOf(
     }
     throw error;
   }
-}
-
-function namedByPool(
-  { target }: DiskDefinition,
-  { pool, volume }: DiskSource & { readonly kind: 'volume' },
-  domain: string,
-): Refusal {
-  const [inPool, ofDomain] = [`--pool ${quoteArgument(pool)}`, quoteArgument(domain)];
-  return new Refusal(
-    'unsupported-storage',
-    `the definition of ${domain} names ${target} as volume ${volume} of pool ${pool}, and by that name it cannot be handled yet`,
-    { disk: target, pool, volume },
-    `name it by its path, with the domain off: virsh vol-path ${inPool} ${quoteArgument(volume)}; virsh edit ${ofDomain}: <disk type='file'>, <source file='…'/>`,
-  );
 }
 
 async function backupUnderWay(domain: Definitions['domain']): Promise<boolean> {

@@ -41,7 +41,7 @@ export async function removeUnused(
 /** Does any domain's definition name one of its images? */
 export async function isUsed(connection: Connection, plan: RestorePlan): Promise<boolean> {
   for (const domain of await connection.listAllDomains()) {
-    const definitions = await bothDefinitions(domain);
+    const definitions = await bothDefinitions(connection, domain);
     if (definitions.some(({ xml }) => plan.disks.some(({ path }) => names(xml, path)))) return true;
   }
   return false;
@@ -66,7 +66,9 @@ export async function finishedBefore(
   if (host === undefined) return undefined;
   const connection = await link.connection();
   for (const domain of await connection.listAllDomains()) {
-    const config = (await bothDefinitions(domain)).find(({ definition }) => definition === 'persistent')?.xml;
+    const config = (await bothDefinitions(connection, domain)).find(
+      ({ definition }) => definition === 'persistent',
+    )?.xml;
     const paths =
       config?.disks().flatMap(({ source }) => (source?.kind === 'file' ? [source.path] : [])) ?? [];
     for (const place of new Set(paths.map((path) => dirname(path)))) {

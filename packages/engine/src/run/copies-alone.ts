@@ -21,7 +21,7 @@ export function copiesMadeBy({ layered }: Pick<MoveRecord, 'layered'>): readonly
 export async function mustMakeAlone(connection: Connection, moves: readonly MoveRecord[]): Promise<void> {
   const wanted = moves.flatMap(copiesMadeBy);
   for (const domain of await connection.listAllDomains()) {
-    for (const { xml } of await bothDefinitions(domain)) {
+    for (const { xml } of await bothDefinitions(connection, domain)) {
       for (const other of recordsIn(xml)) {
         if (moves.some(({ id }) => id === other.id)) continue;
         const path = copiesMadeBy(other).find((each) => wanted.includes(each));

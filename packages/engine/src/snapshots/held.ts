@@ -13,7 +13,7 @@ import {
 import { type Host, readChain } from '@blockferry/qemu';
 import { messageOf } from '../model/errors.ts';
 import { fileKeys, pathOf } from '../observe/file-key.ts';
-import { placeOf } from '../observe/usage.ts';
+import { placeOf } from '../observe/volumes.ts';
 import { toImage, toRef } from '../storage/to-image.ts';
 
 /** An image that a snapshot names, and how the snapshot keeps that disk. */

@@ -8,7 +8,7 @@ import {
 } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
 import { fileKeys, pathOf } from '../observe/file-key.ts';
-import { placeOf } from '../observe/usage.ts';
+import { placeOf } from '../observe/volumes.ts';
 import type { SameImage } from './fate.ts';
 import type { ImageMove } from './image-move.ts';
 

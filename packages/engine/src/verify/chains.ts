@@ -13,7 +13,7 @@ import {
 import { Refusal } from '../model/errors.ts';
 import { unreachable } from '../model/units.ts';
 import { readDefinitions } from '../observe/definitions.ts';
-import { placeOf } from '../observe/usage.ts';
+import { placeOf } from '../observe/volumes.ts';
 import { parseDestination } from '../preflight/destination-name.ts';
 import { findDisk, findDomain } from '../preflight/situation.ts';
 import type { Context } from '../run/context.ts';

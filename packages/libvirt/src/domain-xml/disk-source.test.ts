@@ -5,6 +5,7 @@ import { diskSource } from '../../test/domain-xml/arbitrary.ts';
 import { type DiskSource, describeSource, sameSource } from './disk-source.ts';
 
 const file = (path: string): DiskSource => ({ kind: 'file', path });
+const volume = (name: string) => ({ kind: 'volume', pool: 'p', volume: name }) as const;
 const network = (more: Partial<Extract<DiskSource, { kind: 'network' }>>): DiskSource => ({
   kind: 'network',
   protocol: 'nbd',
@@ -25,6 +26,7 @@ describe('sameSource', () => {
 
   it.each<[string, DiskSource, DiskSource]>([
     ['a path written with more slashes', file('/a//b/./c'), file('/a/b/c')],
+    ['a volume and its place', volume('v'), { ...file('/v'), named: volume('v') }],
     ['one path as file and as block device', file('/dev/x'), { kind: 'block', path: '/dev/x' }],
     [
       'a default port, spelt out or not',
@@ -46,6 +48,8 @@ describe('sameSource', () => {
     ['paths', file('/a'), file('/b')],
     ['a path and what it may link to', file('/a/../b'), file('/b')],
     ['a relative and an absolute path', file('a'), file('/a')],
+    ['a volume and the place of another', volume('v'), { ...file('/w'), named: volume('w') }],
+    ['a volume and a path', volume('v'), file('/v')],
     ['exports', network({ name: 'a' }), network({ name: 'b' })],
     ['ports', network({}), network({ hosts: [{ name: 'host', port: '1' }] })],
     ['protocols', network({}), network({ protocol: 'iscsi' })],

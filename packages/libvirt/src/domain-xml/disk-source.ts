@@ -20,6 +20,8 @@ export type SourceDetails = {
   readonly encryption?: string | undefined;
   /** XML: <auth>. */
   readonly auth?: string | undefined;
+  /** Of a place that a definition names as a volume (DomainXml.placeVolumes): that name, which is written instead of it. */
+  readonly named?: PoolVolume | undefined;
   /** XML: every other child element (reservations, cookies, ssl, timeout, dataStore…). */
   readonly other?: string | undefined;
 };
@@ -52,18 +54,24 @@ export type NvmeSource = {
   readonly managed?: string | undefined;
 };
 
+export type PoolVolume = {
+  readonly kind: 'volume';
+  readonly pool: string;
+  readonly volume: string;
+  /** Of an iSCSI pool: `direct` where QEMU opens the target itself, else `host`. */
+  readonly mode?: string | undefined;
+};
+
+/** A source that the definition names by pool and volume. */
+export type VolumeSource = SourceDetails & PoolVolume;
+
 export type DiskSource = SourceDetails &
   (
     | FileSource
     | { readonly kind: 'block'; readonly path: string }
     | { readonly kind: 'dir'; readonly path: string }
     | NetworkSource
-    | {
-        readonly kind: 'volume';
-        readonly pool: string;
-        readonly volume: string;
-        readonly mode?: string | undefined;
-      }
+    | PoolVolume
     | NvmeSource
     | { readonly kind: 'vhostuser'; readonly path: string }
     | { readonly kind: 'vhostvdpa'; readonly path: string }
@@ -92,9 +100,12 @@ const defaultPorts: Readonly<Record<string, string>> = {
 /**
  * Whether two sources are the same storage, as far as the XML can tell: equal paths (a file and a block device of
  * one path are the same), equal protocol, name, snapshot and hosts, equal pool and volume. Details such as
- * slices, labels and credentials do not matter. Symbolic links and volumes' paths are not followed.
+ * slices, labels and credentials do not matter. Symbolic links and volumes' paths are not followed; a volume is the place
+ * that is known to be its own.
  */
 export function sameSource(a: DiskSource, b: DiskSource): boolean {
+  if (a.kind === 'volume' && b.named !== undefined) return identity(a) === identity(b.named);
+  if (b.kind === 'volume' && a.named !== undefined) return identity(a.named) === identity(b);
   return identity(a) === identity(b);
 }
 

@@ -44,6 +44,23 @@ describe('a domain', () => {
     expect(DomainXml.parse(xml).nvram).toEqual(found);
   });
 
+  it('tells the place of a volume that it is told, and goes on to name it as a volume', () => {
+    const disk = `<disk type='volume'><source pool='p' volume='v' startupPolicy='optional'/><target dev='vda'/></disk>`;
+    const text = `<domain><name>n</name><devices>${disk}</devices></domain>`;
+    const xml = DomainXml.parse(text);
+    expect(xml.disk('vda')?.source).toMatchObject({ kind: 'volume', pool: 'p', volume: 'v' });
+    xml.placeVolumes(({ pool, volume }) => ({ kind: 'file', path: `/${pool}/${volume}` }));
+    const [placed] = xml.disks();
+    const named = { kind: 'volume', pool: 'p', volume: 'v' };
+    expect(placed?.source).toEqual({ kind: 'file', path: '/p/v', startupPolicy: 'optional', named });
+    expect(placed?.chain).toEqual([{ source: placed?.source }]);
+    expect(xml.toString()).toBe(text);
+    xml.setDiskSource('vda', { kind: 'file', path: '/other' }, 'raw');
+    if (placed?.source !== undefined) xml.setDiskSource('vda', placed.source, 'raw');
+    expect(xml.toString()).toContain(`<source pool='p' volume='v' startupPolicy='optional'/>`);
+    expect(xml.disk('vda')?.source).toEqual(placed?.source);
+  });
+
   it('tells of its TPMs who is behind them, what their state is encrypted with, and whether it says where that is', () => {
     const tpms = [
       "<tpm><backend type='emulator' version='2.0'><encryption secret='6b2f'/></backend></tpm>",

@@ -6,6 +6,7 @@ import { attribute, child, childElements, parseXml, textOf, type XmlDocument } f
 import { replaceDiskSource } from './edit-disk.ts';
 import { asAnotherDomain, withNvram, withoutDisks, withoutMetadata } from './edit-domain.ts';
 import { DomainXmlError } from './errors.ts';
+import { type VolumePlace, withVolumesPlaced } from './place-volumes.ts';
 import type { Backing } from './write-source.ts';
 
 /** Where the firmware of a domain keeps its variables. */
@@ -33,6 +34,7 @@ export interface TpmDefinition {
  */
 export class DomainXml {
   #document: XmlDocument;
+  #placeOf: VolumePlace = () => undefined;
 
   private constructor(document: XmlDocument) {
     this.#document = document;
@@ -116,13 +118,18 @@ export class DomainXml {
 
   /** Every disk, in the order of the XML, drives without a medium included. */
   disks(): DiskDefinition[] {
-    return this.#diskElements().map((disk) => readDisk(this.#document, disk));
+    return this.#diskElements().map((disk) => this.#read(disk));
   }
 
   /** The disk with this target dev (`vda`). */
   disk(target: string): DiskDefinition | undefined {
     const element = this.#findDisk(target);
-    return element && readDisk(this.#document, element);
+    return element && this.#read(element);
+  }
+
+  /** From now on `disks()` and `disk()` tell the place of a volume instead of its name. The text is as it was. */
+  placeVolumes(placeOf: VolumePlace): void {
+    this.#placeOf = placeOf;
   }
 
   /**
@@ -179,6 +186,10 @@ export class DomainXml {
   #diskElements(): Element[] {
     const devices = child(this.#document.root, 'devices');
     return devices === undefined ? [] : childElements(devices, 'disk');
+  }
+
+  #read(disk: Element): DiskDefinition {
+    return withVolumesPlaced(readDisk(this.#document, disk), this.#placeOf);
   }
 
   #findDisk(target: string): Element | undefined {

@@ -18,9 +18,11 @@ export {
   type SourceHost,
   type StorageSlice,
   sameSource,
+  type VolumeSource,
 } from './disk-source.ts';
 export { DomainXml, type NvramDefinition, type TpmDefinition } from './domain-xml.ts';
 export { DomainXmlError, type DomainXmlErrorCode } from './errors.ts';
+export { type VolumePlace, volumesOf } from './place-volumes.ts';
 export { type SnapshotImage, type SnapshotMode, SnapshotXml } from './snapshot-xml.ts';
 export {
   type PoolTarget,

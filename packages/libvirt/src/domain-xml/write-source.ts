@@ -24,7 +24,7 @@ export type DiskElementOptions = {
 
 /** The `type` attribute of a disk, backing store or mirror whose source this is. */
 export function sourceType(source: DiskSource): string {
-  return source.kind === 'other' ? source.type : source.kind;
+  return source.kind === 'other' ? source.type : (source.named ?? source).kind;
 }
 
 /**
@@ -34,7 +34,7 @@ export function sourceType(source: DiskSource): string {
  */
 export function sourceElement(source: DiskSource): string {
   if (source.kind === 'other') return source.xml;
-  const { values, content } = kindParts(source);
+  const { values, content } = kindParts(source.named ?? source);
   const details = [
     source.auth,
     source.encryption,

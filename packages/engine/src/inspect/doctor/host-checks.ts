@@ -1,7 +1,8 @@
 // Can we run what we need on the machine of the domains, and reach their images?
-import { type Connection, DomainXml } from '@blockferry/libvirt';
+import type { Connection } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
 import { messageOf } from '../../model/errors.ts';
+import { readDefinition } from '../../observe/volumes.ts';
 import { type Check, missing, ok, warning } from './check.ts';
 
 const QUICK_MS = 10_000;
@@ -65,7 +66,10 @@ export async function imageChecks(connection: Connection, host: Host): Promise<C
   const unreadable: string[] = [];
   let readable = 0;
   for (const domain of await connection.listAllDomains()) {
-    const xml = await domain.getXmlDesc().then(DomainXml.parse, () => undefined);
+    const xml = await domain
+      .getXmlDesc()
+      .then((text) => readDefinition(connection, text))
+      .catch(() => undefined);
     for (const disk of xml?.disks() ?? []) {
       if (disk.source?.kind !== 'file' || disk.device !== 'disk') continue;
       const { path } = disk.source;

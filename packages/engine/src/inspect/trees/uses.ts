@@ -12,7 +12,8 @@ import type { Location } from '@blockferry/qemu';
 import { messageOf } from '../../model/errors.ts';
 import type { ImageRef } from '../../model/record.ts';
 import { ofEveryDomain } from '../../observe/every-domain.ts';
-import { bothDefinitions, placeOf } from '../../observe/usage.ts';
+import { bothDefinitions } from '../../observe/usage.ts';
+import { placeOf } from '../../observe/volumes.ts';
 import { toSource } from '../../storage/to-image.ts';
 import type { SeenUse } from './tree.ts';
 
@@ -48,7 +49,7 @@ export async function readUses(connection: Connection): Promise<Uses> {
 
 async function usesBy(connection: Connection, domain: Domain): Promise<Uses> {
   const found = { uses: [], told: [], texts: [], unknown: [] } satisfies Uses as Mutable<Uses>;
-  const definitions = await bothDefinitions(domain);
+  const definitions = await bothDefinitions(connection, domain);
   const running = definitions.some(({ definition }) => definition === 'live');
   for (const { definition, xml } of definitions) {
     found.texts.push({ whose: `the definition of ${xml.name}`, text: xml.toString() });
