@@ -11,6 +11,7 @@ import { refAt, undeclaredIn } from '../storage/chain-refs.ts';
 import { mustOpen } from '../storage/must-open.ts';
 import type { Secrets } from '../storage/passphrase.ts';
 import { checkQuiesce, mustBeNewFile } from './copy-checks.ts';
+import { mustCommitBack } from './copy-on-read.ts';
 import { type Destination, resolveDestination } from './destination.ts';
 import { checkDestination } from './destination-checks.ts';
 import { withEncryption } from './encryption.ts';
@@ -58,7 +59,7 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
   checkScope(situation, asked, first);
   checkSource(situation, asked, first.strategy);
   // What is only copied stays where it is.
-  if (asked.copy === undefined) await mustNotBeSaved(situation);
+  await (asked.copy === undefined ? mustNotBeSaved(situation) : mustCommitBack(situation));
   const quiesce = checkQuiesce(situation, asked.copy);
   const { choice, named, request } = await suited(situation, asked, first);
   checkScope(situation, request, choice, named);
