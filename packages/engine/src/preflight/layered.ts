@@ -5,7 +5,7 @@ import type { ChainImage } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, Layer, LayeredPart, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
-import { backingOfAll, lockedLike, refAt } from '../storage/chain-refs.ts';
+import { backingOfAll, labelledLike, lockedLike, refAt } from '../storage/chain-refs.ts';
 import { toRef } from '../storage/to-image.ts';
 import { cannotBeCopiedBytewise } from './bytewise.ts';
 import type { Destination } from './destination.ts';
@@ -145,7 +145,7 @@ export async function layeredPartOf(
   const overlay = overlayAt(from.path, request, id, host.isLocal ? process.cwd() : undefined);
   const carrier =
     source.kind === 'file'
-      ? lockedLike(source, carrierOver(source.path, id))
+      ? labelledLike(source, lockedLike(source, carrierOver(source.path, id)))
       : carrierBeside(overlay, from.path, id);
   mustHaveShortNames({ layers: all, overlay, carrier });
   const { layers, shared } =
@@ -154,7 +154,7 @@ export async function layeredPartOf(
   const part: LayeredPart = {
     layers,
     ...(shared.length > 0 && { shared }),
-    overlay: lockedLike(from, overlay),
+    overlay: labelledLike(source, lockedLike(from, overlay)),
     carrier,
     verify: request.verify,
     ...(request.guard !== undefined && { guard: request.guard }),

@@ -15,6 +15,7 @@ import { mustCommitBack } from './copy-on-read.ts';
 import { type Destination, resolveDestination } from './destination.ts';
 import { checkDestination } from './destination-checks.ts';
 import { withEncryption } from './encryption.ts';
+import { labelWarnings, withLabels } from './labels.ts';
 import {
   type Choice,
   cannotBeLayered,
@@ -67,7 +68,7 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
   checkOverlayAsked(request, choice);
   if (choice !== first) checkRunning(situation, request, choice);
   if (choice !== first || request !== asked) checkSource(situation, request, choice.strategy);
-  const resolved = withEncryption(situation, request, named);
+  const resolved = withLabels(situation, request, withEncryption(situation, request, named));
   destinationXml(situation, request, resolved); // what XML cannot write is refused before anything is tried
   const destination = await checkDestination(situation, request, resolved, choice.strategy);
   const move = await recordOf(situation, request, destination, choice.strategy);
@@ -84,6 +85,7 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
     warnings: [
       ...snapshotWarnings(snapshots),
       ...warningsFor(situation, move),
+      ...(move.copy === undefined ? labelWarnings(situation, destination) : []),
       ...(destination.warnings ?? []),
       ...quiesce,
       ...room,
