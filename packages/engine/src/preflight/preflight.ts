@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { DomainXmlError, describeSource, diskElement } from '@blockferry/libvirt';
 import { type Host, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
-import type { CopyOptions, ImageRef, JobMode, MoveRecord } from '../model/record.ts';
+import type { ImageRef, JobMode, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
 import type { Context } from '../run/context.ts';
 import { type Carried, foreseeSnapshots, imageMovesOf, whyNot } from '../snapshots/index.ts';
@@ -26,6 +26,7 @@ import {
 } from './layered.ts';
 import { asFileOfPool, becomesOneImage, cannotHoldLayers, holdsChain } from './one-image.ts';
 import { checkOpenMoves } from './open-moves.ts';
+import { optionsFor } from './rbd-destination.ts';
 import type { MoveRequest } from './request.ts';
 import { checkRoom } from './room.ts';
 import { gather, type Situation } from './situation.ts';
@@ -42,6 +43,8 @@ export interface Preflight {
   readonly capacity: Bytes;
   /** The disk's chain before, top first, for the plan. */
   readonly chain: readonly ImageRef[];
+  /** Off, a move goes without QEMU. */
+  readonly running: boolean;
 }
 
 /** Block copy jobs of persistent domains need a flag that libvirt has since 3.5.0. */
@@ -94,6 +97,7 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
     why: choice.why,
     capacity: situation.capacity,
     chain: chainOf(situation),
+    running: situation.definitions.running,
   };
 }
 
@@ -244,19 +248,6 @@ async function recordOf(
     goal: request.copy !== undefined ? 'copy' : request.hold ? 'hold' : 'pivot',
   };
 }
-
-/**
- * QEMU zeroes a piece of its target only if it is whole clusters of it, and writes zeros otherwise; an RBD image has
- * clusters of 4 MiB. With pieces of that size an object without data stays unallocated (seen with QEMU 7.2: 52 MiB
- * instead of 176).
- */
-function optionsFor({ options }: MoveRequest, { image, clusterSize }: Destination): CopyOptions {
-  if (image.source.kind !== 'network' || image.source.protocol !== 'rbd') return options;
-  return { bufSize: clusterSize ?? RBD_OBJECT_BYTES, ...options };
-}
-
-/** rbd_default_order */
-const RBD_OBJECT_BYTES = 4n << 20n;
 
 function jobModeOf({ definitions, libVersion }: Situation, request: MoveRequest): JobMode {
   if (!definitions.persistent) return 'plain';
