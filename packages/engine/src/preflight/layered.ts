@@ -77,9 +77,8 @@ export function cannotBeLayered(situation: Situation, request: MoveRequest): Ref
     const why = request.undefine ? ', which undefines no domain' : '';
     return no('libvirt-too-old', `strategy layered needs libvirt 8.0 on the host${why}`, mirror);
   }
-  if (request.reuseExternal || request.destinationXml !== undefined) {
-    return no('layered-makes-files', 'strategy layered makes its files itself', mirror);
-  }
+  const made = makesItsFiles(request, mirror);
+  if (made !== undefined) return made;
   if (disk.source?.kind !== 'file' || chain.some(({ image }) => image.location.kind !== 'file')) {
     return no('not-files', `${disk.target} is not made of files only`, mirror);
   }
@@ -96,6 +95,15 @@ export function cannotBeLayered(situation: Situation, request: MoveRequest): Ref
   const secret = cannotKeepSecret(situation, request);
   if (secret === undefined) return undefined;
   return no('encrypted', secret, mirror ?? (situation.secretsTold ? undefined : TOLD));
+}
+
+/** Why layers do not go into an image that is there, whatever it is. */
+export function makesItsFiles(
+  { reuseExternal, destinationXml }: Pick<MoveRequest, 'reuseExternal' | 'destinationXml'>,
+  hint = 'use --strategy mirror',
+): Refusal | undefined {
+  if (!reuseExternal && destinationXml === undefined) return undefined;
+  return new Refusal('layered-makes-files', 'strategy layered makes its files itself', {}, hint);
 }
 
 /**

@@ -22,6 +22,7 @@ import {
   carrierXml,
   chooseStrategy,
   layeredPartOf,
+  makesItsFiles,
   suitDestination,
 } from './layered.ts';
 import { asFileOfPool, becomesOneImage, cannotHoldLayers, holdsChain } from './one-image.ts';
@@ -32,7 +33,7 @@ import { checkRoom } from './room.ts';
 import { gather, type Situation } from './situation.ts';
 import { bytesToCopy } from './size.ts';
 import { checkSource, mustNotBeSaved } from './source-checks.ts';
-import { type Warning, warningsFor } from './warning.ts';
+import { ignoredOptions, type Warning, warningsFor } from './warning.ts';
 
 export interface Preflight {
   readonly move: MoveRecord;
@@ -88,6 +89,7 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
     warnings: [
       ...snapshotWarnings(snapshots),
       ...warningsFor(situation, move),
+      ...ignoredOptions(request.options, move),
       ...(move.copy === undefined ? labelWarnings(situation, destination) : []),
       ...(destination.warnings ?? []),
       ...quiesce,
@@ -120,7 +122,8 @@ async function suited(situation: Situation, asked: MoveRequest, first: Choice): 
   const named = asFileOfPool(found);
   const choice = suitDestination(first, situation, asked, named);
   if (choice.strategy === 'mirror') return { choice, named: found, request: asked };
-  const unfit = cannotHoldLayers(situation, asked, named) ?? cannotBeLayered(situation, asked);
+  const unfit =
+    makesItsFiles(asked) ?? cannotHoldLayers(situation, asked, named) ?? cannotBeLayered(situation, asked);
   if (unfit !== undefined) throw unfit;
   // Of a disk of one image too, only what the guest sees goes to where no file can be.
   return { choice, named, request: holdsChain(named) ? asked : { ...asked, scope: 'flatten' } };
