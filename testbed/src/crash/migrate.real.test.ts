@@ -24,6 +24,7 @@ test('while one is open: status tells of it, its disks are not moved, and the sa
     status.lines.map((line) => line.type),
     ['migration', 'result'],
   );
+  assert.ok(status.lines.every((line) => line.type !== 'migration' || line.atWork === false));
   const move = await pair.command('home', ['move', 'vm', 'vda', `${pair.home.imagesDir}/other`]).result();
   assert.equal(move.error?.code, 'migration-under-way');
   const again = pair.migrate();

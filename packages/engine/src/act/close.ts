@@ -1,4 +1,4 @@
-// The move has ended: its snapshots come along, then the record goes, the journal last but for the note that leads to it.
+// The move has ended: its snapshots come along, then the record goes, the journal, and last the note that leads to it.
 import type { Outcome } from '../model/decision.ts';
 import type { Seen } from '../observe/seen.ts';
 import { removeJournal } from '../record/journal.ts';
@@ -23,7 +23,7 @@ export async function close(scene: Scene<Seen>, outcome: Outcome): Promise<void>
     });
   }
   await removeJournal(journalPlace(context, move));
-  // The journal would be a volume too. A crash in between leaves it to the pool's next refresh.
-  await tellPools(scene, outcome);
   await context.openMoves.forget(move);
+  // Last: the journal would be a volume too, and a libvirtd that goes away leaves it to the pool's next refresh.
+  await tellPools(scene, outcome);
 }
