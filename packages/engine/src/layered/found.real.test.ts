@@ -1,4 +1,4 @@
-// What chains have that were not made for a test: headers of old tools, names that are links, names that are long.
+// What chains have that were not made for a test: headers of old tools, names that are links, names that are long; labels; growth.
 import { chmod, copyFile, mkdir, readdir, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainXml } from '@blockferry/libvirt';
@@ -12,6 +12,7 @@ import {
   startLibvirtHost,
 } from '@blockferry/testbed';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { runMove } from '../run/run-move.ts';
 
 let host: LibvirtHost;
 let mover: Mover;
@@ -154,3 +155,24 @@ test.each(['layered', 'mirror'] as const)(
     await host.virsh('start', '--paused', 'vm');
   },
 );
+
+test('a disk that grows while it is copied stays as large through a further round, with what was written there', async () => {
+  await domainOn('top.qcow2');
+  const stop = new AbortController();
+  const { move } = await mover.plan(ask({}));
+  const { ending } = await runMove(mover.context, move, {
+    signal: stop.signal,
+    report: () => {},
+    afterStep: (step) => step === 'copy-layers' && stop.abort(),
+  });
+  expect(ending.kind).toBe('stopped');
+  await host.virsh('blockresize', 'vm', 'vda', '64M');
+  const device = '/machine/peripheral/virtio-disk0/virtio-backend';
+  for (const command of ['write -P 5 20M 24M', 'flush']) {
+    await host.virsh('qemu-monitor-command', '--hmp', 'vm', `qemu-io -d ${device} "${command}"`);
+  }
+  const moved = await mover.run(move);
+  expect([moved.ending.kind, moved.steps.includes('record-round')]).toEqual(['moved', true]);
+  expect(await host.virsh('domblkinfo', 'vm', 'vda')).toMatch(/Capacity: +67108864\n/);
+  await run(['qemu-io', '-r', '-U', '-f', 'qcow2', '-c', 'read -P 5 20M 24M', at('new/top.qcow2')]);
+});
