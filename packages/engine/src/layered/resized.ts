@@ -29,8 +29,7 @@ export async function resizedFrom(
     const sizeOf = async (image: Parameters<typeof info>[1]) =>
       (await info(host, image, { timeoutMs: ANSWER_WITHIN_MS })).virtualSize;
     const disk = await sizeOf(toImage(imageAt(move, place)));
-    const destination =
-      source.slices?.[0]?.size ?? (await sizeOf(await toOpenableImage(host, move.destination)));
+    const destination = slice ?? (await sizeOf(await toOpenableImage(host, move.destination)));
     return disk === destination ? undefined : { disk, destination };
   } catch {
     return undefined;
