@@ -38,7 +38,9 @@ async function whileStopped(
   );
   const status = berth.ferry(['status', berth.name]);
   await ends(status, 'done');
-  for (const line of status.lines) if (line.type === 'move') assert.equal(line.atWork, true);
+  for (const line of status.lines) {
+    if (line.type === 'move' || line.type === 'backup') assert.equal(line.atWork, true);
+  }
   assert.deepEqual(await files(), before);
   first.cont();
   return first;

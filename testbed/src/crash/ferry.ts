@@ -45,8 +45,8 @@ export type Line =
     }
   | { readonly type: 'warning'; readonly code: string; readonly message: string }
   | { readonly type: Halt['at']; readonly name: string }
-  | { readonly type: 'move'; readonly atWork: boolean | null }
-  | { readonly type: 'plan' | 'migration-plan' | 'phase' | 'migration' };
+  | { readonly type: 'move' | 'backup' | 'migration'; readonly atWork: boolean | null }
+  | { readonly type: 'plan' | 'migration-plan' | 'phase' };
 
 export type FerryOptions = {
   readonly uri: string;

@@ -24,11 +24,15 @@ test('while one is open: status tells of it, its disks are not moved, and the sa
     status.lines.map((line) => line.type),
     ['migration', 'result'],
   );
+  assert.ok(status.lines.every((line) => line.type !== 'migration' || line.atWork === false));
   const move = await pair.command('home', ['move', 'vm', 'vda', `${pair.home.imagesDir}/other`]).result();
   assert.equal(move.error?.code, 'migration-under-way');
+  // QEMU mirrors between images of one size.
+  await pair.home.virsh('blockresize', 'vm', 'vda', '80M');
   const again = pair.migrate();
   assert.equal(await again.warning('continuing'), `continuing the migration of vm to ${pair.away.uri}`);
   assert.equal((await again.result()).outcome, 'migrated');
+  assert.match(await pair.away.virsh('domblkinfo', 'vm', 'vda'), /Capacity: +83886080\n/);
   await crossed('the same command');
 });
 

@@ -74,9 +74,14 @@ export function resultOfBackup(
 }
 
 /** What an operator types about an open backup. */
-export function goOnHint({ domain }: BackupRecord): string {
+export function goOnHint(record: BackupRecord): string {
+  const { resume, undo } = backupCommands(record);
+  return `go on: ${resume}\nundo: ${undo}`;
+}
+
+export function backupCommands({ domain }: BackupRecord): Readonly<Record<'resume' | 'undo', string>> {
   const name = quoteArgument(domain.name);
-  return `go on: blockferry resume ${name}\nundo: blockferry abort ${name}`;
+  return { resume: `blockferry resume ${name}`, undo: `blockferry abort ${name}` };
 }
 
 /** What a command does with a backup that is open already. */

@@ -82,6 +82,14 @@ test('a plan shows the chain as it will be there, and what each step leaves', ()
 });
 
 test('once it may have run there, nothing is said of undoing it', () => {
-  expect(migrationText(record)).toContain('undo: blockferry abort web');
-  expect(migrationText({ ...record, phase: 'arriving' })).not.toContain('abort');
+  expect(migrationText(record, false)).toContain('undo: blockferry abort web');
+  expect(migrationText({ ...record, phase: 'arriving' }, false)).not.toContain('abort');
+});
+
+test('going on is advised where nobody does', () => {
+  expect(migrationText(record, false)).toContain('; no blockferry is at work on it\n');
+  expect(migrationText(record, false)).toContain('→ go on: blockferry resume web');
+  expect(migrationText(record, true)).toContain('; a blockferry is at work on it\n');
+  expect(migrationText(record, true)).not.toContain('go on');
+  expect(migrationText(record, undefined)).toContain('→ go on, if no blockferry does: ');
 });

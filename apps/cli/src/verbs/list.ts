@@ -27,7 +27,7 @@ export const list: Verb = {
             const domains = await listDomains(context);
             if (json) for (const domain of domains) io.out(formatLine(domainLine(domain)));
             else io.out(domainsText(domains));
-            showMigrations(await migrationsOf(context, domains), show);
+            await showMigrations(context, await migrationsOf(context, domains), show);
             return ExitCode.DONE;
           }),
         ),

@@ -1,5 +1,5 @@
 // blockferry status: the open moves, backups and migrations, how far they are, and what to do about each.
-import { findMigrations, statusOf } from '@blockferry/engine';
+import { findMigrations, isBackupAtWork, statusOf } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { ExitCode } from '../exit-code.ts';
 import { statusText } from '../views/human/status.ts';
@@ -28,7 +28,7 @@ export const status: Verb = {
         run((invocation) =>
           lookCommand(invocation, json, async ({ context, io, show }) => {
             const looked = await lookAtMigrations(await findMigrations(context, domain));
-            showMigrations(looked, show);
+            await showMigrations(context, looked, show);
             const migrations = looked.records;
             const isKnown = domain === undefined || migrations.length + looked.unclear.length === 0;
             // The domain of a migration may be on the other host by now.
@@ -38,7 +38,10 @@ export const status: Verb = {
               const state = await statusOf(context, move);
               show(moveLine(state), () => statusText(state));
             }
-            for (const record of found.backups) show(backupLine(record), () => backupStatusText(record));
+            for (const record of found.backups) {
+              const atWork = await isBackupAtWork(context.host, record);
+              show(backupLine(record, atWork), () => backupStatusText(record, atWork));
+            }
             const open = moves.length + found.backups.length + migrations.length + looked.unclear.length;
             if (open === 0 && !json) io.out('no move is open\n');
             return ExitCode.DONE;

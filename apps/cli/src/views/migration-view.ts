@@ -36,14 +36,14 @@ export function createMigrationView(io: Io, json: boolean, uri: string | undefin
 }
 
 /** An open migration. */
-export function migrationLine(record: MigrationRecord): JsonLine {
+export function migrationLine(record: MigrationRecord, atWork: boolean | undefined): JsonLine {
   const { domain, id, home, away, mode, phase, goal } = record;
   const disks = record.disks.map(({ target, origin, layers }) => ({
     disk: target,
     source: describeSource(origin.source),
     destination: describeSource(layers[0].to.source),
   }));
-  return { type: 'migration', domain: domain.name, id, home, away, mode, phase, goal, disks };
+  return { type: 'migration', domain: domain.name, id, home, away, mode, phase, goal, disks, atWork };
 }
 
 /** One of which there is a note of ours, and no more. */

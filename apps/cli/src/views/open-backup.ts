@@ -1,28 +1,29 @@
 // A backup under way, to people and to programs.
 import type { BackupRecord } from '@blockferry/engine';
-import { goOnHint } from '../outcome/backup-result.ts';
+import { backupCommands } from '../outcome/backup-result.ts';
+import { atWorkWords, goOnWords } from './human/status.ts';
 import type { JsonLine } from './json/lines.ts';
 
-export function backupStatusText(record: BackupRecord): string {
+export function backupStatusText(record: BackupRecord, atWork: boolean | undefined): string {
   const { domain, directory, point, kind, phase, goal, disks } = record;
+  const { resume, undo } = backupCommands(record);
   const state = goal === 'abort' ? 'undoing' : phase;
   const lines = [
-    `${domain.name}: ${kind} backup, ${state}`,
+    `${domain.name}: ${kind} backup, ${state}${atWorkWords(atWork)}`,
     `  of  ${disks.map(({ target }) => target).join(', ')}`,
     `  to  ${directory}/${point}`,
-    ...goOnHint(record)
-      .replace('go on:', 'go on, if no blockferry does:')
-      .split('\n')
-      .map((advice) => `  → ${advice}`),
+    ...goOnWords(atWork, resume).map((advice) => `  → ${advice}`),
+    `  → undo: ${undo}`,
   ];
   return `${lines.join('\n')}\n`;
 }
 
-export function backupLine(record: BackupRecord): JsonLine {
+export function backupLine(record: BackupRecord, atWork: boolean | undefined): JsonLine {
   const { id, domain, directory, point, kind, phase, goal, disks, checkpoint } = record;
   const targets = disks.map(({ target }) => target);
   return {
     type: 'backup',
     ...{ id, domain: domain.name, directory, point, kind, phase, goal, disks: targets, checkpoint },
+    atWork,
   };
 }

@@ -3,6 +3,7 @@ export { type CheckedPoint, checkPoints } from './check-points.ts';
 export { CopiesInterrupted, isCopyOf } from './copies.ts';
 export type { BackupOutcome, BackupStep } from './decide.ts';
 export { backupInto, findAllBackups, findBackup } from './find-backups.ts';
+export { isBackupAtWork } from './lock.ts';
 export type { BackupPhase, BackupRecord, CopyingPart, Manifest, PointKind, StoredDisk } from './model.ts';
 export { chainOf, choosePoint, imagesOf, type Point, type PointChain, readPoints } from './points.ts';
 export { type BackupPreflight, type BackupRequest, preflightBackup } from './preflight-backup.ts';

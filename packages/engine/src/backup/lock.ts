@@ -2,7 +2,25 @@
 import { join } from 'node:path';
 import type { Host } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
-import { HELD_ELSEWHERE, SAYS_HELD, takeHostLock } from '../run/host-lock.ts';
+import { HELD_ELSEWHERE, isFileLockHeld, SAYS_HELD, takeHostLock } from '../run/host-lock.ts';
+
+/** Seconds: whoever asks whether the lock is held has it for an instant. */
+const ASKS_WITHIN_S = '1';
+
+const lockOf = (directory: string) => join(directory, '.blockferry-lock');
+
+/**
+ * Does a blockferry work in this directory at this moment?
+ *
+ * @returns undefined: it could not be found out
+ * @throws HostError
+ */
+export async function isBackupAtWork(
+  host: Host | undefined,
+  { directory }: { readonly directory: string },
+): Promise<boolean | undefined> {
+  return host === undefined ? undefined : isFileLockHeld(host, lockOf(directory));
+}
 
 /**
  * Takes the lock (flock of the file .blockferry-lock on the host) while `work` runs.
@@ -16,8 +34,8 @@ export async function withDirectoryLock<T>(
   { wait, signal }: { readonly wait: boolean; readonly signal: AbortSignal },
   work: () => Promise<T>,
 ): Promise<T> {
-  const path = join(directory, '.blockferry-lock');
-  const how = wait ? [] : ['-n', '-E', String(HELD_ELSEWHERE)];
+  const path = lockOf(directory);
+  const how = wait ? [] : ['-w', ASKS_WITHIN_S, '-E', String(HELD_ELSEWHERE)];
   const refusal = () =>
     new Refusal(
       'backup-at-work',

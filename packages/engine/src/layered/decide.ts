@@ -1,12 +1,12 @@
 // What a move with strategy `layered` does next. Pure, like the mirror's: the same world and record give the same answer.
 import { act, recorded, recordPhase } from '../decide/intent.ts';
 import type { Decision, Interruption, LayeredStep } from '../model/decision.ts';
-import { type KnownPlace, type LayeredWorld, LEGS, type Leg, type Place } from '../model/layered-world.ts';
+import { type KnownPlace, type LayeredWorld, LEGS, type Place } from '../model/layered-world.ts';
 import type { MoveRecord, Phase } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
 import { isSomething } from './claims.ts';
 import { fellBack, lostSwitch, unknownToLibvirt } from './doubt.ts';
-import { onLeg } from './legs.ts';
+import { endedLeg, onLeg } from './legs.ts';
 import { nextRound, ontoOverlay } from './rounds.ts';
 
 export type LayeredDecision = Decision<LayeredStep>;
@@ -152,6 +152,8 @@ function copyLayers(world: LayeredWorld, move: MoveRecord): LayeredDecision | un
 }
 
 function leaveOverlay(world: LayeredWorld, move: MoveRecord): LayeredDecision {
+  const resized = whenResized(world, move);
+  if (resized !== undefined) return resized;
   // Rather than fail with what was copied until now.
   if (world.job.kind === 'none' && world.shortOfRoom) {
     return recorded(world, move, 'copying') ?? { kind: 'wait', wait: { for: 'room' } };
@@ -172,11 +174,22 @@ function onCarrier(world: LayeredWorld, move: MoveRecord): LayeredDecision {
   const definition = definitionOn(world, move, 'carrier');
   if (definition !== undefined) return definition;
   if (world.job.kind === 'foreign') return interrupted(world, move, 'foreign-job');
+  const resized = whenResized(world, move);
+  if (resized !== undefined) return resized;
   if (world.domain !== 'running') return act(world, move, 'collapsing', { name: 'walk', leg: 'collapse' });
   const ended = world.job.kind === 'none' ? endedLeg(world, 'collapse') : undefined;
   // The guest has left the source for good, so there is no way back: it stays where it is until it can go on.
   if (ended !== undefined) return interrupted(world, move, 'copy-failed', ended);
   return onLeg(world, move, 'collapse', 'collapsing', 'landing');
+}
+
+/** Before it is switched it can go back, as large as it is now; on the carrier it needs its old size to go on. */
+function whenResized(world: LayeredWorld, move: MoveRecord): LayeredDecision | undefined {
+  if (world.resized === undefined) return undefined;
+  const { disk, destination } = world.resized;
+  const shrink = `virsh blockresize ${move.domain.name} ${move.disk} ${destination}B`;
+  const detail = `it has ${disk} bytes now, its place there ${destination}; if what was added is not in use: ${shrink}`;
+  return interrupted(world, move, 'disk-resized', detail);
 }
 
 /** The guest is on the destination: make the rest agree. */
@@ -242,17 +255,6 @@ function clear(world: LayeredWorld, move: MoveRecord, why: string): LayeredDecis
   }
   return act(world, move, 'undoing', { name: 'close', outcome: { kind: 'back', why } });
 }
-
-/** Why the leg that ended without a switch is not begun again; undefined: it may be. */
-function endedLeg(world: LayeredWorld, leg: Leg): string | undefined {
-  const { lastLeg, witnessed, failure, starts } = world;
-  if (lastLeg !== leg) return undefined;
-  if (witnessed === 'failed') return failure ?? 'the block job failed';
-  if (witnessed === 'canceled') return 'the block job was canceled by another client';
-  return starts >= MAX_STARTS ? `the block job vanished ${MAX_STARTS} times` : undefined;
-}
-
-const MAX_STARTS = 3;
 
 /** The step that makes the persistent definition agree with `place`; one that somebody put elsewhere keeps its word. */
 function definitionOn(world: LayeredWorld, move: MoveRecord, place: KnownPlace): LayeredDecision | undefined {

@@ -1,6 +1,7 @@
-// What chains have that were not made for a test: headers of old tools, names that are links, names that are long.
-import { copyFile, mkdir, readdir, rm, symlink } from 'node:fs/promises';
+// What chains have that were not made for a test: headers of old tools, names that are links, names that are long; labels; growth.
+import { chmod, copyFile, mkdir, readdir, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DomainXml } from '@blockferry/libvirt';
 import {
   type Ask,
   type LibvirtHost,
@@ -11,6 +12,7 @@ import {
   startLibvirtHost,
 } from '@blockferry/testbed';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { runMove } from '../run/run-move.ts';
 
 let host: LibvirtHost;
 let mover: Mover;
@@ -122,4 +124,55 @@ test('names that leave no room for those of journals, or of rounds, are refused 
   expect((await mover.plan(ask({ ...flat, destination: at('n'.repeat(218)) }))).move.strategy).toBe(
     'layered',
   );
+});
+
+test.each(['layered', 'mirror'] as const)(
+  'labels of its own come along, live and at the next boot: %s',
+  async (strategy) => {
+    const seclabel = "<seclabel model='dac' relabel='no'/>";
+    for (const name of ['base.qcow2', 'top.qcow2']) await chmod(at(name), 0o666);
+    const source = `<source file='${at('top.qcow2')}'>${seclabel}</source>`;
+    const disk = `<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>${source}<target dev='vda' bus='virtio'/></disk>`;
+    await startIdle(host, { name: 'vm', disks: [disk] });
+    const labels = async (...which: readonly string[]) => {
+      const { source, chain = [] } =
+        DomainXml.parse(await host.virsh('dumpxml', 'vm', ...which)).disk('vda') ?? {};
+      return [source, ...chain.map((each) => each.source)].map((each) =>
+        each === undefined || each.kind === 'other' ? undefined : each.seclabel,
+      );
+    };
+    const before = await labels();
+    const { ending, warnings } = await mover.move(
+      ask({ strategy, scope: strategy === 'mirror' ? 'shallow' : 'chain' }),
+    );
+    expect(ending.kind).toBe('moved');
+    expect(warnings.map(({ code }) => code)).not.toContain('label-lost');
+    expect(await labels()).toEqual(before);
+    expect((await labels('--inactive'))[0]).toBe(seclabel);
+    // libvirt gave it to nobody: it is whose the image was.
+    expect(await stat(at('new/top.qcow2'))).toMatchObject({ uid: 0, mode: 0o100666 });
+    await host.virsh('destroy', 'vm');
+    await host.virsh('start', '--paused', 'vm');
+  },
+);
+
+test('a disk that grows while it is copied stays as large through a further round, with what was written there', async () => {
+  await domainOn('top.qcow2');
+  const stop = new AbortController();
+  const { move } = await mover.plan(ask({}));
+  const { ending } = await runMove(mover.context, move, {
+    signal: stop.signal,
+    report: () => {},
+    afterStep: (step) => step === 'copy-layers' && stop.abort(),
+  });
+  expect(ending.kind).toBe('stopped');
+  await host.virsh('blockresize', 'vm', 'vda', '64M');
+  const device = '/machine/peripheral/virtio-disk0/virtio-backend';
+  for (const command of ['write -P 5 20M 24M', 'flush']) {
+    await host.virsh('qemu-monitor-command', '--hmp', 'vm', `qemu-io -d ${device} "${command}"`);
+  }
+  const moved = await mover.run(move);
+  expect([moved.ending.kind, moved.steps.includes('record-round')]).toEqual(['moved', true]);
+  expect(await host.virsh('domblkinfo', 'vm', 'vda')).toMatch(/Capacity: +67108864\n/);
+  await run(['qemu-io', '-r', '-U', '-f', 'qcow2', '-c', 'read -P 5 20M 24M', at('new/top.qcow2')]);
 });

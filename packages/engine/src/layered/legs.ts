@@ -5,6 +5,8 @@ import { type LayeredWorld, LEGS, type Leg } from '../model/layered-world.ts';
 import type { MoveRecord, Phase } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
 
+const MAX_STARTS = 3;
+
 /**
  * @param running the phase while the job runs
  * @param switching the phase from the order to switch on, in which a death of QEMU leaves doubt
@@ -73,4 +75,13 @@ function withPhantom(world: LayeredWorld, move: MoveRecord, leg: Leg): Decision<
     default:
       return unreachable(world.qemuWrites);
   }
+}
+
+/** Why the leg that ended without a switch is not begun again; undefined: it may be. */
+export function endedLeg(world: LayeredWorld, leg: Leg): string | undefined {
+  const { lastLeg, witnessed, failure, starts } = world;
+  if (lastLeg !== leg) return undefined;
+  if (witnessed === 'failed') return failure ?? 'the block job failed';
+  if (witnessed === 'canceled') return 'the block job was canceled by another client';
+  return starts >= MAX_STARTS ? `the block job vanished ${MAX_STARTS} times` : undefined;
 }

@@ -25,6 +25,7 @@ import { wantsBack } from './decide.ts';
 import { legOf } from './doubt.ts';
 import { growthOf } from './growth.ts';
 import { imageAt, layeredPart } from './image-at.ts';
+import { resizedFrom } from './resized.ts';
 import { lacksRoomForOverlay } from './room.ts';
 
 export interface LayeredObservation extends Seen {
@@ -68,6 +69,7 @@ export async function observeLayered(
   const { layered } = memory;
   // Asked right before the carrier is begun only: its mirror fails if there is none.
   const leaves = where === 'overlay' && copying === 'no' && copies === 'complete' && job.kind === 'none';
+  const collapses = where === 'carrier' && job.kind === 'none';
   const shortOfRoom = leaves && (await lacksRoomForOverlay(context.host, current));
   const world: LayeredWorld = {
     domain,
@@ -84,6 +86,7 @@ export async function observeLayered(
     onNext: isOnNext(seen, current, nextClaim),
     growth,
     shortOfRoom,
+    resized: leaves || collapses ? await resizedFrom(context.host, current, where) : undefined,
     destinationFull: memory.destinationFull ?? false,
     copyFiles: worstClaim(copyClaims),
     writtenAt: await writtenAt(context, current),

@@ -15,6 +15,7 @@ import {
   startMovingGuest,
 } from '@blockferry/testbed';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { runMove } from '../run/run-move.ts';
 
 let vm: MovingGuest;
 let images: string;
@@ -116,6 +117,45 @@ test('a domain that is off: to a larger device, and it starts from there', async
   expect(await slicesOf('--inactive')).toEqual([size]);
   await vm.guest.start();
   await vm.proveWritesKept(deviceAt(larger, size).image);
+});
+
+test('a disk that is resized while it is copied stops before its switch and can go back; on the carrier it goes on with its old size', async () => {
+  const { size } = vm.chain;
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', at('grows.qcow2'), String(size)]);
+  const disk = { target: 'vda', path: at('grows.qcow2'), format: 'qcow2' } as const;
+  await startIdle(vm.host, { name: 'grows', disks: [disk] });
+  const sizes = async () => /Capacity: +(\d+)/.exec(await vm.host.virsh('domblkinfo', 'grows', 'vda'))?.[1];
+  const resize = (bytes: bigint) => vm.host.virsh('blockresize', 'grows', 'vda', `${bytes}B`);
+  const ask = {
+    domain: 'grows',
+    disk: 'vda',
+    ...layered,
+    destination: await device('small-slice', size + (16n << 20n)),
+  };
+  const resized = { kind: 'interrupted', why: 'disk-resized' } as const;
+  for (const after of ['copy-layers', 'finish-leg'] as const) {
+    const stop = new AbortController();
+    const { move } = await vm.mover.plan(ask);
+    const { ending } = await runMove(vm.mover.context, move, {
+      signal: stop.signal,
+      report: () => {},
+      afterStep: (step) => step === after && stop.abort(),
+    });
+    expect(ending.kind).toBe('stopped');
+    await resize(2n * size);
+    expect((await vm.mover.run(move)).ending).toMatchObject(resized);
+    const back = await vm.mover.change('grows', { goal: 'abort' });
+    if (after === 'copy-layers') {
+      expect(back.ending.kind).toBe('back');
+      expect(await sizes()).toBe(String(2n * size));
+      await resize(size);
+      continue;
+    }
+    expect(back.ending).toMatchObject(resized);
+    await resize(size);
+    expect((await vm.mover.change('grows', { goal: 'pivot' })).ending.kind).toBe('moved');
+  }
+  expect(await sizes()).toBe(String(size));
 });
 
 test('an NBD export, of the same size and larger', async () => {

@@ -1,4 +1,4 @@
-// A destination without room for the overlay does not cost what was copied already.
+// A destination without room for the overlay, or of another size than the disk, does not cost what was copied already.
 import { expect, test } from 'vitest';
 import type { LayeredWorld } from '../model/layered-world.ts';
 import type { MoveRecord } from '../model/record.ts';
@@ -49,6 +49,7 @@ const copied: LayeredWorld = {
   onNext: false,
   growth: undefined,
   shortOfRoom: false,
+  resized: undefined,
   destinationFull: false,
   copyFiles: 'ours',
   writtenAt: {},
@@ -93,3 +94,18 @@ test('a mirror that found the destination full is resumed later; one that failed
   });
   expect(decideLayered(failed, move)).toMatchObject({ kind: 'act', goal: 'abort' });
 });
+
+test.each(['overlay', 'carrier'] as const)(
+  'on the %s it stops if the disk was resized, and stays there',
+  (live) => {
+    const resized = { disk: 32n, destination: 16n };
+    const phase = live === 'carrier' ? 'collapsing' : 'copying';
+    const world: LayeredWorld = { ...copied, live, config: live, carrier: 'ours', resized };
+    const recorded = { phase, goal: 'pivot' } as const;
+    const known = { ...world, recorded: { live: recorded, config: recorded, journal: recorded } };
+    expect(decideLayered(known, { ...move, phase })).toMatchObject({
+      kind: 'end',
+      outcome: { kind: 'interrupted', why: 'disk-resized' },
+    });
+  },
+);

@@ -43,6 +43,26 @@ test('what is being written is paused, and goes on', async () => {
   expect({ said, told }).toEqual({ said: ['pause', 'resume'], told: [true, false] });
 });
 
+test('one that could not be told to go on is told again', async () => {
+  let left = false;
+  const { room } = roomOf(async () => left);
+  const { promise: writing, resolve: finish } = Promise.withResolvers<void>();
+  let tries = 0;
+  const job = {
+    pause: async () => {
+      left = true;
+      throw new Error('no answer within 30 s');
+    },
+    resume: async () => {
+      tries += 1;
+      if (tries === 1) throw new Error('no answer within 30 s');
+      finish();
+    },
+  };
+  await room.during(writing, job);
+  expect(tries).toBe(2);
+});
+
 test('storage that does not tell, or a look that fails, holds nothing up', async () => {
   const { room, told } = roomOf(() => Promise.reject(new Error('no answer')));
   await room.there();

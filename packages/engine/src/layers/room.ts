@@ -46,7 +46,10 @@ export class Room {
     }
   }
 
-  /** Never throws: a job that cannot be paused any more has ended. */
+  /**
+   * Never throws: a job that cannot be paused any more has ended. One whose pause was not answered may stand still for all
+   * that, so it is to be resumed; one whose resume failed is told again at the next look, or it would stand still for good.
+   */
   async #watch(job: Pausable, signal: AbortSignal): Promise<void> {
     let paused = false;
     while (!signal.aborted) {
@@ -54,8 +57,11 @@ export class Room {
       if (signal.aborted) return;
       const room = await this.#look();
       if (room !== paused) continue;
-      paused = !room;
-      await (paused ? job.pause() : job.resume()).catch(() => {});
+      if (room) paused = !(await goesOn(job));
+      else {
+        paused = true;
+        await job.pause().catch(() => {});
+      }
     }
   }
 
@@ -73,4 +79,11 @@ export class Room {
     const { signal } = this.#options;
     await sleep(LOOK_EVERY_MS, undefined, { signal });
   }
+}
+
+function goesOn(job: Pausable): Promise<boolean> {
+  return job.resume().then(
+    () => true,
+    () => false,
+  );
 }

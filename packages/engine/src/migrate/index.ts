@@ -1,4 +1,5 @@
 // Migration of a domain to a host that shares no storage with this one.
+export { migrationAtWork } from './at-work.ts';
 export { wantHome } from './change-goal.ts';
 export { CommitHeld, StepImpossible } from './errors.ts';
 export { type FoundMigration, findMigrations, notedMigrations } from './find.ts';

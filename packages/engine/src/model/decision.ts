@@ -124,6 +124,8 @@ export type Interruption =
   | 'return-failed'
   /** A frozen layer is not what was copied: somebody wrote to it. */
   | 'source-changed'
+  /** The disk has another size than when it was frozen, and a destination that is no file cannot follow. */
+  | 'disk-resized'
   /** It moves together with other disks, and waits for one that cannot go on. */
   | 'other-disk'
   /** The record of a disk that it moves together with is gone. */

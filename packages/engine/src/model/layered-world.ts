@@ -46,6 +46,13 @@ export interface Growth {
   readonly small: Bytes;
 }
 
+export interface Resized {
+  /** What the guest sees. */
+  readonly disk: Bytes;
+  /** What was told to libvirt: a slice, or all of the device. */
+  readonly destination: Bytes;
+}
+
 export interface LayeredWorld
   extends Pick<
     World,
@@ -79,6 +86,8 @@ export interface LayeredWorld
   readonly growth: Growth | undefined;
   /** The destination has no room for what the overlay holds, besides what is kept free there. */
   readonly shortOfRoom: boolean;
+  /** The destination is no file, so it does not grow, and the disk has another size by now than it holds. */
+  readonly resized: Resized | undefined;
   /** The job that failed found the destination full. */
   readonly destinationFull: boolean;
   /** The worst claim of all copies: with one foreign, `foreign`. */

@@ -61,23 +61,13 @@ function change(move: MoveRecord, by: (part: LayeredPart) => LayeredPart): MoveR
   return move.layered === undefined ? move : { ...move, layered: by(move.layered) };
 }
 
-/** In LUKS if the other is. */
-function numbered(image: ImageRef, number: number): ImageRef {
-  const { encryption } = image.source;
-  const path = `${pathOf(image)}-${number}`;
-  return {
-    source: { kind: 'file', path, ...(encryption !== undefined && { encryption }) },
-    format: image.format,
-  };
+/** In LUKS if the other is, and with its labels. */
+function numbered({ source, format }: ImageRef, number: number): ImageRef {
+  if (source.kind !== 'file') throw new Error('a layered move makes files');
+  return { source: { ...source, path: `${source.path}-${number}` }, format };
 }
 
 /** What the header of an image over this one says of it: its path, or how a destination that is no file is opened. */
 export function referenceTo(image: ImageRef): string {
   return image.source.kind === 'file' ? image.source.path : toReference(toImage(image));
-}
-
-/** Overlays and carriers are files. */
-function pathOf({ source }: ImageRef): string {
-  if (source.kind !== 'file') throw new Error('a layered move makes files');
-  return source.path;
 }

@@ -1,6 +1,6 @@
 // Asks around libvirt which image the domain's QEMU is on. libvirt may not know: a libvirtd that dies in the middle of
 // a pivot can come back without the domain, or with a mirror that QEMU has finished long ago.
-import { ErrorCode, isLibvirtError, MonitorError } from '@blockferry/libvirt';
+import { type Domain, ErrorCode, isLibvirtError, MonitorError } from '@blockferry/libvirt';
 import { type Host, hasWriter, type Writer } from '@blockferry/qemu';
 import { StartedMeanwhile } from '../model/errors.ts';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
@@ -55,17 +55,29 @@ async function isActiveNow(definitions: Definitions | undefined): Promise<boolea
 
 interface BlockBackend {
   readonly qdev?: string;
-  readonly inserted?: { readonly 'node-name'?: string; readonly file?: string };
+  readonly inserted?: { readonly 'node-name'?: string; readonly drv?: string; readonly file?: string };
 }
 
-/** query-block (qapi/block-core.json): the node below the guest's device. libvirt names nodes after its indexes. */
+/**
+ * The node below the guest's device, by its alias (query-block, qapi/block-core.json).
+ *
+ * @throws MonitorError, LibvirtError
+ */
+export async function deviceOf(
+  domain: Pick<Domain, 'monitorCommand'>,
+  alias: string | undefined,
+): Promise<BlockBackend['inserted']> {
+  const backends = (await domain.monitorCommand({ execute: 'query-block' })) as readonly BlockBackend[];
+  return backends.find(({ qdev }) => alias !== undefined && qdev?.split('/').includes(alias))?.inserted;
+}
+
+/** libvirt names nodes after its indexes. */
 async function toldByQemu({ domain, live }: Definitions, ends: SwitchEnds): Promise<Writes | undefined> {
   const disk = live?.disk(ends.disk);
   const alias = disk?.alias;
   if (disk === undefined || alias === undefined) return undefined;
   try {
-    const backends = (await domain.monitorCommand({ execute: 'query-block' })) as readonly BlockBackend[];
-    const inserted = backends.find(({ qdev }) => qdev?.split('/').includes(alias))?.inserted;
+    const inserted = await deviceOf(domain, alias);
     const isOn = (index: string | undefined, { source }: ImageRef) =>
       (index !== undefined && inserted?.['node-name'] === `libvirt-${index}-format`) ||
       ('path' in source && inserted?.file === source.path);

@@ -27,7 +27,7 @@ export interface Plan {
 }
 
 /** Turns what preflight found into the plan that `move` runs. Pure. */
-export function planOf({ move, warnings, why, bytes, capacity, chain }: Preflight): Plan {
+export function planOf({ move, warnings, why, bytes, capacity, chain, running }: Preflight): Plan {
   const found = { move, warnings, why, bytes, capacity, chainBefore: chain };
   const shared = move.scope === 'shallow' ? chain.slice(1) : [];
   const layers = move.layered && [...move.layered.layers.map(({ to }) => to), ...(move.layered.shared ?? [])];
@@ -35,17 +35,17 @@ export function planOf({ move, warnings, why, bytes, capacity, chain }: Prefligh
   const isCopy = move.copy !== undefined;
   return {
     ...found,
-    steps: plannedSteps(move),
+    steps: plannedSteps(move, running),
     chainAfter: isCopy ? chain : [...copies, ...shared],
     copies: isCopy ? copies : undefined,
   };
 }
 
-function plannedSteps(move: MoveRecord): PlannedStep[] {
+function plannedSteps(move: MoveRecord, running: boolean): PlannedStep[] {
   if (move.layered === undefined) return stepsOf(move);
   return move.copy === undefined
-    ? layeredSteps(move, move.layered)
-    : copySteps(move, move.layered, move.copy);
+    ? layeredSteps(move, move.layered, running)
+    : copySteps(move, move.layered, move.copy, running);
 }
 
 /** Of a chain that is to be shortened. Pure. */

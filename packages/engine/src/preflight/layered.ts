@@ -5,7 +5,7 @@ import type { ChainImage } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, Layer, LayeredPart, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
-import { backingOfAll, lockedLike, refAt } from '../storage/chain-refs.ts';
+import { backingOfAll, labelledLike, lockedLike, refAt } from '../storage/chain-refs.ts';
 import { toRef } from '../storage/to-image.ts';
 import { cannotBeCopiedBytewise } from './bytewise.ts';
 import type { Destination } from './destination.ts';
@@ -77,9 +77,8 @@ export function cannotBeLayered(situation: Situation, request: MoveRequest): Ref
     const why = request.undefine ? ', which undefines no domain' : '';
     return no('libvirt-too-old', `strategy layered needs libvirt 8.0 on the host${why}`, mirror);
   }
-  if (request.reuseExternal || request.destinationXml !== undefined) {
-    return no('layered-makes-files', 'strategy layered makes its files itself', mirror);
-  }
+  const made = makesItsFiles(request, mirror);
+  if (made !== undefined) return made;
   if (disk.source?.kind !== 'file' || chain.some(({ image }) => image.location.kind !== 'file')) {
     return no('not-files', `${disk.target} is not made of files only`, mirror);
   }
@@ -96,6 +95,15 @@ export function cannotBeLayered(situation: Situation, request: MoveRequest): Ref
   const secret = cannotKeepSecret(situation, request);
   if (secret === undefined) return undefined;
   return no('encrypted', secret, mirror ?? (situation.secretsTold ? undefined : TOLD));
+}
+
+/** Why layers do not go into an image that is there, whatever it is. */
+export function makesItsFiles(
+  { reuseExternal, destinationXml }: Pick<MoveRequest, 'reuseExternal' | 'destinationXml'>,
+  hint = 'use --strategy mirror',
+): Refusal | undefined {
+  if (!reuseExternal && destinationXml === undefined) return undefined;
+  return new Refusal('layered-makes-files', 'strategy layered makes its files itself', {}, hint);
 }
 
 /**
@@ -145,7 +153,7 @@ export async function layeredPartOf(
   const overlay = overlayAt(from.path, request, id, host.isLocal ? process.cwd() : undefined);
   const carrier =
     source.kind === 'file'
-      ? lockedLike(source, carrierOver(source.path, id))
+      ? labelledLike(source, lockedLike(source, carrierOver(source.path, id)))
       : carrierBeside(overlay, from.path, id);
   mustHaveShortNames({ layers: all, overlay, carrier });
   const { layers, shared } =
@@ -154,7 +162,7 @@ export async function layeredPartOf(
   const part: LayeredPart = {
     layers,
     ...(shared.length > 0 && { shared }),
-    overlay: lockedLike(from, overlay),
+    overlay: labelledLike(source, lockedLike(from, overlay)),
     carrier,
     verify: request.verify,
     ...(request.guard !== undefined && { guard: request.guard }),

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { DomainXmlError, describeSource, diskElement } from '@blockferry/libvirt';
 import { type Host, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
-import type { CopyOptions, ImageRef, JobMode, MoveRecord } from '../model/record.ts';
+import type { ImageRef, JobMode, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
 import type { Context } from '../run/context.ts';
 import { type Carried, foreseeSnapshots, imageMovesOf, whyNot } from '../snapshots/index.ts';
@@ -11,25 +11,29 @@ import { refAt, undeclaredIn } from '../storage/chain-refs.ts';
 import { mustOpen } from '../storage/must-open.ts';
 import type { Secrets } from '../storage/passphrase.ts';
 import { checkQuiesce, mustBeNewFile } from './copy-checks.ts';
+import { mustCommitBack } from './copy-on-read.ts';
 import { type Destination, resolveDestination } from './destination.ts';
 import { checkDestination } from './destination-checks.ts';
 import { withEncryption } from './encryption.ts';
+import { labelWarnings, withLabels } from './labels.ts';
 import {
   type Choice,
   cannotBeLayered,
   carrierXml,
   chooseStrategy,
   layeredPartOf,
+  makesItsFiles,
   suitDestination,
 } from './layered.ts';
 import { asFileOfPool, becomesOneImage, cannotHoldLayers, holdsChain } from './one-image.ts';
 import { checkOpenMoves } from './open-moves.ts';
+import { optionsFor } from './rbd-destination.ts';
 import type { MoveRequest } from './request.ts';
 import { checkRoom } from './room.ts';
 import { gather, type Situation } from './situation.ts';
 import { bytesToCopy } from './size.ts';
 import { checkSource, mustNotBeSaved } from './source-checks.ts';
-import { type Warning, warningsFor } from './warning.ts';
+import { ignoredOptions, type Warning, warningsFor } from './warning.ts';
 
 export interface Preflight {
   readonly move: MoveRecord;
@@ -40,6 +44,8 @@ export interface Preflight {
   readonly capacity: Bytes;
   /** The disk's chain before, top first, for the plan. */
   readonly chain: readonly ImageRef[];
+  /** Off, a move goes without QEMU. */
+  readonly running: boolean;
 }
 
 /** Block copy jobs of persistent domains need a flag that libvirt has since 3.5.0. */
@@ -58,7 +64,7 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
   checkScope(situation, asked, first);
   checkSource(situation, asked, first.strategy);
   // What is only copied stays where it is.
-  if (asked.copy === undefined) await mustNotBeSaved(situation);
+  await (asked.copy === undefined ? mustNotBeSaved(situation) : mustCommitBack(situation));
   const quiesce = checkQuiesce(situation, asked.copy);
   const { choice, named, request } = await suited(situation, asked, first);
   checkScope(situation, request, choice, named);
@@ -66,7 +72,7 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
   checkOverlayAsked(request, choice);
   if (choice !== first) checkRunning(situation, request, choice);
   if (choice !== first || request !== asked) checkSource(situation, request, choice.strategy);
-  const resolved = withEncryption(situation, request, named);
+  const resolved = withLabels(situation, request, withEncryption(situation, request, named));
   destinationXml(situation, request, resolved); // what XML cannot write is refused before anything is tried
   const destination = await checkDestination(situation, request, resolved, choice.strategy);
   const move = await recordOf(situation, request, destination, choice.strategy);
@@ -83,6 +89,8 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
     warnings: [
       ...snapshotWarnings(snapshots),
       ...warningsFor(situation, move),
+      ...ignoredOptions(request.options, move),
+      ...(move.copy === undefined ? labelWarnings(situation, destination) : []),
       ...(destination.warnings ?? []),
       ...quiesce,
       ...room,
@@ -91,6 +99,7 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
     why: choice.why,
     capacity: situation.capacity,
     chain: chainOf(situation),
+    running: situation.definitions.running,
   };
 }
 
@@ -113,7 +122,8 @@ async function suited(situation: Situation, asked: MoveRequest, first: Choice): 
   const named = asFileOfPool(found);
   const choice = suitDestination(first, situation, asked, named);
   if (choice.strategy === 'mirror') return { choice, named: found, request: asked };
-  const unfit = cannotHoldLayers(situation, asked, named) ?? cannotBeLayered(situation, asked);
+  const unfit =
+    makesItsFiles(asked) ?? cannotHoldLayers(situation, asked, named) ?? cannotBeLayered(situation, asked);
   if (unfit !== undefined) throw unfit;
   // Of a disk of one image too, only what the guest sees goes to where no file can be.
   return { choice, named, request: holdsChain(named) ? asked : { ...asked, scope: 'flatten' } };
@@ -241,19 +251,6 @@ async function recordOf(
     goal: request.copy !== undefined ? 'copy' : request.hold ? 'hold' : 'pivot',
   };
 }
-
-/**
- * QEMU zeroes a piece of its target only if it is whole clusters of it, and writes zeros otherwise; an RBD image has
- * clusters of 4 MiB. With pieces of that size an object without data stays unallocated (seen with QEMU 7.2: 52 MiB
- * instead of 176).
- */
-function optionsFor({ options }: MoveRequest, { image, clusterSize }: Destination): CopyOptions {
-  if (image.source.kind !== 'network' || image.source.protocol !== 'rbd') return options;
-  return { bufSize: clusterSize ?? RBD_OBJECT_BYTES, ...options };
-}
-
-/** rbd_default_order */
-const RBD_OBJECT_BYTES = 4n << 20n;
 
 function jobModeOf({ definitions, libVersion }: Situation, request: MoveRequest): JobMode {
   if (!definitions.persistent) return 'plain';

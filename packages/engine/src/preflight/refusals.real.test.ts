@@ -209,6 +209,11 @@ test.each<[string, string, () => Partial<Ask>]>([
     () => ({ ...odd('vdd'), strategy: 'layered', destination: at('x') }),
   ],
   [
+    'layered-makes-files',
+    'layers of a chain into an image that is there',
+    () => ({ ...raw, ...reuse, strategy: 'layered', scope: 'chain', destination: at('larger.raw') }),
+  ],
+  [
     'managed-save',
     'a domain that goes on from its images',
     () => ({ domain: 'saved', destination: at('x') }),

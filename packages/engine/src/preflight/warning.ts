@@ -1,6 +1,6 @@
 // What preflight says although it refuses nothing.
 import { describeSource } from '@blockferry/libvirt';
-import type { MoveRecord } from '../model/record.ts';
+import type { CopyOptions, MoveRecord } from '../model/record.ts';
 import { formatBytes } from '../model/sizes.ts';
 import { sideOf } from '../observe/definitions.ts';
 import { allocatesAll, isEncrypted } from './encryption.ts';
@@ -65,6 +65,21 @@ export function warningsFor(situation: Situation, move: MoveRecord): Warning[] {
     say('bitmaps-lost', 'persistent bitmaps of the chain are lost in a raw image');
   }
   return warnings;
+}
+
+/** What was asked of a mirror, and is nothing to a copy outside of QEMU. Pure. */
+export function ignoredOptions(
+  { granularity, bufSize }: Pick<CopyOptions, 'granularity' | 'bufSize'>,
+  { strategy }: Pick<MoveRecord, 'strategy'>,
+): Warning[] {
+  if (strategy !== 'layered') return [];
+  const given = [
+    ...(granularity === undefined ? [] : ['--granularity']),
+    ...(bufSize === undefined ? [] : ['--buf-size']),
+  ];
+  if (given.length === 0) return [];
+  const message = `${given.join(' and ')} ${given.length === 1 ? 'is' : 'are'} for strategy mirror: layers are copied outside of QEMU, without`;
+  return [{ code: 'option-ignored', message }];
 }
 
 /** Why the copy will take more of its storage than the data needs. */

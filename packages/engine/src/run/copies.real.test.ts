@@ -161,3 +161,17 @@ test('what cannot be copied so is refused, and nothing is touched', async () => 
   expect(await files()).toEqual(['base', 'data', 'to', 'top']);
   expect(await readTexts(host, 'vm')).toEqual(before);
 });
+
+test('of a disk with copy_on_read, as long as QEMU can commit back: not any more once a mirror moved it', async () => {
+  const disk = { target: 'vda', path: at('top'), format: 'qcow2', driver: { copy_on_read: 'on' } } as const;
+  await startIdle(host, { name: 'vm', disks: [disk] });
+  const to = (name: string) =>
+    ({ disks: [{ disk: 'vda', destination: at(name) }], scope: 'flatten' }) as const;
+  expect((await copy(to('one'))).disks[0]?.ending).toEqual({ kind: 'copied' });
+  const mirror = { scope: 'flatten', strategy: 'mirror', destination: at('mirrored') } as const;
+  expect((await mover.move({ domain: 'vm', disk: 'vda', ...mirror })).ending.kind).toBe('moved');
+  await expect(plan(to('two'))).rejects.toMatchObject({ code: 'copy-on-read' });
+  await host.virsh('destroy', 'vm');
+  await host.virsh('start', '--paused', 'vm');
+  expect((await copy(to('two'))).disks[0]?.ending).toEqual({ kind: 'copied' });
+});

@@ -65,11 +65,12 @@ export function namedLock(name: string, ...how: readonly string[]): readonly str
 }
 
 /** Shared and for an instant, so that two who ask do not find each other, and makes no file. */
-const ASK_NAMED = `
+const ASK = `
 command -v flock >/dev/null || exit ${UNKNOWN}
-${DIRECTORY}
-[ -e "$d/blockferry/$1.lock" ] || exit 0
-exec flock --shared -n -E ${HELD_ELSEWHERE} "$d/blockferry/$1.lock" true`;
+[ -e "$lock" ] || exit 0
+exec flock --shared -n -E ${HELD_ELSEWHERE} "$lock" true`;
+const ASK_NAMED = `${DIRECTORY}
+lock=$d/blockferry/$1.lock${ASK}`;
 
 /**
  * Does somebody hold the lock of this name at this moment? By the next it may be otherwise: for people to read.
@@ -78,7 +79,15 @@ exec flock --shared -n -E ${HELD_ELSEWHERE} "$d/blockferry/$1.lock" true`;
  * @throws HostError
  */
 export async function isNamedLockHeld(host: Host, name: string): Promise<boolean | undefined> {
-  const { code } = await host.run(['sh', '-c', ASK_NAMED, 'sh', name]);
+  return heldBy(await host.run(['sh', '-c', ASK_NAMED, 'sh', name]));
+}
+
+/** The same of a lock that is a file of its own. @throws HostError */
+export async function isFileLockHeld(host: Host, path: string): Promise<boolean | undefined> {
+  return heldBy(await host.run(['sh', '-c', `lock=$1${ASK}`, 'sh', path]));
+}
+
+function heldBy({ code }: { readonly code: number | null }): boolean | undefined {
   return code === HELD_ELSEWHERE ? true : code === 0 ? false : undefined;
 }
 

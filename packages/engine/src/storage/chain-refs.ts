@@ -30,6 +30,11 @@ export function lockedLike({ encryption }: Pick<DiskSource, 'encryption'>, image
   return encryption === undefined ? image : { ...image, source: { ...image.source, encryption } };
 }
 
+/** With the same labels. Images that are below one in a chain, libvirt labels like it. */
+export function labelledLike({ seclabel }: Pick<DiskSource, 'seclabel'>, image: ImageRef): ImageRef {
+  return seclabel === undefined ? image : { ...image, source: { ...image.source, seclabel } };
+}
+
 /** Said whole, to its end: libvirt then looks for nothing. Top first. */
 export function backingOfAll(images: readonly ImageRef[]): Backing {
   return images.reduceRight<Backing>((backing, { source, format }) => ({ source, format, backing }), 'none');

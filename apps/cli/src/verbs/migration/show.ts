@@ -1,10 +1,18 @@
 // Open migrations in what list and status show.
+import { type Context, migrationAtWork } from '@blockferry/engine';
 import { migrationText, unclearMigrationText } from '../../views/human/migration.ts';
 import { migrationLine, unclearMigrationLine } from '../../views/migration-view.ts';
 import type { LookTools } from '../commands.ts';
 import type { LookedAtMigrations } from './open.ts';
 
-export function showMigrations({ records, unclear }: LookedAtMigrations, show: LookTools['show']): void {
-  for (const record of records) show(migrationLine(record), () => migrationText(record));
+export async function showMigrations(
+  context: Context,
+  { records, unclear }: LookedAtMigrations,
+  show: LookTools['show'],
+): Promise<void> {
+  for (const record of records) {
+    const atWork = await migrationAtWork(context, record);
+    show(migrationLine(record, atWork), () => migrationText(record, atWork));
+  }
   for (const one of unclear) show(unclearMigrationLine(one), () => unclearMigrationText(one));
 }

@@ -13,6 +13,7 @@ import { commandsOf, type MigrationResult } from '../../outcome/migration.ts';
 import { formatBytes, formatDuration } from '../format.ts';
 import { migrationPhaseWords } from './domains.ts';
 import { errorLines } from './result.ts';
+import { atWorkWords, goOnWords } from './status.ts';
 
 /** A note of ours, and why it could not be followed to where the record is. */
 export interface UnclearMigration {
@@ -44,15 +45,15 @@ export function continuingMigration({ domain, away, goal }: MigrationRecord): st
 }
 
 /** An open migration, and what to do about it. */
-export function migrationText(record: MigrationRecord): string {
+export function migrationText(record: MigrationRecord, atWork: boolean | undefined): string {
   const { domain, home, away, mode, disks } = record;
   const { resume, undo } = commandsOf(record);
   const lines = [
-    `${domain.name}: ${mode === 'live' ? 'migration' : 'migration while off'}, ${migrationPhaseWords(record)}`,
+    `${domain.name}: ${mode === 'live' ? 'migration' : 'migration while off'}, ${migrationPhaseWords(record)}${atWorkWords(atWork)}`,
     `  from  ${home}`,
     `  to    ${away}`,
     ...disks.map(({ target, layers }) => `  ${target}   ${describeSource(layers[0].to.source)}`),
-    `  → go on, if no blockferry does: ${resume}`,
+    ...goOnWords(atWork, resume).map((advice) => `  → ${advice}`),
     ...(mayHaveRunAway(record) ? [] : [`  → undo: ${undo}`]),
   ];
   return `${lines.join('\n')}\n`;

@@ -58,8 +58,17 @@ function togetherLines({ move }: MoveStatus): string[] {
 function stateWords(status: MoveStatus): string {
   const { job, move, atWork } = status;
   const held = job.kind === 'ours' && job.state === 'ready' && move.goal === 'hold';
-  if (held || atWork === undefined) return standsWords(status);
-  return `${standsWords(status)}; ${atWork ? 'a blockferry is at work on it' : 'no blockferry is at work on it'}`;
+  return held ? standsWords(status) : `${standsWords(status)}${atWorkWords(atWork)}`;
+}
+
+/** Behind how something open stands. @param atWork undefined: nobody can tell */
+export function atWorkWords(atWork: boolean | undefined): string {
+  return atWork === undefined ? '' : `; ${atWork ? 'a' : 'no'} blockferry is at work on it`;
+}
+
+/** The advice to go on, unless somebody does. */
+export function goOnWords(atWork: boolean | undefined, resume: string): string[] {
+  return atWork ? [] : [`${atWork === undefined ? 'go on, if no blockferry does' : 'go on'}: ${resume}`];
 }
 
 function standsWords({ move, domain, job, live, layers }: MoveStatus): string {
@@ -93,8 +102,6 @@ function adviceFor({ move, job, next, atWork }: MoveStatus): string[] {
   if (job.kind === 'ours' && job.state === 'ready' && move.goal === 'hold') {
     return [`switch: ${pivot}`, `undo: ${undo}`];
   }
-  const onward = atWork
-    ? []
-    : [`${atWork === undefined ? 'go on, if no blockferry does' : 'go on'}: ${resume}`];
+  const onward = goOnWords(atWork, resume);
   return move.copy !== undefined && move.goal === 'keep' ? onward : [...onward, `undo: ${undo}`];
 }

@@ -87,8 +87,9 @@ async function notMade(
 
 async function makeOverlay(scene: LayeredScene): Promise<void> {
   const host = hostOf(scene);
-  const { virtualSize } = await info(host, toImage(scene.move.origin), { timeoutMs: 30_000 });
   const backing = toImage(imageBelow(scene.move));
+  // As large as the disk is by now: it may have been resized since the first round.
+  const { virtualSize } = await info(host, backing, { timeoutMs: 30_000 });
   const overlay = await keyedImage(scene, overlayAhead(scene.move));
   await createPatiently(host, overlay, virtualSize, { backing, overwrite: true });
 }

@@ -30,6 +30,7 @@ export function observe(model: Model): LayeredWorld {
     growth: grown(model),
     diverging: model.outruns && !model.slowed && model.qemu.job?.leg === 'return',
     shortOfRoom: false,
+    resized: undefined,
     destinationFull: false,
     carrier: images.carrier.claim,
     copyFiles: images.destination.claim,

@@ -39,7 +39,7 @@ export async function prepareOverlays(scene: MigrationScene): Promise<void> {
   scene.memory.overlaysFresh = true;
 }
 
-async function makeOverlay({ pair, observation }: MigrationScene, disk: MigratedDisk): Promise<void> {
+async function makeOverlay({ pair, observation, record }: MigrationScene, disk: MigratedDisk): Promise<void> {
   const { host } = pair.away;
   const path = pathOf(disk.overlay.away);
   if (observation.away !== undefined) throw new StepImpossible('prepare', 'the domain is there already');
@@ -52,8 +52,10 @@ async function makeOverlay({ pair, observation }: MigrationScene, disk: Migrated
   }
   await host.unlink(path);
   await host.createExclusive(path, { mode: 0o600 });
-  // Of the frozen image at home: a copy of a raw one may have been rounded up.
-  const { virtualSize } = await info(pair.home.host, toImage(disk.origin), { timeoutMs: WITHIN_MS });
+  // As at home, for QEMU mirrors between equals: the disk may have been resized since it was frozen, and a copy of a raw image
+  // may have been rounded up.
+  const atHome = record.mode === 'live' ? disk.overlay.home : disk.origin;
+  const { virtualSize } = await info(pair.home.host, toImage(atHome), { timeoutMs: WITHIN_MS });
   const backing = toImage(disk.layers[0].to);
   const overlay = await toKeyedImage(await pair.away.link.connection(), disk.overlay.away);
   await createPatiently(host, overlay, virtualSize, { backing, overwrite: true });

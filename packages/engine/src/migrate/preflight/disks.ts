@@ -6,6 +6,7 @@ import { Refusal } from '../../model/errors.ts';
 import type { ImageRef, Layer } from '../../model/record.ts';
 import type { Bytes } from '../../model/units.ts';
 import { cannotBeCopiedBytewise } from '../../preflight/bytewise.ts';
+import { mustCommitBack } from '../../preflight/copy-on-read.ts';
 import { lookAt, mustHaveDirectory, mustServe } from '../../preflight/look.ts';
 import { mustBeReachable } from '../../preflight/reach.ts';
 import { gather, type Situation } from '../../preflight/situation.ts';
@@ -39,6 +40,7 @@ export async function examineDisk(
   const connection = await pair.home.link.connection();
   const situation = await gather(connection, pair.home.host, { domain: request.domain, disk: target });
   checkSource(situation, { scope: 'chain' }, 'layered');
+  await mustCommitBack(situation);
   mustBeFiles(situation);
   mustBeWhole(situation);
   mustKeepSecrets(situation);
