@@ -1,12 +1,10 @@
 // What libvirt says of a domain that somebody defined from an old file, and what is never done unasked then.
 import { expect, test } from 'vitest';
 import type { LayeredWorld } from '../model/layered-world.ts';
-import type { MoveRecord } from '../model/record.ts';
+import { layeredMove } from '../model/testing/layered-move.ts';
 import { decideLayered } from './decide.ts';
 import { newModel } from './simulation/model.ts';
 import { observe } from './simulation/observing.ts';
-
-const image = (path: string) => ({ source: { kind: 'file', path }, format: 'qcow2' }) as const;
 
 const stamp = { phase: 'settling', goal: 'abort' } as const;
 /** The guest was on the destination; now the domain is off, and defined on the source. */
@@ -18,28 +16,7 @@ const defined: LayeredWorld = {
   recorded: { live: 'unavailable', config: stamp, journal: stamp },
 };
 
-const aborted: MoveRecord = {
-  version: 1,
-  id: 'id',
-  domain: { name: 'vm', uuid: '00000000-0000-0000-0000-000000000000' },
-  disk: 'vda',
-  strategy: 'layered',
-  layered: {
-    layers: [{ from: image('/a'), to: image('/d'), how: 'bytes' }],
-    overlay: image('/a.overlay'),
-    carrier: image('/d.carrier'),
-    verify: true,
-  },
-  scope: 'chain',
-  origin: image('/a'),
-  destination: image('/d'),
-  ownership: { kind: 'created' },
-  sources: [image('/a')],
-  jobMode: 'transient-job',
-  options: { synchronousWrites: false, converge: false, deleteSource: false },
-  destinationXml: '<disk/>',
-  ...stamp,
-};
+const aborted = layeredMove(stamp);
 
 test('an abort does not throw away a device that does not tell whether the guest wrote to it last', () => {
   const world: LayeredWorld = { ...defined, copyFiles: 'unknown', writtenAt: { origin: 5n } };

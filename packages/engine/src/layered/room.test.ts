@@ -1,33 +1,10 @@
 // A destination without room for the overlay, or of another size than the disk, does not cost what was copied already.
 import { expect, test } from 'vitest';
 import type { LayeredWorld } from '../model/layered-world.ts';
-import type { MoveRecord } from '../model/record.ts';
+import { layeredMove } from '../model/testing/layered-move.ts';
 import { decideLayered } from './decide.ts';
 
-const image = (path: string) => ({ source: { kind: 'file', path }, format: 'qcow2' }) as const;
-const move: MoveRecord = {
-  version: 1,
-  id: 'c0ffee01',
-  domain: { name: 'web', uuid: '11111111-2222-3333-4444-555555555555' },
-  disk: 'vda',
-  strategy: 'layered',
-  layered: {
-    layers: [{ from: image('/old/web'), to: image('/new/web'), how: 'bytes' }],
-    overlay: image('/old/overlay'),
-    carrier: image('/new/carrier'),
-    verify: true,
-  },
-  scope: 'chain',
-  origin: image('/old/web'),
-  destination: image('/new/web'),
-  ownership: { kind: 'created' },
-  sources: [image('/old/web')],
-  jobMode: 'transient-job',
-  options: { synchronousWrites: false, converge: false, deleteSource: false },
-  destinationXml: '',
-  phase: 'copying',
-  goal: 'pivot',
-};
+const move = layeredMove();
 
 /** All is copied, and the guest is still on the overlay. */
 const copied: LayeredWorld = {

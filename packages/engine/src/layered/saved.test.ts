@@ -1,36 +1,12 @@
 // A domain whose memory was saved goes on from the images that it had then: none of them is merged or removed.
 import { expect, test } from 'vitest';
 import type { LayeredWorld } from '../model/layered-world.ts';
-import type { MoveRecord } from '../model/record.ts';
+import { layeredMove } from '../model/testing/layered-move.ts';
 import { decideLayered } from './decide.ts';
 import { newModel } from './simulation/model.ts';
 import { observe } from './simulation/observing.ts';
 
-const image = (path: string) => ({ source: { kind: 'file', path }, format: 'qcow2' }) as const;
-
-const move: MoveRecord = {
-  version: 1,
-  id: 'id',
-  domain: { name: 'vm', uuid: '00000000-0000-0000-0000-000000000000' },
-  disk: 'vda',
-  strategy: 'layered',
-  layered: {
-    layers: [{ from: image('/a'), to: image('/d'), how: 'bytes' }],
-    overlay: image('/a.overlay'),
-    carrier: image('/d.carrier'),
-    verify: true,
-  },
-  scope: 'chain',
-  origin: image('/a'),
-  destination: image('/d'),
-  ownership: { kind: 'created' },
-  sources: [image('/a')],
-  jobMode: 'transient-job',
-  options: { synchronousWrites: false, converge: false, deleteSource: false },
-  destinationXml: '<disk/>',
-  phase: 'copying',
-  goal: 'pivot',
-};
+const move = layeredMove();
 const stamp = { phase: 'copying', goal: 'pivot' } as const;
 const saved: LayeredWorld = {
   ...observe(newModel(true, 0)),

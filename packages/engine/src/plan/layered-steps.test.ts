@@ -1,34 +1,14 @@
 // What a plan says of a domain that is off.
 import { expect, test } from 'vitest';
-import type { MoveRecord } from '../model/record.ts';
+import { layeredMove } from '../model/testing/layered-move.ts';
 import { copySteps } from './copy-steps.ts';
 import { layeredSteps } from './layered-steps.ts';
 
-const image = (path: string) => ({ source: { kind: 'file', path }, format: 'qcow2' }) as const;
-const layered = {
-  layers: [{ from: image('/old/web'), to: image('/new/web'), how: 'bytes' }],
-  overlay: image('/old/overlay'),
-  carrier: image('/new/carrier'),
-  verify: true,
-} as const;
-const move: MoveRecord = {
-  version: 1,
-  id: 'c0ffee01',
-  domain: { name: 'web', uuid: '11111111-2222-3333-4444-555555555555' },
-  disk: 'vda',
-  strategy: 'layered',
-  layered,
-  scope: 'chain',
-  origin: image('/old/web'),
-  destination: image('/new/web'),
-  ownership: { kind: 'created' },
-  sources: [image('/old/web')],
-  jobMode: 'transient-job',
+const move = layeredMove({
   options: { synchronousWrites: false, converge: false, deleteSource: true },
-  destinationXml: '',
   phase: 'freezing',
-  goal: 'pivot',
-};
+});
+const { layered } = move;
 const said = (steps: ReturnType<typeof layeredSteps>) =>
   steps.map(({ what, leaves }) => `${what} ${leaves}`).join('\n');
 

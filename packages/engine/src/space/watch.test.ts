@@ -1,34 +1,12 @@
 // The watch over the guest's room: says what is scarce, and has only that guest go on that was stopped for want of it.
 import { DomainPausedReason } from '@blockferry/libvirt';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { MoveRecord } from '../model/record.ts';
+import { layeredMove, qcow2 } from '../model/testing/layered-move.ts';
 import { SpaceWatch, type Watched } from './watch.ts';
 
 const MiB = 1024n * 1024n;
-const image = (path: string) => ({ source: { kind: 'file', path }, format: 'qcow2' }) as const;
-const move: MoveRecord = {
-  version: 1,
-  id: 'c0ffee01',
-  domain: { name: 'web', uuid: '11111111-2222-3333-4444-555555555555' },
-  disk: 'vda',
-  strategy: 'layered',
-  layered: {
-    layers: [{ from: image('/old/web'), to: image('/new/web'), how: 'bytes' }],
-    overlay: image('/over/web.overlay'),
-    carrier: image('/new/carrier'),
-    verify: true,
-  },
-  scope: 'chain',
-  origin: image('/old/web'),
-  destination: image('/new/web'),
-  ownership: { kind: 'created' },
-  sources: [image('/old/web')],
-  jobMode: 'transient-job',
-  options: { synchronousWrites: false, converge: false, deleteSource: false },
-  destinationXml: '',
-  phase: 'copying',
-  goal: 'pivot',
-};
+const { layered } = layeredMove();
+const move = layeredMove({ layered: { ...layered, overlay: qcow2('/over/web.overlay') } });
 
 /** Free bytes by directory, on file systems of 1000 MiB. */
 let free: Record<string, bigint>;
