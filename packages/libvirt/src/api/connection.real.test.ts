@@ -243,6 +243,8 @@ describe('the end of the daemon', () => {
       expect(failure).toMatchObject({ status: 'rejected', reason: closed });
     await expect(connect(host.uri)).rejects.toMatchObject({ name: 'TransportFailed' });
 
+    // QEMU has to see that who asked is gone. It would answer the next libvirtd, which ends a domain that it cannot talk to.
+    await delay(500);
     await host.restartLibvirtd();
     connection = await connect(host.uri);
     const again = await connection.lookupDomainByUuid(domain.uuid);
