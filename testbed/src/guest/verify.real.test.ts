@@ -83,13 +83,25 @@ for (const shape of [
   });
 }
 
+/** The newest block that was told of and stands: the writer is ahead of what it has told, and may have written over others. */
+function newestStanding({ plan, highestSeq }: Acknowledged, disk: Buffer): number {
+  const seen = new Set<number>();
+  for (let seq = highestSeq; seq > 0; seq--) {
+    const slot = slotOf(plan, seq);
+    if (seen.has(slot)) continue;
+    seen.add(slot);
+    const at = Number(plan.offset) + slot * plan.blockBytes;
+    if (disk.subarray(at, at + plan.blockBytes).equals(blockContent(plan, seq))) return seq;
+  }
+  throw new Error('no block stands');
+}
+
 test('detects one flipped byte, one lost block, one stale block and one block in the wrong place', async () => {
   const disk = await newDisk('damaged');
-  // A seed of which no two blocks in a row share a slot: one that was under way at the kill must not stand in it.
-  const plan = guestWriter('vda', region, { seed: 0xfedcba98 });
+  const plan = guestWriter('vda', region);
   const said = await write(disk, 300, plan);
   const image = { path: disk, format: 'raw' } as const;
-  const seq = said.highestSeq;
+  const seq = newestStanding(said, await readFile(disk));
   const at = plan.offset + BigInt(slotOf(plan, seq) * plan.blockBytes);
   const whole = (await readFile(disk)).subarray(Number(at), Number(at) + plan.blockBytes);
   const elsewhere = [seq + 1, seq + 2, seq + 3].find((each) => slotOf(plan, each) !== slotOf(plan, seq)) ?? 0;
