@@ -6,7 +6,18 @@ set -u
 trap '' INT HUP
 namespace=$1 parent=$2 name=$3
 
+# What was mounted while we looked is found by the next look; what still holds a device lets go of it soon.
 remove() {
+  local _
+  for _ in {1..50}; do
+    take_away "$1"
+    [ -e "$1" ] || return 0
+    sleep 0.1
+  done
+  return 1
+}
+
+take_away() {
   # A frozen file system cannot be unmounted by anyone but the one who thaws it.
   local mounted loop
   losetup -nlO NAME,BACK-FILE | while read -r loop mounted; do
