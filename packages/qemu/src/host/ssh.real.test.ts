@@ -1,4 +1,5 @@
 // What is special about a host over ssh: connections that are refused, silent, lost, shared and cleaned up.
+import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { killHard, startTestProgram } from '../testing/child-process.ts';
@@ -51,14 +52,16 @@ describe('a host over ssh', () => {
   test('a lost connection fails the command, and the next one connects anew', async () => {
     const host = sshHost(sshd.destination);
     const mark = uniqueMark();
+    // A length that no other test sleeps: by it sshd is found.
+    const seconds = `1000.${randomInt(10 ** 9)}`;
     let connection = 0;
-    const run = host.run(['sh', '-c', `echo $PPID; exec sleep 1000 # ${mark}`], {
+    const run = host.run(['sh', '-c', `echo $PPID; exec sleep ${seconds} # ${mark}`], {
       onStdout: (text) => {
         connection = Number(text);
       },
     });
     await vi.waitFor(() => expect(connection).toBeGreaterThan(0), 10_000);
-    await killSshdOf(mark);
+    await killSshdOf(seconds);
     await expect(run).rejects.toMatchObject({ code: 'unreachable' });
     await noProcessWithArgument(mark);
     expect(await host.run(['echo', 'again'])).toMatchObject({ stdout: 'again\n' });
@@ -113,13 +116,13 @@ describe('a host over ssh', () => {
 });
 
 /** Kills the sshd process that serves the connection on which a command runs. */
-async function killSshdOf(mark: string): Promise<void> {
-  for (let [pid] = await processesWithArgument(`sleep\0${'1000'}`); pid !== undefined; ) {
+async function killSshdOf(seconds: string): Promise<void> {
+  for (let [pid] = await processesWithArgument(`sleep\0${seconds}`); pid !== undefined; ) {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
     const name = readFileSync(`/proc/${parent}/comm`, 'utf8').trim();
     if (name === 'sshd') return void process.kill(parent, 'SIGKILL');
-    if (parent <= 1) throw new Error(`no sshd above ${mark}`);
+    if (parent <= 1) throw new Error(`no sshd above sleep ${seconds}`);
     pid = parent;
   }
 }
