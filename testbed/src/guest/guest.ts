@@ -70,7 +70,7 @@ export async function startGuest(host: LibvirtHost, spec: GuestSpec): Promise<Gu
   return guest;
 }
 
-/** Saved is one with the plain image in a machine of the usual size: any other boots. */
+/** The state that is kept is of the plain image in a machine of the usual size: any other guest boots. */
 function boots({ program, memoryMiB, type }: GuestSpec): boolean {
   return program !== undefined || memoryMiB !== undefined || type === 'kvm';
 }

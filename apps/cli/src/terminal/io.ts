@@ -4,7 +4,10 @@ import type { Readable, Writable } from 'node:stream';
 export interface Io {
   /** The command's answer. That it cannot be written is no error; but for a pipe whose reader is gone, it is said. */
   readonly out: (text: string) => void;
-  /** Bytes of an answer that is no text, written when it resolves; false when nobody reads them any more. Rejects if they cannot be written. */
+  /**
+   * Bytes of an answer that is no text, written when it resolves; false when nobody reads them any more. Rejects if they
+   * cannot be written.
+   */
   readonly outBytes: (bytes: Uint8Array) => Promise<boolean>;
   /** Progress, warnings, questions. */
   readonly err: (text: string) => void;

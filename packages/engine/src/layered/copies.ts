@@ -22,11 +22,11 @@ import { toImage } from '../storage/to-image.ts';
 import { filePath, hostOf } from './act/files.ts';
 import type { LayeredScene } from './act/layered-scene.ts';
 import { type Felt, inBackground } from './background.ts';
+import { basesOf, mustBeAsLeft } from './bases.ts';
 import { carryBitmaps } from './bitmaps.ts';
 import { layeredPart } from './image-at.ts';
 import { keyedImage, keyedPlan } from './keys.ts';
 import { hasRoomFor } from './room.ts';
-import { basesOf, mustBeAsLeft } from './shared-bases.ts';
 
 /** The journals of the copies, whether they are there or not. */
 export function copyJournals(move: MoveRecord): string[] {

@@ -29,7 +29,8 @@ export interface ConnectOptions {
  * libvirt's own default. A session daemon that is not there is started.
  *
  * @throws ConnectionUriError, LibvirtConfError, TransportFailed when nobody is there (or ssh does not get there),
- * AuthenticationUnsupported, LibvirtError when the daemon refuses the URI, ConnectionClosed, CallTimeout, the signal's reason. Nothing is left open then; calling again is safe.
+ * AuthenticationUnsupported, LibvirtError when the daemon refuses the URI, ConnectionClosed, CallTimeout, the signal's
+ * reason. Nothing is left open then; calling again is safe.
  */
 export async function connect(uri?: string, options: ConnectOptions = {}): Promise<Connection> {
   const target = locate(uri, { readOnly: options.readonly ?? false });

@@ -7,10 +7,10 @@ import { StepFailed } from '../../model/errors.ts';
 import type { ImageRef, MoveRecord } from '../../model/record.ts';
 import { allLayers, filesMadeBy } from '../../model/rounds.ts';
 import { readUsage, type Use, usesOf } from '../../observe/usage.ts';
+import { basesOf, sharedOf } from '../bases.ts';
 import { claimOf, isSomething } from '../claims.ts';
 import { copyJournals } from '../copies.ts';
 import { layeredPart } from '../image-at.ts';
-import { basesOf, sharedOf } from '../shared-bases.ts';
 import { filePath, hostOf } from './files.ts';
 import type { LayeredScene } from './layered-scene.ts';
 
