@@ -67,6 +67,17 @@ for (const [at, name] of [...BEFORE, ...AFTER].entries()) {
   });
 }
 
+test('killed after its last step: resume says how it ended, abort where the domain is', async () => {
+  await pair.migrate([], { at: 'step-done', name: 'close' }).diedAfter('close');
+  const { error } = await pair.abort().result();
+  assert.equal(error?.code, 'no-such-domain');
+  assert.ok(error.hint?.includes(`blockferry -c '${pair.away.uri}' status vm`), error.hint ?? '');
+  assert.equal((await pair.resume('away').result()).outcome, 'nothing');
+  const { outcome, runsOn } = await pair.resume().result();
+  assert.deepEqual({ outcome, runsOn }, { outcome: 'migrated', runsOn: 'away' });
+  await crossed('close');
+});
+
 for (const name of ['copy', 'cross:performed', 'cross:finished']) {
   test(`killed after ${name}, then aborted`, async () => {
     await pair.migrate([], { at: 'step-done', name }).diedAfter(name);

@@ -6,7 +6,9 @@ export { type FoundMigration, findMigrations, notedMigrations } from './find.ts'
 export { mustBeTheHosts, sideOf as sideOfMigration } from './hosts.ts';
 export {
   findLeftImages,
+  isWhereMigrated,
   type LeftImages,
+  migratedFrom,
   removeLeftImages,
 } from './left-images.ts';
 export {

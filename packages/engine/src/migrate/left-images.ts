@@ -6,6 +6,7 @@ import { readDefinitions } from '../observe/definitions.ts';
 import { readUsage, usesOf } from '../observe/usage.ts';
 import type { LeftNote } from '../record/open-moves.ts';
 import { keep, type Verdict } from '../record/verdict.ts';
+import type { Context } from '../run/context.ts';
 import { sideOf } from './hosts.ts';
 import type { Reach } from './leftovers.ts';
 import type { OneSide, Pair } from './pair.ts';
@@ -35,8 +36,34 @@ export async function noteLeftImages({ home }: Pair, record: MigrationRecord): P
   }
   if (images.length === 0) return [];
   const { id, domain, hosts } = record;
-  await home.openMoves.noteLeft({ id, domain, home: record.home, away: record.away, hosts, images });
+  const time = new Date().toISOString();
+  await home.openMoves.noteLeft({ id, time, domain, home: record.home, away: record.away, hosts, images });
   return images.map(({ path }) => path);
+}
+
+/**
+ * How a domain was migrated away from here that is not here any more: whoever was killed after its last step did not live to
+ * tell.
+ *
+ * @param name name or UUID
+ * @throws ConnectionClosed, LibvirtError, Refusal `host-unknown`
+ */
+export async function migratedFrom(
+  { openMoves, link }: Pick<Context, 'openMoves' | 'link'>,
+  name: string,
+): Promise<LeftNote | undefined> {
+  const note = await openMoves.leftLast(name, link.uri);
+  if (note === undefined) return undefined;
+  const here = await link.connection();
+  const isGone = (await readDefinitions(here, note.domain.uuid)) === undefined;
+  return isGone && (await sideOf(here, note)) === 'home' ? note : undefined;
+}
+
+/** Whether it is where it was migrated to. @throws as `migratedFrom` */
+export async function isWhereMigrated({ link }: Pick<Context, 'link'>, note: LeftNote): Promise<boolean> {
+  const there = await link.connection();
+  if ((await sideOf(there, note)) !== 'away') return false;
+  return (await readDefinitions(there, note.domain.uuid)) !== undefined;
 }
 
 function stamp({ device, inode, mtimeNs }: Readonly<Record<'device' | 'inode' | 'mtimeNs', bigint>>) {

@@ -45,6 +45,8 @@ export interface MigrationNote {
 export interface LeftNote {
   /** Of the migration. */
   readonly id: string;
+  /** When it ended, as ISO 8601 has it. */
+  readonly time: string;
   readonly domain: { readonly name: string; readonly uuid: string };
   /** Connection URIs, and the hosts' UUIDs. */
   readonly home: string;
@@ -144,6 +146,12 @@ export class OpenMoves {
   /** Notes what a migration that has ended left at home. May be repeated. */
   async noteLeft(note: LeftNote): Promise<void> {
     await this.#write(this.#left(note), note);
+  }
+
+  /** How the domain (name or UUID) left the host of this connection last. */
+  async leftLast(domain: string, home: string | undefined): Promise<LeftNote | undefined> {
+    const notes = (await this.left(domain)).filter((note) => note.home === home);
+    return notes.toSorted((one, other) => other.time.localeCompare(one.time))[0];
   }
 
   async forgetLeft(note: LeftNote): Promise<void> {

@@ -1,5 +1,6 @@
 // Finds the moves that have not ended: in the definitions of a domain, in journals, and in our own notes.
 import type { Connection } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { type MoveRecord, newest } from '../model/record.ts';
 import { readDefinitions } from '../observe/definitions.ts';
@@ -40,8 +41,18 @@ export async function findMoves(context: Context, name: string): Promise<MoveRec
     if (ended) await context.openMoves.forgetEnded(place, context.link.uri);
     else note(recordIn(journal));
   }
-  if (uuid instanceof Refusal && found.size === 0) throw uuid;
+  if (uuid instanceof Refusal && found.size === 0) throw await orMigrated(context, name, uuid);
   return [...found.values()];
+}
+
+/** Where it has gone says more than that it is not here. */
+async function orMigrated({ openMoves, link }: Context, name: string, missing: Refusal): Promise<Refusal> {
+  const left = await openMoves.leftLast(name, link.uri);
+  if (left === undefined) return missing;
+  const { code, message, facts } = missing;
+  const there = `blockferry -c ${quoteArgument(left.away)} status ${quoteArgument(name)}`;
+  const hint = `it was migrated from here at ${left.time}: ${there}`;
+  return new Refusal(code, message, { ...facts, away: left.away }, hint, { cause: missing });
 }
 
 async function inDomain(context: Context, connection: Connection, uuid: string): Promise<MoveRecord[]> {

@@ -3,8 +3,10 @@ import {
   type Context,
   type FoundMigration,
   findMigrations,
+  isWhereMigrated,
   type MigrationRecord,
   messageOf,
+  migratedFrom,
   Refusal,
   wantHome,
 } from '@blockferry/engine';
@@ -71,9 +73,29 @@ export async function unlessMigrating(
     const { records, unclear } = await openOn(session.context, domain, peer);
     const [record] = records;
     if (record !== undefined) return carryOn(session, record, view, { asked, peer, signal, afterStep });
-    return unclear[0] && unclearResult(unclear[0], view);
+    if (unclear[0] !== undefined) return unclearResult(unclear[0], view);
+    return asked === 'away' ? migratedResult(session.context, domain, peer, view) : undefined;
   });
   return done ?? otherwise();
+}
+
+/** Of one that has ended, whose process did not live to say so. Undefined: the domain is not where it was migrated to. */
+async function migratedResult(
+  context: Context,
+  name: string,
+  peer: string | undefined,
+  view: MigrationView,
+): Promise<ExitCode | undefined> {
+  const note = await migratedFrom(context, name);
+  if (note === undefined) return undefined;
+  const { domain, home, away, images } = note;
+  await using there = openSession(peer ?? away);
+  // Of a host that cannot be reached the refusal that follows says that it was migrated there.
+  if (!(await isWhereMigrated(there.context, note).catch(() => false))) return undefined;
+  const sourcesKept = images.map(({ path }) => path);
+  const known = { domain: domain.name, home, away, runsOn: 'away', sourcesKept } as const;
+  view.result(bareMigration('migrated', ExitCode.DONE, known));
+  return ExitCode.DONE;
 }
 
 /** Of this domain: by what this host knows of it, or by what the other does, where we are told how that is reached. */
