@@ -23,15 +23,19 @@ export async function cpuSeconds(pid: number | undefined): Promise<number> {
   return pid === undefined ? 0 : ((await readStat(pid))?.seconds ?? 0);
 }
 
-/** Follows the storage daemons below a process while it runs, as they are gone when it has ended. */
+/**
+ * Follows the storage daemons below a process while it runs, as they are gone when it has ended. Whatever else runs on the
+ * machine is looked at once: to read all of /proc again and again would take the processor from the guest that is measured.
+ */
 export class DaemonWatch {
-  readonly #root: number;
+  readonly #below: Set<number>;
+  readonly #others = new Set<number>();
   readonly #seconds = new Map<number, number>();
   readonly #timer: NodeJS.Timeout;
   #look: Promise<void> = Promise.resolve();
 
   constructor(root: number) {
-    this.#root = root;
+    this.#below = new Set([root]);
     this.#timer = setInterval(() => {
       this.#look = this.#look.then(() => this.#scan());
     }, 200);
@@ -44,19 +48,17 @@ export class DaemonWatch {
     return [...this.#seconds.values()].reduce((sum, each) => sum + each, 0);
   }
 
+  /** A process below it keeps its place when it becomes another program, or when its parent ends. */
   async #scan(): Promise<void> {
-    const stats = new Map<number, Stat>();
-    for (const entry of await readdir('/proc')) {
-      const stat = /^\d+$/.test(entry) ? await readStat(Number(entry)) : undefined;
-      if (stat !== undefined) stats.set(Number(entry), stat);
+    const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry)).map(Number);
+    // Parents have the lower number but when numbers begin anew.
+    for (const pid of pids.sort((one, other) => one - other)) {
+      if (this.#others.has(pid)) continue;
+      const stat = await readStat(pid);
+      if (stat === undefined) continue;
+      if (this.#below.has(stat.parent)) this.#below.add(pid);
+      if (!this.#below.has(pid)) this.#others.add(pid);
+      else if (stat.comm.startsWith('qemu-storage-d')) this.#seconds.set(pid, stat.seconds);
     }
-    for (const [pid, { comm, seconds }] of stats)
-      if (comm.startsWith('qemu-storage-d') && this.#isBelow(stats, pid)) this.#seconds.set(pid, seconds);
-  }
-
-  #isBelow(stats: ReadonlyMap<number, Stat>, pid: number): boolean {
-    for (let at = stats.get(pid); at !== undefined; at = stats.get(at.parent))
-      if (at.parent === this.#root) return true;
-    return false;
   }
 }
