@@ -161,9 +161,11 @@ function rise(policy: Policy, state: ControlState, headroom: number): ControlSta
     // Where nothing is known to hurt: doubled while the guest hardly feels it.
     return { ...next, limit: Math.min(policy.cap, faster(state, headroom > AMPLE ? 2 : 1.25)) };
   }
-  // Back to just below what hurt in a few steps, then past it with care: the guest may have become lighter.
+  // Back to just below what hurt in a few steps, then past it with care: the guest may have become lighter, and where it
+  // hardly feels the copy, what hurt was a moment of something else.
   const near = 0.9 * ceiling;
-  const step = limit < near ? Math.max(1.03, 1 + (near - limit) / limit / 3) : 1.03;
+  const careful = headroom > AMPLE ? 1.12 : 1.03;
+  const step = limit < near ? Math.max(careful, 1 + (near - limit) / limit / 3) : careful;
   return { ...next, limit: Math.min(policy.cap, faster(state, step)) };
 }
 

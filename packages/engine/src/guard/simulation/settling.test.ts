@@ -199,6 +199,19 @@ describe('when something changes', () => {
     });
   });
 
+  it('a bad moment at the beginning, when the copy is slow, does not keep it slow', () => {
+    inMostOf(100, fc.tuple(seeds), ([seed]) => {
+      const disk = new SharedDisk({ ...model, contention: 0.3 }, load, seed);
+      const guard = new Guard({ ratio: 2 });
+      listenBefore(guard, disk);
+      disk.model = { ...disk.model, aloneMs: 2 };
+      copyFor(guard, disk, 1);
+      disk.model = { ...disk.model, aloneMs: model.aloneMs };
+      const rate = rateIn(copyFor(guard, disk, 3, guard.first));
+      expect(rate).toBeGreaterThan(0.2 * fastestWithin(disk.model, 2));
+    });
+  });
+
   it('a guest that begins to write larger blocks gets a baseline of its own', () => {
     const disk = new SharedDisk(model, load, 4);
     const guard = new Guard({ ratio: 2 });
