@@ -28,7 +28,8 @@ export interface Bulk {
   run(signal: AbortSignal): Promise<void>;
   /** 0n: no limit. */
   setSpeed(speed: BytesPerSecond): Promise<void>;
-  progress(): { readonly copiedNow: Bytes };
+  /** What `readFirst` tells goes on before anything is copied. */
+  progress(): { readonly copiedNow: Bytes; readonly readFirst?: Bytes };
 }
 
 export interface GuardedCopy {
@@ -60,7 +61,10 @@ export function guarded(felt: Felt, copy: Bulk, signal: AbortSignal): GuardedCop
       guard,
       sample,
       signal: AbortSignal.any([signal, ended.signal]),
-      copied: () => copy.progress().copiedNow,
+      copied: () => {
+        const { copiedNow, readFirst = 0n } = copy.progress();
+        return copiedNow === 0n ? readFirst : copiedNow;
+      },
       setSpeed: (limit) => {
         wanted = limit;
         return apply();

@@ -1,23 +1,11 @@
 // Whatever the speeds of copier and verifier: every window is copied and verified, in order, and both come to an end.
-import { type Host, localHost } from '@blockferry/qemu';
+import { localHost } from '@blockferry/qemu';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Backlog, type Task } from './backlog.ts';
-import type { CopyJournal } from './journal.ts';
-import { Layer } from './layer.ts';
-import type { LayerPlan } from './layer-plan.ts';
-import { WindowSet } from './windows.ts';
+import { layerOf, type Standing } from './testing/layer-of.ts';
 
-const image = { location: { kind: 'file', path: '/x' }, format: 'raw' } as const;
-const plan: LayerPlan = { from: image, to: image, how: 'bytes', chain: [image], journal: '/j' };
-
-interface Start {
-  readonly count: number;
-  readonly copied: readonly number[];
-  readonly verified: readonly number[];
-}
-
-const start: fc.Arbitrary<Start> = fc
+const start: fc.Arbitrary<Standing> = fc
   .record({ count: fc.nat({ max: 6 }), states: fc.array(fc.nat({ max: 2 }), { maxLength: 6 }) })
   .map(({ count, states }) => {
     const indexes = [...states.keys()].filter((index) => index < count);
@@ -27,20 +15,6 @@ const start: fc.Arbitrary<Start> = fc
       verified: indexes.filter((index) => states[index] === 2),
     };
   });
-
-function layerOf(host: Host, { count, copied, verified }: Start): Layer {
-  const journal: CopyJournal = {
-    moveId: 'm',
-    how: 'bytes',
-    cut: { total: BigInt(count) * 4096n, windowBytes: 4096n },
-    sources: [],
-    destination: { name: '/x' },
-    copied: new WindowSet(copied),
-    verified: new WindowSet(verified),
-    finished: false,
-  };
-  return new Layer(host, plan, journal, false, new AbortController().signal);
-}
 
 /** Takes tasks until there are none; each one takes as many turns of the event loop as `delays` says. */
 async function work(

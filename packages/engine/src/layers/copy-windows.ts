@@ -136,11 +136,15 @@ function show({ follower, followed, shown, memory }: Work, task: Task, slot: Slo
 }
 
 /** Where the window is kept until nobody needs it; undefined where nobody will, or there is no room for it. */
-async function keep({ memory, reader, backlog, followed }: Work, task: Task): Promise<Slot | undefined> {
+async function keep(
+  { memory, reader, backlog, followed, progress }: Work,
+  task: Task,
+): Promise<Slot | undefined> {
   if (!reader || (!backlog.verifies && !followed.has(task.layer))) return undefined;
   const slot = memory?.keep(task);
   if (!slot) return undefined;
-  if (await reader.keep(task.layer, windowAt(task.layer.journal.cut, task.index), slot)) return slot;
+  const window = windowAt(task.layer.journal.cut, task.index);
+  if (await reader.keep(task.layer, window, slot, progress.watchRead())) return slot;
   memory?.free(task);
   memory?.giveUp();
   return undefined;

@@ -22,6 +22,8 @@ export interface CopyProgress {
   readonly copiedBefore: bigint;
   /** Copied by this run, the window that is under way included. */
   readonly copiedNow: bigint;
+  /** Of the first window, read into memory by this run: nothing is copied before that. */
+  readonly readFirst: bigint;
   /** Read back and found equal, by this run or earlier ones. */
   readonly verified: bigint;
   /** Written by this run: more than copiedNow if windows had to be copied again. */
@@ -36,6 +38,7 @@ export class Progress {
   #isShort = false;
   #copiedBefore = 0n;
   #copiedNow = 0n;
+  #readFirst = 0n;
   #written = 0n;
   /** Of the window that is under way. */
   #underWay = 0n;
@@ -46,6 +49,7 @@ export class Progress {
     this.#state = 'copying';
     this.#isShort = false;
     this.#copiedNow = 0n;
+    this.#readFirst = 0n;
     this.#written = 0n;
     for (const layer of layers) layer.onSpace = (waits) => this.#waitsForSpace(waits);
     this.#copiedBefore = this.#sum(({ journal }) => journal.copied.bytes(journal.cut));
@@ -55,6 +59,17 @@ export class Progress {
     this.#state = 'ended';
     this.#underWay = 0n;
     this.#task = undefined;
+  }
+
+  /** Watches the reading of one window into memory. */
+  watchRead(): JobWatch {
+    const isFirst = this.#copiedNow === 0n && this.#task === undefined;
+    return {
+      progress: (bytes) => {
+        if (isFirst) this.#readFirst = bytes;
+      },
+      waitsForSpace: () => {},
+    };
   }
 
   /** Watches the copying of one window. */
@@ -82,6 +97,7 @@ export class Progress {
       total: this.#sum(({ journal }) => journal.cut.total),
       copiedBefore: this.#copiedBefore,
       copiedNow: this.#copiedNow + (this.#task?.again ? 0n : this.#underWay),
+      readFirst: this.#readFirst,
       verified: this.#sum(({ journal }) => journal.verified.bytes(journal.cut)),
       written: this.#written + this.#underWay,
       layer: this.#task?.layer.plan,

@@ -10,6 +10,7 @@ import { lookAtRbdImage } from '../../observe/destination.ts';
 import { readMetadata } from '../../record/metadata.ts';
 import { createPatiently } from '../../storage/create-patiently.ts';
 import { toImage } from '../../storage/to-image.ts';
+import { writeOut } from '../../storage/write-out.ts';
 import { bitmapsOntoOverlay } from '../bitmaps.ts';
 import { claimOf } from '../claims.ts';
 import { layeredPart } from '../image-at.ts';
@@ -122,6 +123,10 @@ export async function freeze(scene: LayeredScene): Promise<void> {
   );
   const { DISK_ONLY, REUSE_EXT, ATOMIC, NO_METADATA, QUIESCE } = DomainSnapshotCreateFlags;
   const flags = DISK_ONLY | REUSE_EXT | ATOMIC | NO_METADATA;
+  await writeOut(
+    hostOf(scene),
+    moves.map((move) => imageBelow(move).source),
+  );
   const began = performance.now();
   if (mayQuiesce(scene))
     await quiescing(scene, () => domain.snapshotCreateXml(xml, flags | QUIESCE).then(() => {}));

@@ -121,12 +121,12 @@ export class WindowDaemon {
    *
    * @throws QmpConnectionError when the daemon ends
    */
-  async keep(layer: Layer, window: Window, slot: Slot): Promise<boolean> {
+  async keep(layer: Layer, window: Window, slot: Slot, watch: JobWatch): Promise<boolean> {
     try {
       await using source = await this.#open(layer, window, 'source', sourceNodes);
       await using memory = await this.#openSlot(layer, slot, keepingNodes);
       const job = { ...this.#newJob(layer.plan), device: source.name, target: memory.name };
-      const end = await this.#backup(job, window, { watch: QUIET, whenFull: 'report', smallClusters: true });
+      const end = await this.#backup(job, window, { watch, whenFull: 'report', smallClusters: true });
       return end.kind === 'done';
     } catch (error) {
       if (error instanceof QmpConnectionError) throw error;

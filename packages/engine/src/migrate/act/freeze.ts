@@ -4,6 +4,7 @@ import { hasWriter, info } from '@blockferry/qemu';
 import { createPatiently } from '../../storage/create-patiently.ts';
 import { toKeyedImage } from '../../storage/passphrase.ts';
 import { toImage, toLocation } from '../../storage/to-image.ts';
+import { writeOut } from '../../storage/write-out.ts';
 import { StepImpossible } from '../errors.ts';
 import { type MigratedDisk, pathOf } from '../record.ts';
 import type { MigrationScene } from './scene.ts';
@@ -19,7 +20,7 @@ const WITHIN_MS = 30_000;
  * @throws LibvirtError NO_SECRET, INVALID_SECRET when the secret is told no more
  */
 export async function freeze(scene: MigrationScene): Promise<void> {
-  const { record, observation, memory } = scene;
+  const { pair, record, observation, memory } = scene;
   const { home } = observation;
   if (home?.live === undefined) throw new StepImpossible('freeze', 'the domain does not run any more');
   for (const disk of record.disks) await makeOverlay(scene, disk);
@@ -33,6 +34,10 @@ export async function freeze(scene: MigrationScene): Promise<void> {
   const rest = others.map(({ target }) => `<disk name='${target}' snapshot='no'/>`);
   const xml = `<domainsnapshot><disks>${[...frozen, ...rest].join('')}</disks></domainsnapshot>`;
   const { DISK_ONLY, REUSE_EXT, ATOMIC, NO_METADATA } = DomainSnapshotCreateFlags;
+  await writeOut(
+    pair.home.host,
+    record.disks.map(({ origin }) => origin.source),
+  );
   const began = performance.now();
   await home.domain.snapshotCreateXml(xml, DISK_ONLY | REUSE_EXT | ATOMIC | NO_METADATA);
   memory.freezeMs = performance.now() - began;
