@@ -58,7 +58,7 @@ it('says which point cannot be used, and why', () => {
 it('says what a prune keeps, and why', () => {
   const manifest = full.kind === 'sealed' ? full.manifest : undefined;
   if (manifest === undefined) throw new Error('sealed above');
-  expect(pruneText({ keep: [{ manifest, why: ['newest', 'last'] }], remove: [INCREMENT] })).toBe(
+  expect(pruneText({ keep: [{ manifest, why: ['newest', 'last'] }], spare: [], remove: [INCREMENT] })).toBe(
     `keep    ${FULL}  newest, last\nremove  ${INCREMENT}\n`,
   );
 });

@@ -63,17 +63,25 @@ export function checkedLine({ point, problems }: CheckedPoint): JsonLine {
   return { type: 'point', point, good: problems.length === 0, problems };
 }
 
-export function pruneText({ keep, remove }: Sorted): string {
+export function pruneText({ keep, spare, remove }: Sorted): string {
   const lines = [
     ...keep.map(({ manifest, why }) => `keep    ${manifest.point}  ${why.join(', ')}`),
+    ...spare.map(({ point, why }) => `keep    ${point}  cannot be used now: ${why}`),
     ...remove.map((name) => `remove  ${name}`),
   ];
   return lines.length === 0 ? 'there is no backup\n' : `${lines.join('\n')}\n`;
 }
 
-export function pruneLines({ keep, remove }: Sorted, removed: boolean): JsonLine[] {
+export function pruneLines({ keep, spare, remove }: Sorted, removed: boolean): JsonLine[] {
   return [
     ...keep.map(({ manifest, why }) => ({ type: 'point', point: manifest.point, kept: true, why })),
+    ...spare.map(({ point, why }) => ({
+      type: 'point',
+      point,
+      kept: true,
+      why: ['unreadable'],
+      problem: why,
+    })),
     ...remove.map((point) => ({ type: 'point', point, kept: false, removed })),
   ];
 }

@@ -9,8 +9,8 @@ import type { Scene } from './act.ts';
 
 /**
  * Writes the record of the scene's move and `rest` to the journal. Storage that hangs is done without, and so is
- * storage that is full or fails while the move goes back: the domain's metadata carries the record as well. From then
- * on the journal counts as unavailable, until a write succeeds.
+ * storage that is full, fails or is gone (somebody removed the directory) while the move goes back or is told to: the
+ * domain's metadata carries the record as well. From then on the journal counts as unavailable, until a write succeeds.
  *
  * @throws FileError when the move is still on its way forward
  */
@@ -21,7 +21,7 @@ export async function updateJournal(scene: Scene<Seen>, rest: Omit<Journal, 'rec
     await writeJournal(place, { ...rest, record: move });
     memory.journalStuck = false;
   } catch (error) {
-    const goesBack = move.phase === 'undoing' || move.phase === 'canceled';
+    const goesBack = move.goal === 'abort' || move.phase === 'undoing' || move.phase === 'canceled';
     if (!isHang(error) && !(goesBack && error instanceof FileError)) throw error;
     memory.journalStuck = true;
     warn('journal-stuck', `the journal could not be written and is done without: ${messageOf(error)}`);

@@ -1,6 +1,6 @@
 // Backups of idle domains: what is in each point, what is refused, and what the domain is afterwards.
 import { readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Host } from '@blockferry/qemu';
 import {
   backUp,
@@ -12,6 +12,7 @@ import {
   readTexts,
   removeIdle,
   run,
+  smallFileSystem,
   startIdle,
   startLibvirtHost,
   topOf,
@@ -161,6 +162,11 @@ test('what cannot be done is refused, and nothing is touched', async () => {
   await make({ disks: ['vda'] });
   await untouched('disks-differ', () => make({ kind: 'incremental', disks: ['vdb'] }));
   await untouched('no-guest-agent', () => make({ kind: 'incremental', quiesce: 'require' }));
+  // It would be in no increment, and nobody would notice; one that was left out of the full one is meant to be.
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', at('added'), '16M']);
+  await host.virsh('attach-disk', 'vm', at('added'), 'vdc', '--subdriver', 'qcow2', '--persistent');
+  await untouched('disks-differ', () => increment());
+  expect((await make({ kind: 'incremental', disks: ['vda'] })).outcome.kind).toBe('done');
   for (const name of await checkpoints()) await host.virsh('checkpoint-delete', 'vm', name);
   await untouched('checkpoint-gone', () => increment());
   await untouched('no-such-point', () =>
@@ -169,6 +175,9 @@ test('what cannot be done is refused, and nothing is touched', async () => {
   await untouched('domain-exists', () => restored({}));
   await untouched('domain-runs', () => restored({ as: { kind: 'over' } }));
   await untouched('name-taken', () => restored({ as: { kind: 'new', name: 'other' } }));
+  // It would be started on the disks that it was saved on, whatever its definition says.
+  await host.virsh('managedsave', 'vm');
+  await untouched('managed-save', () => restored({ as: { kind: 'over' } }));
 });
 
 // Of directories only that they are there: whether storage takes writes is tried by a file without a name.
@@ -219,8 +228,16 @@ test('spoilt points are found, and not restored; prune keeps what is stood on', 
   expect(bad.map(({ point }) => point)).toEqual([first.record.point, second.record.point]);
   await host.virsh('destroy', 'vm');
   expect(await codeOf(restored({ point: second.record.point, as: { kind: 'over' } }))).toBe('point-broken');
+  // One that cannot be read says nothing of the others, and what stands on it is not removed.
+  const manifest = join(directory, full.record.point, 'manifest.json');
+  await run(['sh', '-c', 'mv "$1" "$1.aside" && mkdir "$1"', 'sh', manifest]);
+  expect((await readPoints(tools, directory)).map(({ kind }) => kind)).toEqual([
+    ...['unreadable', 'sealed', 'sealed', 'sealed'],
+  ]);
+  expect((await foreseePrune(tools, directory, { last: 1 })).remove).toEqual([]);
+  await run(['sh', '-c', 'rmdir "$1" && mv "$1.aside" "$1"', 'sh', manifest]);
   // Torn: without its manifest it is none.
-  await run(['rm', join(directory, full.record.point, 'manifest.json')]);
+  await run(['rm', manifest]);
   const sorted = await foreseePrune(tools, directory, { last: 9 });
   expect(sorted.keep.map(({ manifest }) => manifest.point)).toEqual([other.record.point]);
   await prune(tools, directory, sorted, () => {});
@@ -249,6 +266,20 @@ test('restored as another domain it shares nothing with the first; over it, the 
   expect(await codeOf(increment())).toBe('checkpoint-gone');
   await removeIdle(host, 'vm');
   expect((await restored({})).plan.uuid).toBe(over.uuid);
+});
+
+test('each disk is restored to where it was, if there is room for that one', async () => {
+  await using small = await smallFileSystem(host, { bytes: 40n << 20n, type: 'tmpfs', name: 'small' });
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', join(small.directory, 'boot'), '16M']);
+  await run(['qemu-io', '-f', 'qcow2', '-c', 'write -P 3 0 50M', at('base')]);
+  const boot = { target: 'vda', path: join(small.directory, 'boot'), format: 'qcow2' } as const;
+  await start([boot, { target: 'vdb', path: at('base'), format: 'qcow2' }], 'off');
+  await make();
+  await removeIdle(host, 'vm');
+  const { plan } = await restored({});
+  expect(plan.disks.map(({ path }) => dirname(path))).toEqual([small.directory, host.imagesDir]);
+  await removeIdle(host, 'vm');
+  expect(await codeOf(restored({ to: small.directory }))).toBe('destination-too-small');
 });
 
 test('the variables of the firmware come along', async () => {

@@ -1,6 +1,6 @@
 // The full pass of a backup: every image of every disk, at one instant, by the engine that copies without moving.
 import { dirname, join } from 'node:path';
-import type { Host } from '@blockferry/qemu';
+import { type Host, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
@@ -104,10 +104,22 @@ export async function undoCopies(scene: BackupScene): Promise<void> {
   const open = await openCopies(context, record);
   const changed: MoveRecord[] = [];
   for (const move of open) changed.push(await changeGoal(context, move, { goal: 'abort' }));
-  for (const { ending } of await runCopies(scene, changed)) {
+  for (const { ending, move } of await runCopies(scene, changed)) {
+    if (ending.kind === 'back') await tellOfOverlay(scene, move);
     if (ending.kind !== 'back' && ending.kind !== 'copied' && ending.kind !== 'stopped')
       throw interrupted(ending);
   }
+}
+
+/** It is ours by the journal alone: where that is gone with the point's directory, it stays, empty and in no chain. */
+async function tellOfOverlay(scene: BackupScene, { layered }: MoveRecord): Promise<void> {
+  const source = layered?.overlay.source;
+  if (source?.kind !== 'file' || (await scene.host.stat(source.path)) === null) return;
+  warn(
+    scene,
+    'left-behind',
+    `${source.path} took the guest's writes, and is not removed: the journal that tells that it is ours is gone. Once nothing uses it: rm ${quoteArgument(source.path)}`,
+  );
 }
 
 async function planCopies({ context, record, definitions }: BackupScene): Promise<readonly MoveRecord[]> {

@@ -1,24 +1,27 @@
 // Can an increment be made, on which point, and how much is it?
+import { join } from 'node:path';
 import {
   type DiskDefinition,
   type DomainCheckpoint,
   DomainCheckpointXmlFlags,
+  DomainXml,
   describeSource,
   isLibvirtError,
 } from '@blockferry/libvirt';
-import { toRelativeReference } from '@blockferry/qemu';
+import { quoteArgument, toRelativeReference } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
 import { checkpointsOf } from '../observe/checkpoints.ts';
 import { checkQuiesce } from '../preflight/copy-checks.ts';
 import { mustBeLuks } from '../preflight/encryption.ts';
+import { whyLeftOut } from '../preflight/group.ts';
 import { findDisk } from '../preflight/situation.ts';
 import { readDiskChain } from '../storage/disk-chain.ts';
 import { mustOpen } from '../storage/must-open.ts';
 import { mustTellSecret } from '../storage/passphrase.ts';
 import { wholeBitmaps } from './checkpoints.ts';
 import { bitmapsSince, markedIn } from './copy-while-off.ts';
-import { pointPath } from './layout.ts';
+import { DEFINITION, pointPath } from './layout.ts';
 import { refOf, secretPart } from './locked.ts';
 import type { BackupDisk, Manifest, StoredImage } from './model.ts';
 import { choosePoint } from './points.ts';
@@ -29,6 +32,7 @@ export async function foreseeIncrement(situation: BackupSituation): Promise<Fore
   const { points, request, definitions } = situation;
   const [parent] = choosePoint(points, request.directory, undefined);
   mustBeTheSameDisks(situation, parent);
+  await mustLackNoNewDisk(situation, parent);
   if (parent.checkpoint === undefined) {
     throw no(
       'no-checkpoint',
@@ -60,6 +64,30 @@ function mustBeTheSameDisks({ live, request }: BackupSituation, { disks, point }
   if (gone !== undefined) throw no('disks-differ', `${point} holds ${gone}, which ${live.name} has no more`);
   if (asked.length === before.length && before.every((target) => asked.includes(target))) return;
   throw no('disks-differ', `an increment of ${point} is of the same disks: ${before.join(', ')}`);
+}
+
+/**
+ * A disk that was added since would be in no backup, night after night. One that a full backup left out was known then; who
+ * names the disks has said what is meant.
+ *
+ * @throws Refusal `disks-differ`
+ */
+async function mustLackNoNewDisk({ host, live, request }: BackupSituation, parent: Manifest): Promise<void> {
+  const text = await host.readFile(join(pointPath(request.directory, parent.point), DEFINITION));
+  if (request.disks.length > 0 || text === null) return;
+  const before = DomainXml.parse(text);
+  const isNew = (disk: DiskDefinition) =>
+    whyLeftOut(disk) === undefined && before.disk(disk.target)?.source === undefined;
+  const added = live.disks().filter(isNew);
+  if (added.length === 0) return;
+  const targets = parent.disks.map(({ target }) => target);
+  const same = ['backup', live.name, request.directory, ...targets, '--incremental'].map(quoteArgument);
+  throw new Refusal(
+    'disks-differ',
+    `${live.name} has ${added.map(({ target }) => target).join(', ')} now, which ${parent.point} does not hold: no increment would`,
+    { disks: added.map(({ target }) => target) },
+    `make a full backup: leave --incremental out; or leave it out of the backup: blockferry ${same.join(' ')}`,
+  );
 }
 
 async function incrementOf(

@@ -19,6 +19,11 @@ export function isPointName(name: string): boolean {
   return POINT_NAME.test(name);
 }
 
+/** By its name, which is all that is known of a point that cannot be read. */
+export function isIncrement(name: string): boolean {
+  return isPointName(name) && name.endsWith('-incremental');
+}
+
 export function pointPath(directory: string, point: string): string {
   return join(directory, point);
 }

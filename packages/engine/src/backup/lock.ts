@@ -7,7 +7,7 @@ import { HELD_ELSEWHERE, isFileLockHeld, SAYS_HELD, takeHostLock } from '../run/
 /** Seconds: whoever asks whether the lock is held has it for an instant. */
 const ASKS_WITHIN_S = '1';
 
-const lockOf = (directory: string) => join(directory, '.blockferry-lock');
+export const directoryLockPath = (directory: string) => join(directory, '.blockferry-lock');
 
 /**
  * Does a blockferry work in this directory at this moment?
@@ -19,7 +19,7 @@ export async function isBackupAtWork(
   host: Host | undefined,
   { directory }: { readonly directory: string },
 ): Promise<boolean | undefined> {
-  return host === undefined ? undefined : isFileLockHeld(host, lockOf(directory));
+  return host === undefined ? undefined : isFileLockHeld(host, directoryLockPath(directory));
 }
 
 /**
@@ -34,7 +34,7 @@ export async function withDirectoryLock<T>(
   { wait, signal }: { readonly wait: boolean; readonly signal: AbortSignal },
   work: () => Promise<T>,
 ): Promise<T> {
-  const path = lockOf(directory);
+  const path = directoryLockPath(directory);
   const how = wait ? [] : ['-w', ASKS_WITHIN_S, '-E', String(HELD_ELSEWHERE)];
   const refusal = () =>
     new Refusal(

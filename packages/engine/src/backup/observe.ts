@@ -10,7 +10,7 @@ import type { BackupWorld } from './decide.ts';
 import { pointPath } from './layout.ts';
 import type { BackupMemory } from './memory.ts';
 import type { BackupRecord } from './model.ts';
-import { readPoints } from './points.ts';
+import { pointBeingMade, readPoints } from './points.ts';
 import { newer, openBackupOf, readBackupJournal } from './record.ts';
 import type { BackupScene } from './scene.ts';
 
@@ -47,7 +47,7 @@ export async function observeBackup(
   const record = newer(newer(known, journal), inDomain?.id === known.id ? inDomain : undefined) ?? known;
   const job = await jobOf(definitions, { host, record, memory, signal });
   const points = await readPoints(host, record.directory);
-  const point = points.find(({ name }) => name === record.point);
+  const point = pointBeingMade(points, record.point);
   const world: BackupWorld = {
     domain: definitions === undefined ? 'gone' : definitions.running ? 'running' : 'off',
     job: job.kind,

@@ -1,5 +1,5 @@
 // The points in a directory of backups, as they stand: what each holds, and on which others it stands.
-import { type Host, quoteArgument } from '@blockferry/qemu';
+import { FileError, type Host, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { isPointName, manifestPath, pointPath } from './layout.ts';
 import { type LockableImage, storedImage } from './locked.ts';
@@ -10,10 +10,17 @@ export type Point =
   | { readonly kind: 'sealed'; readonly name: string; readonly manifest: Manifest }
   /** Without a manifest: a backup that is under way, or died. */
   | { readonly kind: 'unfinished'; readonly name: string }
-  | { readonly kind: 'unreadable'; readonly name: string; readonly why: string };
+  /** With the error of its file, where that is what cannot be read. */
+  | {
+      readonly kind: 'unreadable';
+      readonly name: string;
+      readonly why: string;
+      readonly error?: FileError;
+    };
 
 /**
- * Oldest first. Looks at manifests only; a directory of which none is a point's is none of ours, and passed over.
+ * Oldest first. Looks at manifests only; a directory of which none is a point's is none of ours, and passed over. A manifest
+ * that cannot be read (a bad sector, another owner) speaks of its own point alone.
  *
  * @throws Refusal `no-backup-directory`; FileError, HostError
  */
@@ -28,16 +35,28 @@ export async function readPoints(host: Host, directory: string): Promise<readonl
 }
 
 async function readPoint(host: Host, directory: string, name: string): Promise<Point> {
-  const text = await host.readFile(manifestPath(directory, name));
-  if (text === null) return { kind: 'unfinished', name };
   try {
+    const text = await host.readFile(manifestPath(directory, name));
+    if (text === null) return { kind: 'unfinished', name };
     const manifest = parseManifest(text);
     if (manifest.point !== name) return { kind: 'unreadable', name, why: `it is that of ${manifest.point}` };
     return { kind: 'sealed', name, manifest };
   } catch (error) {
-    if (!(error instanceof ManifestUnreadable)) throw error;
-    return { kind: 'unreadable', name, why: error.message };
+    if (error instanceof ManifestUnreadable) return { kind: 'unreadable', name, why: error.message };
+    if (!(error instanceof FileError)) throw error;
+    return { kind: 'unreadable', name, why: error.message, error };
   }
+}
+
+/**
+ * The point that a backup makes or has made, on which its next step depends.
+ *
+ * @throws FileError when nobody knows what it is
+ */
+export function pointBeingMade(points: readonly Point[], name: string): Point | undefined {
+  const found = points.find((point) => point.name === name);
+  if (found?.kind === 'unreadable' && found.error !== undefined) throw found.error;
+  return found;
 }
 
 /** A point and all that it stands on, the full one last. */
@@ -45,7 +64,12 @@ export type PointChain = readonly [Manifest, ...Manifest[]];
 
 export type FoundChain =
   | { readonly kind: 'whole'; readonly chain: PointChain }
-  | { readonly kind: 'broken'; readonly why: string };
+  | {
+      readonly kind: 'broken';
+      readonly why: string;
+      /** What is not gone but cannot be read: another version, or another day, may read it. */
+      readonly unreadable?: string;
+    };
 
 /** What a point stands on, down to a full one. Pure. */
 export function chainOf(points: readonly Point[], name: string): FoundChain {
@@ -54,7 +78,9 @@ export function chainOf(points: readonly Point[], name: string): FoundChain {
     const point = points.find((each) => each.name === wanted);
     if (point === undefined) return { kind: 'broken', why: `${wanted} is missing` };
     if (point.kind === 'unfinished') return { kind: 'broken', why: `${wanted} was never finished` };
-    if (point.kind === 'unreadable') return { kind: 'broken', why: `${wanted}: ${point.why}` };
+    if (point.kind === 'unreadable') {
+      return { kind: 'broken', why: `${wanted}: ${point.why}`, unreadable: wanted };
+    }
     if (chain.includes(point.manifest)) return { kind: 'broken', why: `${wanted} stands on itself` };
     chain.push(point.manifest);
     const { kind, parent } = point.manifest;

@@ -17,13 +17,14 @@ import type { Context } from '../run/context.ts';
 import { findMoves } from '../run/find-moves.ts';
 import { hasRoom, tooSmall } from '../space/room.ts';
 import { checkpointName } from './checkpoints.ts';
+import { backupInto } from './find-backups.ts';
 import { foreseeFull } from './foresee-full.ts';
 import { foreseeIncrement } from './foresee-increment.ts';
 import { pointName } from './layout.ts';
 import type { BackupDisk, BackupRecord, CopyingPart, PointKind } from './model.ts';
 import { backupUnderWay } from './observe.ts';
 import { type Point, readPoints } from './points.ts';
-import { openBackupOf, readBackupJournal } from './record.ts';
+import { openBackupOf } from './record.ts';
 import { foreseeTpm } from './tpm.ts';
 import { backupUnderWayRefusal } from './under-way.ts';
 
@@ -178,7 +179,7 @@ function mustBeOfDomain({ points, request, live, definitions }: BackupSituation)
 /** Nothing else of ours, of libvirt's or of QEMU's is under way there. */
 async function mustBeFree({ context, host, definitions, live, request }: BackupSituation): Promise<void> {
   mustNotMigrate(definitions);
-  const open = openBackupOf(definitions) ?? (await readBackupJournal(host, request.directory));
+  const open = openBackupOf(definitions) ?? (await backupInto(host, request.directory));
   if (open !== undefined) throw backupUnderWayRefusal(open);
   const [move] = await findMoves(context, definitions.domain.uuid);
   if (move !== undefined) throw underWay(move);

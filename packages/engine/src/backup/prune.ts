@@ -1,17 +1,17 @@
 // Removes points that nobody wants and nothing stands on.
 import type { Host } from '@blockferry/qemu';
+import { backupInto } from './find-backups.ts';
 import { readPoints } from './points.ts';
 import { removePoint } from './prepare.ts';
-import { readBackupJournal } from './record.ts';
 import { type Retention, type Sorted, sortPoints } from './retention.ts';
 import { backupUnderWayRefusal } from './under-way.ts';
 
 /**
- * What a prune would do. @throws Refusal `backup-under-way`, `no-backup-directory`; FileError, HostError
+ * What a prune would do. @throws Refusal `backup-under-way`, `backup-moved`, `no-backup-directory`; FileError, HostError
  */
 export async function foreseePrune(host: Host, directory: string, retention: Retention): Promise<Sorted> {
   const points = await readPoints(host, directory);
-  const open = await readBackupJournal(host, directory);
+  const open = await backupInto(host, directory);
   if (open !== undefined) throw backupUnderWayRefusal(open);
   return sortPoints(points, retention);
 }

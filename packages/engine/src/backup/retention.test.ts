@@ -82,3 +82,24 @@ it('removes what was never finished and what stands on nothing, and leaves what 
   expect(remove).toEqual([torn.name, ...increments.map(({ name }) => name).toReversed()]);
   expect(full).toBeDefined();
 });
+
+it('leaves what it cannot read, all that stands on it, and what it stands on', () => {
+  const [full, second, third, ...others] = weeks(1);
+  const good = sealed('2026-11-08T12:00:00.000Z');
+  const points = [full, second, third, ...others].flatMap((each) => (each === undefined ? [] : [each]));
+  const unreadable = ({ name }: Point): Point => ({ kind: 'unreadable', name, why: 'a bad sector' });
+  const names = points.map(({ name }) => name);
+  const below = points.map((each) => (each === full ? unreadable(each) : each));
+  const sorted = sortPoints([...below, good], { last: 1 });
+  expect(sorted.remove).toEqual([]);
+  expect(sorted.spare.map(({ point }) => point)).toEqual(names);
+  const between = sortPoints([...points.map((each) => (each === third ? unreadable(each) : each)), good], {
+    last: 1,
+  });
+  expect(between.remove).toEqual([]);
+  expect(between.keep.map(({ manifest, why }) => [manifest.point, why])).toEqual([
+    [full?.name, ['needed']],
+    [second?.name, ['needed']],
+    [good.name, ['newest', 'last']],
+  ]);
+});

@@ -1,4 +1,5 @@
 // Which points are kept, and why. Pure.
+import { isIncrement } from './layout.ts';
 import type { Manifest } from './model.ts';
 import { chainOf, type Point } from './points.ts';
 
@@ -19,13 +20,21 @@ export interface Kept {
 
 export interface Sorted {
   readonly keep: readonly Kept[];
+  /** Kept though they cannot be used now, with why that is. */
+  readonly spare: readonly Spared[];
   /** Newest first, so that none ever stands on one that is gone. */
   readonly remove: readonly string[];
 }
 
+export interface Spared {
+  readonly point: string;
+  readonly why: string;
+}
+
 /**
  * The newest good point is always kept. A point that cannot be used, because what it stands on is missing, is removed like
- * one that nobody wants; one whose manifest cannot be read stays, for a later version may read it.
+ * one that nobody wants. One whose manifest cannot be read stays, for a later version, or another day, may read it; so do all
+ * that stand on it, and what it stands on.
  */
 export function sortPoints(points: readonly Point[], retention: Retention): Sorted {
   const usable = points.flatMap((point) => {
@@ -47,21 +56,39 @@ export function sortPoints(points: readonly Point[], retention: Retention): Sort
       keep(point, rule);
     }
   }
+  const spare = points.flatMap((point) => sparedOf(points, point));
+  for (const point of spare.flatMap(({ point }) => mayStandOn(points, point))) {
+    if (!whys.has(point)) keep(point, 'needed');
+  }
   for (const [first, ...below] of newestFirst) {
     if (!whys.has(first.point)) continue;
     for (const { point } of below) if (!whys.has(point)) keep(point, 'needed');
   }
-  const unreadable = points.filter(({ kind }) => kind === 'unreadable').map(({ name }) => name);
   return {
     keep: usable.flatMap(([manifest]) => {
       const why = whys.get(manifest.point);
       return why === undefined ? [] : [{ manifest, why }];
     }),
+    spare,
     remove: points
       .map(({ name }) => name)
-      .filter((name) => !whys.has(name) && !unreadable.includes(name))
+      .filter((name) => !whys.has(name) && !spare.some(({ point }) => point === name))
       .toReversed(),
   };
+}
+
+function sparedOf(points: readonly Point[], { kind, name }: Point): Spared[] {
+  if (kind === 'unfinished') return [];
+  const found = chainOf(points, name);
+  return found.kind === 'broken' && found.unreadable !== undefined ? [{ point: name, why: found.why }] : [];
+}
+
+/** An increment stands on the newest point that was there when it was made; more than that is not known of one that is unreadable. */
+function mayStandOn(points: readonly Point[], name: string): readonly string[] {
+  const point = points.find((each) => each.name === name);
+  if (point?.kind !== 'unreadable' || !isIncrement(name)) return [];
+  const older = points.findLast((each) => each.kind !== 'unfinished' && each.name < name);
+  return older === undefined ? [] : [older.name];
 }
 
 type Rule = Exclude<keyof Retention, 'last'>;

@@ -13,7 +13,7 @@ import { type BackupOutcome, type BackupStep, decideBackup } from './decide.ts';
 import { type BackupMemory, newBackupMemory } from './memory.ts';
 import type { BackupRecord, Manifest } from './model.ts';
 import { type BackupSight, endingOf, observeBackup } from './observe.ts';
-import { readPoints } from './points.ts';
+import { pointBeingMade, readPoints } from './points.ts';
 import type { WorkOptions } from './report.ts';
 
 const POLL_MS: Millis = 500;
@@ -144,7 +144,7 @@ class BackupRun {
 
   async #manifest(): Promise<Manifest | undefined> {
     const points = await readPoints(this.#host, this.#record.directory);
-    const point = points.find(({ name }) => name === this.#record.point);
+    const point = pointBeingMade(points, this.#record.point);
     const isOurs = point?.kind === 'sealed' && point.manifest.id === this.#record.id;
     return isOurs ? point.manifest : undefined;
   }

@@ -116,7 +116,8 @@ function everyDisk(live: DomainXml, directory: string, { host }: Context) {
   throw new Refusal('no-such-disk', `${live.name} has no disk that could be moved`);
 }
 
-function whyLeftOut({ device, source }: DiskDefinition): string | undefined {
+/** Of a disk that nobody named; undefined: it is one with contents of its own. */
+export function whyLeftOut({ device, source }: DiskDefinition): string | undefined {
   if (device === 'cdrom') return 'is a CD-ROM drive';
   if (device === 'floppy') return 'is a floppy drive';
   return source === undefined ? 'is an empty drive' : undefined;

@@ -45,8 +45,8 @@ export async function preflightRestore(context: Context, request: RestoreRequest
   if (present !== undefined) await mustBeIdle(context, present);
   await mustHaveSecrets(() => link.connection(), chain);
   const { plan, warnings } = await planOf(context, host, request, manifest, definition);
-  const bytes = bytesOf(chain);
-  await mustHaveRoom(host, plan, bytes);
+  const bytes = plan.disks.reduce((sum, { target }) => sum + bytesOf(chain, target), 0n);
+  await mustHaveRoom(host, plan, chain);
   return {
     plan,
     chain,
@@ -107,6 +107,14 @@ export async function mustBeIdle(context: Context, definitions: Definitions): Pr
       `${domain.name} runs: only a domain that is off is restored over`,
       { domain: domain.name },
       `shut it down: virsh shutdown ${quoteArgument(domain.name)}; or restore beside it: --name ${quoteArgument(`${domain.name}-restored`)}`,
+    );
+  }
+  if (await domain.hasManagedSave()) {
+    throw new Refusal(
+      'managed-save',
+      `${domain.name} was saved, and goes on from the disks that it had then, whatever its definition says`,
+      { domain: domain.name },
+      `give up what was saved: virsh managedsave-remove ${quoteArgument(domain.name)}; or start it and shut it down; or restore beside it: --name ${quoteArgument(`${domain.name}-restored`)}`,
     );
   }
   checkBeginning(definitions, 'all');
@@ -225,27 +233,37 @@ async function freePath(host: Host, { path, suffix }: Wish, taken: Set<string>):
   }
 }
 
-/** No more than the guest saw of each disk, and no more than its images hold. */
-function bytesOf(chain: PointChain): Bytes {
-  return chain[0].disks.reduce((sum, { target, capacity, format, images: [top] }) => {
-    const header = top.secret === undefined ? 0n : LUKS_HEADER_BYTES;
-    const held = chain.reduce((all, { disks, files }) => {
-      const images = disks.find((disk) => disk.target === target)?.images ?? [];
-      const sizes = files.filter(({ path }) => images.some((image) => image.path === path));
-      return all + sizes.reduce((each, { size }) => each + size, 0n);
-    }, 0n);
-    // Raw in LUKS is written in full, zeros and all.
-    const isSparse = format !== 'raw' || top.secret === undefined;
-    return sum + header + (isSparse && held < capacity ? held : capacity);
+/** No more than the guest saw of a disk, and no more than its images hold. */
+function bytesOf(chain: PointChain, target: string): Bytes {
+  const disk = chain[0].disks.find((each) => each.target === target);
+  if (disk === undefined) throw new Error(`the point has no disk ${target}`);
+  const { capacity, format, images } = disk;
+  const [{ secret }] = images;
+  const header = secret === undefined ? 0n : LUKS_HEADER_BYTES;
+  const held = chain.reduce((all, { disks, files }) => {
+    const own = disks.find((each) => each.target === target)?.images ?? [];
+    const sizes = files.filter(({ path }) => own.some((image) => image.path === path));
+    return all + sizes.reduce((each, { size }) => each + size, 0n);
   }, 0n);
+  // Raw in LUKS is written in full, zeros and all.
+  const isSparse = format !== 'raw' || secret === undefined;
+  return header + (isSparse && held < capacity ? held : capacity);
 }
 
-async function mustHaveRoom(host: Host, { disks }: RestorePlan, need: Bytes): Promise<void> {
-  const directory = dirname(disks[0].path);
-  const space = await answered(directory, host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS }));
-  if (!hasRoom(need, space)) {
+/** Each file system takes the disks that go there: they may be as far apart as those of the domain were. */
+async function mustHaveRoom(host: Host, { disks }: RestorePlan, chain: PointChain): Promise<void> {
+  const needs = new Map<bigint | string, { readonly directory: string; readonly bytes: Bytes }>();
+  for (const { target, path } of disks) {
+    const directory = dirname(path);
+    const device = (await lookAt(host, directory))?.device ?? directory;
+    const before = needs.get(device) ?? { directory, bytes: 0n };
+    needs.set(device, { ...before, bytes: before.bytes + bytesOf(chain, target) });
+  }
+  for (const { directory, bytes } of needs.values()) {
+    const space = await answered(directory, host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS }));
+    if (hasRoom(bytes, space)) continue;
     const hint = 'make room there, or choose another directory: --to DIR';
-    throw tooSmall('what is restored needs', need, directory, space, hint);
+    throw tooSmall('what is restored needs', bytes, directory, space, hint);
   }
   for (const { path } of disks) await mustServe(host, path);
 }
