@@ -1,6 +1,6 @@
 // Backups of idle domains: what is in each point, what is refused, and what the domain is afterwards.
-import { readdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Host } from '@blockferry/qemu';
 import {
   backUp,
@@ -12,7 +12,6 @@ import {
   readTexts,
   removeIdle,
   run,
-  smallFileSystem,
   startIdle,
   startLibvirtHost,
   topOf,
@@ -169,6 +168,7 @@ test('what cannot be done is refused, and nothing is touched', async () => {
   expect((await make({ kind: 'incremental', disks: ['vda'] })).outcome.kind).toBe('done');
   for (const name of await checkpoints()) await host.virsh('checkpoint-delete', 'vm', name);
   await untouched('checkpoint-gone', () => increment());
+  await untouched('bad-name', () => restored({ as: { kind: 'new', name: 'a/b' } }));
   await untouched('no-such-point', () =>
     restored({ point: '2020-01-01T00-00-00Z-full', as: { kind: 'over' } }),
   );
@@ -240,6 +240,11 @@ test('spoilt points are found, and not restored; prune keeps what is stood on', 
   await run(['rm', manifest]);
   const sorted = await foreseePrune(tools, directory, { last: 9 });
   expect(sorted.keep.map(({ manifest }) => manifest.point)).toEqual([other.record.point]);
+  // What somebody else has put there is not removed, nor anything that stands below it.
+  await run(['mkdir', join(directory, second.record.point, 'theirs')]);
+  expect(await codeOf(prune(tools, directory, sorted, () => {}))).toBe('not-ours');
+  expect(await readPoints(tools, directory)).toHaveLength(4);
+  await run(['rmdir', join(directory, second.record.point, 'theirs')]);
   await prune(tools, directory, sorted, () => {});
   expect((await readPoints(tools, directory)).map(({ name }) => name)).toEqual([other.record.point]);
 });
@@ -266,30 +271,4 @@ test('restored as another domain it shares nothing with the first; over it, the 
   expect(await codeOf(increment())).toBe('checkpoint-gone');
   await removeIdle(host, 'vm');
   expect((await restored({})).plan.uuid).toBe(over.uuid);
-});
-
-test('each disk is restored to where it was, if there is room for that one', async () => {
-  await using small = await smallFileSystem(host, { bytes: 40n << 20n, type: 'tmpfs', name: 'small' });
-  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', join(small.directory, 'boot'), '16M']);
-  await run(['qemu-io', '-f', 'qcow2', '-c', 'write -P 3 0 50M', at('base')]);
-  const boot = { target: 'vda', path: join(small.directory, 'boot'), format: 'qcow2' } as const;
-  await start([boot, { target: 'vdb', path: at('base'), format: 'qcow2' }], 'off');
-  await make();
-  await removeIdle(host, 'vm');
-  const { plan } = await restored({});
-  expect(plan.disks.map(({ path }) => dirname(path))).toEqual([small.directory, host.imagesDir]);
-  await removeIdle(host, 'vm');
-  expect(await codeOf(restored({ to: small.directory }))).toBe('destination-too-small');
-});
-
-test('the variables of the firmware come along', async () => {
-  await writeFile(at('code.fd'), Buffer.alloc(131_072));
-  await writeFile(at('vars.fd'), Buffer.alloc(131_072, 5));
-  const firmware = { code: at('code.fd'), nvram: at('vars.fd') };
-  await startIdle(host, { name: 'vm', disks: [vda()], firmware, as: 'off' });
-  await make();
-  const { plan } = await restored({ as: { kind: 'new', name: 'other' } });
-  expect(plan.nvram).toBe(at('other_VARS.fd'));
-  await run(['cmp', at('vars.fd'), at('other_VARS.fd')]);
-  expect(await host.virsh('dumpxml', 'other')).toContain(at('other_VARS.fd'));
 });

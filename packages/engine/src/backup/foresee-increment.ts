@@ -24,13 +24,13 @@ import { bitmapsSince, markedIn } from './copy-while-off.ts';
 import { DEFINITION, pointPath } from './layout.ts';
 import { refOf, secretPart } from './locked.ts';
 import type { BackupDisk, Manifest, StoredImage } from './model.ts';
-import { choosePoint } from './points.ts';
+import { choosePoint, type Point, type PointChain } from './points.ts';
 import type { BackupSituation, Foreseen } from './preflight-backup.ts';
 
 /** @throws Refusal */
 export async function foreseeIncrement(situation: BackupSituation): Promise<Foreseen> {
   const { points, request, definitions } = situation;
-  const [parent] = choosePoint(points, request.directory, undefined);
+  const [parent] = newestOf(points, request.directory);
   mustBeTheSameDisks(situation, parent);
   await mustLackNoNewDisk(situation, parent);
   if (parent.checkpoint === undefined) {
@@ -49,6 +49,15 @@ export async function foreseeIncrement(situation: BackupSituation): Promise<Fore
   const bytes = await changedSince(situation, checkpoint);
   const warnings = checkQuiesce(situation, request);
   return { disks, bytes, warnings, parent: { point: parent.point, checkpoint: parent.checkpoint } };
+}
+
+/** @throws Refusal `no-such-point`, `point-broken` */
+function newestOf(points: readonly Point[], directory: string): PointChain {
+  try {
+    return choosePoint(points, directory, undefined);
+  } catch (error) {
+    throw error instanceof Refusal ? no(error.code, error.message) : error;
+  }
 }
 
 function no(code: string, why: string): Refusal {

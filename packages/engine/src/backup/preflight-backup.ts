@@ -144,12 +144,10 @@ async function lookAtDirectory(host: Host, directory: string) {
 
 /** Names tell seconds: a second backup within one takes the next. */
 function newPoint(points: readonly Point[], kind: PointKind): string {
-  const last = points.at(-1)?.name.slice(0, 20) ?? '';
-  for (let time = Date.now(); ; time += 1000) {
-    const name = pointName(new Date(time), kind);
-    // It must be the last by name: the order of names is that of time.
-    if (name.slice(0, 20) > last) return name;
-  }
+  const last = points.at(-1)?.name;
+  // It must be the last by name, whatever the clock says: the order of names is that of time.
+  const next = last === undefined ? 0 : (Date.parse(timeOf(last)) || 0) + 1000;
+  return pointName(new Date(Math.max(Date.now(), next)), kind);
 }
 
 function timeOf(point: string): string {

@@ -2,7 +2,8 @@
 // for an increment an empty image over each of the point before.
 import { join } from 'node:path';
 import { DomainXml, DomainXmlFlags } from '@blockferry/libvirt';
-import type { Host, Image } from '@blockferry/qemu';
+import { type Host, type Image, quoteArgument } from '@blockferry/qemu';
+import { Refusal } from '../model/errors.ts';
 import type { Definitions } from '../observe/definitions.ts';
 import { CREATE_WITHIN_MS, createPatiently } from '../storage/create-patiently.ts';
 import { copyFile, flush } from '../storage/whole-files.ts';
@@ -44,13 +45,29 @@ async function emptyPoint(host: Host, record: BackupRecord): Promise<void> {
   await host.mkdir(pointPath(record.directory, record.point), { mode: DIRECTORY_MODE });
 }
 
-/** Removes a point that is none, manifest first: what is left by a crash is none either. */
+/** Removes a point that is none, manifest first: what is left by a crash is none either. @throws Refusal `not-ours` */
 export async function removePoint(host: Host, directory: string, name: string): Promise<void> {
   const point = pointPath(directory, name);
   if ((await host.stat(point, { followSymlinks: false }))?.type !== 'directory') return;
+  const names = await host.readdir(point);
+  await mustBeFiles(host, point, names);
   await host.unlink(join(point, MANIFEST));
-  for (const each of await host.readdir(point)) await host.unlink(join(point, each));
+  for (const each of names) await host.unlink(join(point, each));
   await host.rmdir(point);
+}
+
+/** We make no directories there. @throws Refusal `not-ours`, with nothing removed */
+async function mustBeFiles(host: Host, point: string, names: readonly string[]): Promise<void> {
+  for (const path of names.map((name) => join(point, name))) {
+    if ((await host.stat(path, { followSymlinks: false }))?.type !== 'directory') continue;
+    const hint = `see what it is, and move it away: ls -la ${quoteArgument(path)}`;
+    throw new Refusal(
+      'not-ours',
+      `${path} is a directory, which no backup has: ${point} is not removed`,
+      { path },
+      hint,
+    );
+  }
 }
 
 /** Empty images over those of the point before, which QEMU is then told to write what changed into. */

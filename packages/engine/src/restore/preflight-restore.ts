@@ -21,12 +21,12 @@ import { LUKS_HEADER_BYTES } from '../preflight/encryption.ts';
 import { ANSWER_WITHIN_MS, answered, lookAt, mustHaveDirectory, mustServe } from '../preflight/look.ts';
 import { checkBeginning } from '../preflight/open-moves.ts';
 import { underWay } from '../preflight/under-way.ts';
-import type { Warning } from '../preflight/warning.ts';
 import type { Context } from '../run/context.ts';
 import { findMoves } from '../run/find-moves.ts';
 import { hasRoom, tooSmall } from '../space/room.ts';
 import { restoreJournalPath } from './journal.ts';
 import { mustHaveSecrets } from './keys.ts';
+import { warningsFor } from './left-out.ts';
 import type { RestoreAs, RestoredDisk, RestorePlan, RestorePreflight, RestoreRequest } from './request.ts';
 import { planTpm } from './tpm.ts';
 
@@ -52,7 +52,7 @@ export async function preflightRestore(context: Context, request: RestoreRequest
     chain,
     bytes,
     kept: keptOf(present, plan),
-    warnings: [...warningsFor(manifest, definition, request), ...warnings],
+    warnings: [...(await warningsFor(host, manifest, definition, request)), ...warnings],
   };
 }
 
@@ -76,6 +76,10 @@ async function mayBeDefined(
 ): Promise<Definitions | undefined> {
   const byUuid = await readDefinitions(connection, uuid);
   const wanted = as.kind === 'new' ? as.name : name;
+  // libvirt would say so when all is copied.
+  if (/[/\n]|^\s*$/.test(wanted)) {
+    throw new Refusal('bad-name', `no domain can have the name ${JSON.stringify(wanted)}`, { name: wanted });
+  }
   const byName = await named(connection, wanted);
   if (byName !== undefined && (as.kind === 'new' || byName.uuid !== uuid)) {
     const hint = 'choose another: --name NAME';
@@ -273,27 +277,4 @@ function keptOf(present: Definitions | undefined, { disks }: RestorePlan): reado
     const source = present?.config?.disk(target)?.source;
     return source === undefined ? [] : [describeSource(source)];
   });
-}
-
-function warningsFor({ disks, nvram }: Manifest, definition: DomainXml, { as }: RestoreRequest): Warning[] {
-  const warnings: Warning[] = [];
-  const stored = disks.map(({ target }) => target);
-  for (const { target } of disksBesides(definition, stored)) {
-    const what = as.kind === 'new' ? 'the new domain gets none' : 'it stays what the definition names';
-    warnings.push({ code: 'disk-left-out', message: `the backup holds no ${target}: ${what}` });
-  }
-  if (definition.osNvram !== undefined && nvram === undefined) {
-    const message = "the backup holds no variables of the domain's firmware: libvirt makes new ones";
-    warnings.push({ code: 'nvram-left-out', message });
-  }
-  return warnings;
-}
-
-/** Disks with contents that the backup does not hold. */
-export function disksBesides(definition: DomainXml, stored: readonly string[]): readonly DiskDefinition[] {
-  return definition
-    .disks()
-    .filter(
-      ({ device, target, source }) => device === 'disk' && source !== undefined && !stored.includes(target),
-    );
 }

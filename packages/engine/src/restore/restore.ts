@@ -26,7 +26,8 @@ import {
   writeRestoreJournal,
 } from './journal.ts';
 import { type Keys, mustOpen } from './keys.ts';
-import { definitionOf, disksBesides, mustBeIdle, preflightRestore } from './preflight-restore.ts';
+import { disksBesides } from './left-out.ts';
+import { definitionOf, mustBeIdle, preflightRestore } from './preflight-restore.ts';
 import { removeUnused } from './remains.ts';
 import type {
   Restored,

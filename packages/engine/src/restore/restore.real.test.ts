@@ -1,0 +1,102 @@
+// Restoring to where things were: room, names, media that are not there, the variables of the firmware.
+import { writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import {
+  backUp,
+  type DiskSpec,
+  type LibvirtHost,
+  Mover,
+  removeIdle,
+  run,
+  smallFileSystem,
+  startIdle,
+  startLibvirtHost,
+} from '@blockferry/testbed';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { preflightRestore, type Refusal, type RestoreRequest, restore } from '../index.ts';
+
+let host: LibvirtHost;
+let mover: Mover;
+let directory: string;
+const at = (name: string) => join(host.imagesDir, name);
+
+beforeAll(async () => {
+  host = await startLibvirtHost();
+  mover = new Mover(host);
+});
+afterAll(async () => {
+  await mover.close();
+  await host.stop();
+});
+beforeEach(async () => {
+  directory = at('backup');
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', at('base'), '64M']);
+});
+afterEach(async () => {
+  for (const name of ['vm', 'other']) await removeIdle(host, name);
+  await run(['sh', '-c', 'rm -rf "$1"/* "$1"/.[!.]*', 'sh', host.imagesDir]);
+});
+
+const start = (disks: readonly DiskSpec[], as: 'off') => startIdle(host, { name: 'vm', disks, as });
+const make = () => backUp(mover.context, { domain: 'vm', directory });
+const codeOf = (work: Promise<unknown>) =>
+  work.then(
+    () => 'not refused',
+    ({ code }: Refusal) => code,
+  );
+const restored = (request: Partial<RestoreRequest>) =>
+  restore(
+    mover.context,
+    { directory, as: { kind: 'original' }, ...request },
+    { signal: AbortSignal.timeout(60_000), report: () => {} },
+  );
+
+test('whatever the clock says, a backup is the newest; a medium that is not there is told of', async () => {
+  const cdrom = `<disk type='file' device='cdrom'><source file='${at('cd.iso')}'/><target dev='sda' bus='sata'/></disk>`;
+  await writeFile(at('cd.iso'), '');
+  await startIdle(host, {
+    name: 'vm',
+    disks: [{ target: 'vdb', path: at('base'), format: 'qcow2' }, cdrom],
+    as: 'off',
+  });
+  await run(['mkdir', '-p', join(directory, '2199-12-31T23-59-59Z-full')]);
+  const { manifest } = await make();
+  expect(manifest?.point).toBe('2200-01-01T00-00-00Z-full');
+  await run(['rm', at('cd.iso')]);
+  const { warnings } = await preflightRestore(mover.context, {
+    directory,
+    as: { kind: 'new', name: 'other' },
+  });
+  expect(warnings.map(({ code }) => code)).toEqual(['medium-missing']);
+});
+
+test('each disk is restored to where it was, if there is room for that one', async () => {
+  await using small = await smallFileSystem(host, { bytes: 40n << 20n, type: 'tmpfs', name: 'small' });
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', join(small.directory, 'boot'), '16M']);
+  await run(['qemu-io', '-f', 'qcow2', '-c', 'write -P 3 0 50M', at('base')]);
+  const boot = { target: 'vda', path: join(small.directory, 'boot'), format: 'qcow2' } as const;
+  await start([boot, { target: 'vdb', path: at('base'), format: 'qcow2' }], 'off');
+  await make();
+  await removeIdle(host, 'vm');
+  const { plan } = await restored({});
+  expect(plan.disks.map(({ path }) => dirname(path))).toEqual([small.directory, host.imagesDir]);
+  await removeIdle(host, 'vm');
+  expect(await codeOf(restored({ to: small.directory }))).toBe('destination-too-small');
+});
+
+test('the variables of the firmware come along', async () => {
+  await writeFile(at('code.fd'), Buffer.alloc(131_072));
+  await writeFile(at('vars.fd'), Buffer.alloc(131_072, 5));
+  const firmware = { code: at('code.fd'), nvram: at('vars.fd') };
+  await startIdle(host, {
+    name: 'vm',
+    disks: [{ target: 'vda', path: at('base'), format: 'qcow2' }],
+    firmware,
+    as: 'off',
+  });
+  await make();
+  const { plan } = await restored({ as: { kind: 'new', name: 'other' } });
+  expect(plan.nvram).toBe(at('other_VARS.fd'));
+  await run(['cmp', at('vars.fd'), at('other_VARS.fd')]);
+  expect(await host.virsh('dumpxml', 'other')).toContain(at('other_VARS.fd'));
+});
