@@ -1,11 +1,12 @@
 // Errors become words and exit codes in one place.
-import { Refusal, StepFailed } from '@blockferry/engine';
+import { CopiesInterrupted, Refusal, StepFailed } from '@blockferry/engine';
 import { ConnectionUriError, LibvirtError, TransportFailed } from '@blockferry/libvirt';
 import { HostError } from '@blockferry/qemu';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
 import { Interrupted } from '../terminal/interrupt.ts';
+import { sampleMove } from '../testing/move.ts';
 import { explain } from './explain.ts';
 
 const facts = { code: 38, domain: 10, message: 'cannot open file', level: 2 };
@@ -48,6 +49,13 @@ describe('an error', () => {
   ])('of %s is exit code 1 before the record stands, and 4 after', (_, error, code) => {
     expect(explain(error, false)).toMatchObject({ outcome: 'failed', exitCode: 1, error: { code } });
     expect(explain(error, true)).toMatchObject({ outcome: 'failed', exitCode: 4, error: { code } });
+  });
+
+  it('of the copies of a backup says what holds them up, in the words for moves', () => {
+    const ended = { ending: { kind: 'interrupted', why: 'domain-saved' }, move: sampleMove() } as const;
+    const { exitCode, error } = explain(new CopiesInterrupted('domain-saved', false, ended), true);
+    expect([exitCode, error.code]).toEqual([ExitCode.RESUMABLE, 'copy-interrupted']);
+    expect(error.message).toContain('start it (virsh start web)');
   });
 
   it('that is Ctrl-C before anything happened says that nothing was touched', () => {

@@ -29,12 +29,18 @@ import {
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
 import { Interrupted } from '../terminal/interrupt.ts';
-import type { ResultError, ResultOutcome } from './result.ts';
+import { errorOf, type ResultError, type ResultOutcome } from './result.ts';
 
 export interface Explanation {
   readonly outcome: ResultOutcome;
   readonly exitCode: ExitCode;
   readonly error: ResultError;
+}
+
+/** What it would be said of as a move: that is the one that cannot go on. */
+function wordsOfCopy({ asks, ended: { ending, move } }: CopiesInterrupted): { readonly message?: string } {
+  const message = asks || ending.kind !== 'interrupted' ? undefined : errorOf(ending, move, 'move')?.message;
+  return message === undefined ? {} : { message };
 }
 
 /** @param recorded whether a record of the move stands on the host: then it can be resumed */
@@ -53,6 +59,7 @@ export function explain(error: unknown, recorded = false): Explanation {
     const words = {
       code: error.asks ? 'which-side' : 'copy-interrupted',
       ...wordsOf(error),
+      ...wordsOfCopy(error),
       hint: undefined,
     };
     return { outcome: error.asks ? 'question' : 'interrupted', exitCode, error: words };

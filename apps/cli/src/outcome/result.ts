@@ -220,7 +220,7 @@ function interruptionWords(why: (Ending & { kind: 'interrupted' })['why'], move:
   const { name } = move.domain;
   switch (why) {
     case 'domain-off':
-      return `${name} is off: the move goes on when it runs again`;
+      return `${name} is off: the ${move.copy === undefined ? 'move' : 'copy'} goes on when it runs again`;
     case 'domain-saved':
       return `${name} is off, and its memory was saved with its disk as it is: start it (virsh start ${quoteArgument(name)}), or give up what was saved (virsh managedsave-remove ${quoteArgument(name)})`;
     case 'foreign-job':

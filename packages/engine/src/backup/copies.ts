@@ -29,10 +29,13 @@ export class CopiesInterrupted extends Error {
   override readonly name = 'CopiesInterrupted';
   /** Only a person can say which image is the truth. */
   readonly asks: boolean;
+  /** How the one ended that cannot go on. */
+  readonly ended: Pick<Ended, 'ending' | 'move'>;
 
-  constructor(message: string, asks: boolean) {
+  constructor(message: string, asks: boolean, ended: Pick<Ended, 'ending' | 'move'>) {
     super(message);
     this.asks = asks;
+    this.ended = ended;
   }
 }
 
@@ -89,9 +92,9 @@ export async function copyFull(scene: BackupScene): Promise<void> {
   const moves = open.length > 0 ? open : await planCopies(scene);
   const ended = await runCopies(scene, moves);
   if (scene.signal.aborted && ended.some(({ ending }) => ending.kind === 'stopped')) return;
-  for (const { ending } of ended) {
+  for (const { ending, move } of ended) {
     if (ending.kind === 'back') throw new CopiesWentBack(ending.why);
-    if (ending.kind !== 'copied') throw interrupted(ending);
+    if (ending.kind !== 'copied') throw interrupted({ ending, move });
   }
   const disks = await Promise.all(ended.map(({ move }) => copiedDisk(context, move)));
   const quiesced = disks.some((disk) => disk.quiesced) && { quiesced: true as const };
@@ -107,7 +110,7 @@ export async function undoCopies(scene: BackupScene): Promise<void> {
   for (const { ending, move } of await runCopies(scene, changed)) {
     if (ending.kind === 'back') await tellOfOverlay(scene, move);
     if (ending.kind !== 'back' && ending.kind !== 'copied' && ending.kind !== 'stopped')
-      throw interrupted(ending);
+      throw interrupted({ ending, move });
   }
 }
 
@@ -167,19 +170,20 @@ function reporter(
   };
 }
 
-function interrupted(ending: Ended['ending']): CopiesInterrupted {
+function interrupted(ended: Pick<Ended, 'ending' | 'move'>): CopiesInterrupted {
+  const { ending } = ended;
   switch (ending.kind) {
     case 'interrupted':
-      return new CopiesInterrupted(ending.detail ?? ending.why, false);
+      return new CopiesInterrupted(ending.detail ?? ending.why, false, ended);
     case 'ask':
-      return new CopiesInterrupted(`a copy asks which image is the truth (${ending.question})`, true);
+      return new CopiesInterrupted(`a copy asks which image is the truth (${ending.question})`, true, ended);
     case 'back':
-      return new CopiesInterrupted(ending.why, false);
+      return new CopiesInterrupted(ending.why, false, ended);
     case 'stopped':
     case 'moved':
     case 'ready':
     case 'kept':
     case 'copied':
-      return new CopiesInterrupted(ending.kind, false);
+      return new CopiesInterrupted(ending.kind, false, ended);
   }
 }
