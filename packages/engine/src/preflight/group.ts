@@ -58,13 +58,23 @@ export async function preflightGroup(context: Context, request: GroupRequest): P
   const looks = await Promise.allSettled(
     disks.map((one) => preflight(context, { ...each, domain, ...one, strategy: 'layered' })),
   );
-  const found = looks.map((look): Preflight => {
-    if (look.status === 'rejected') throw look.reason;
+  const found = looks.map((look, at): Preflight => {
+    if (look.status === 'rejected') throw forOneOf(look.reason, disks[at]?.disk ?? '');
     return look.value;
   });
   await mustGoTogether(context, found);
   const why = each.strategy === 'layered' ? 'asked for' : 'it moves several disks as one';
   return { disks: asGroup(found, pause).map((one) => ({ ...one, why })), leftOut };
+}
+
+/** Says which disk is meant, and gives no advice that is for a disk that moves alone. */
+function forOneOf(reason: unknown, disk: string): unknown {
+  if (!(reason instanceof Refusal)) return reason;
+  const { code, message, facts, hint } = reason;
+  const named = message.includes(disk) ? message : `${disk}: ${message}`;
+  const alone = `a mirror is for one disk: move ${disk} by itself`;
+  const isForMirror = hint?.includes('--strategy mirror') === true;
+  return new Refusal(code, named, facts, isForMirror ? `${alone}, and ${hint}` : hint, { cause: reason });
 }
 
 /** They make different files, and there is room for all of them. @throws Refusal */

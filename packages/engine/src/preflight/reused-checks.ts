@@ -74,8 +74,11 @@ async function headerOf(host: Host, { image }: Destination, name: string): Promi
   } catch (error) {
     if (error instanceof HostError && error.code === 'timeout') throw silent(name, messageOf(error));
     if (!(error instanceof QemuImgError)) throw error;
-    const kind = isEncrypted(image) ? `${image.format} image with LUKS` : `${image.format} image`;
-    const hint = (await tlsHint(host, image)) ?? `is it a ${kind}, and is its server running?`;
+    const kind = isEncrypted(image)
+      ? `${image.format} image with LUKS, made beforehand`
+      : `${image.format} image`;
+    const server = image.source.kind === 'network' ? ', and is its server running' : '';
+    const hint = (await tlsHint(host, image)) ?? `is it a ${kind}${server}?`;
     throw new Refusal('destination-unusable', messageOf(error), {}, hint, { cause: error });
   }
 }
@@ -120,6 +123,15 @@ function fit(
   if (larger && request.destinationXml === undefined) {
     const source = { ...image.source, slices: [{ offset: 0n, size: capacity }] };
     return { ...destination, image: { ...image, source } };
+  }
+  if (canSlice && size < capacity && image.format === 'raw') {
+    const why = `${name} has ${size} bytes, the disk has ${capacity}`;
+    throw new Refusal(
+      'size-differs',
+      why,
+      { have: size, need: capacity },
+      'give one that is as large, or larger',
+    );
   }
   const slice = `<slices><slice type='storage' offset='0' size='${capacity}'/></slices>`;
   throw new Refusal(
