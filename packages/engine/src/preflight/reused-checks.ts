@@ -78,13 +78,17 @@ async function headerOf(host: Host, { image }: Destination, name: string): Promi
       ? `${image.format} image with LUKS, made beforehand`
       : `${image.format} image`;
     const server = image.source.kind === 'network' ? ', and is its server running' : '';
-    const hint = (await tlsHint(host, image)) ?? `is it a ${kind}${server}?`;
+    const hint = (await tlsHint(host, image, messageOf(error))) ?? `is it a ${kind}${server}?`;
     throw new Refusal('destination-unusable', messageOf(error), {}, hint, { cause: error });
   }
 }
 
-async function tlsHint(host: Host, { source }: ImageRef): Promise<string | undefined> {
-  if (source.kind !== 'network' || source.protocol !== 'nbd' || source.tls !== true) return undefined;
+async function tlsHint(host: Host, { source }: ImageRef, said: string): Promise<string | undefined> {
+  if (source.kind !== 'network' || source.protocol !== 'nbd') return undefined;
+  if (source.tls !== true) {
+    const isWanted = said.includes('TLS negotiation required');
+    return isWanted ? "the server wants TLS: nbds://…, or tls='yes' in its <source>" : undefined;
+  }
   const directory = await tlsDirectory(host, 'nbd');
   return `does it want TLS, do its certificate and those in ${directory} go together, and is its certificate made for the name it is called by? ?tls-hostname=NAME says another`;
 }
