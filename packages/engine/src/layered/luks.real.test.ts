@@ -46,7 +46,7 @@ beforeAll(async () => {
   await defineSecret(SECRET, 'no');
   await defineSecret(PRIVATE, 'yes');
   chain = await makeChain(host.imagesDir, ['plain'], { files: { plain: { '/mark': MARK } } });
-  await run(['mkdir', ...['new', 'off'].map(at)]);
+  await run(['mkdir', ...['new', 'off', 'never'].map(at)]);
   await makeEncrypted('convert', '--object', OBJECT, '-O', 'qcow2', '-o', LUKS, chain.top.path, at('base'));
   await over('top', 'base');
   await over('cold', 'base');
@@ -190,7 +190,7 @@ test('refused: a secret whose passphrase was changed since the domain started, w
   const set = (value: string) =>
     virsh('secret-set-value', SECRET, '--base64', Buffer.from(value).toString('base64'));
   await set('another');
-  const refused = await mover.refusal({ ...ask, domain: 'changed', destination: at('x') });
+  const refused = await mover.refusal({ ...ask, domain: 'changed', destination: at('never/x') });
   expect(refused).toMatchObject({ code: 'encrypted', message: expect.stringContaining(at('cold')) });
   await removeIdle(host, 'changed');
 });
