@@ -1,7 +1,7 @@
 // Disks and destinations as they are typed.
 import { describe, expect, it } from 'vitest';
 import { UsageError } from './usage-error.ts';
-import { whichDisks } from './which-disks.ts';
+import { onlyDisk, whichDisks } from './which-disks.ts';
 
 describe('the disks of a move', () => {
   it('are one, with its destination', () => {
@@ -22,6 +22,12 @@ describe('the disks of a move', () => {
         { disk: 'sdb', destination: '/a=b c' },
       ],
     });
+  });
+
+  it('have the name of one only where one is meant', () => {
+    expect(onlyDisk(['vda', '/fast'], {})).toBe('vda');
+    expect(onlyDisk(['vda=/fast'], {})).toBeUndefined();
+    expect(onlyDisk([], { all: '/fast' })).toBeUndefined();
   });
 
   it('are all', () => {

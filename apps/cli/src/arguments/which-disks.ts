@@ -33,6 +33,12 @@ export function whichDisks(words: readonly string[], { all, groupPause }: Togeth
   return { kind: 'one', disk: first, destination: second };
 }
 
+/** The one disk that these words name, for what is said of the command: none where they name several. */
+export function onlyDisk(words: readonly string[], { all }: TogetherOptions): string | undefined {
+  const [first] = words;
+  return all !== undefined || first === undefined || PAIR.test(first) ? undefined : first;
+}
+
 function pairOf(word: string): DiskTo {
   const [, disk, destination] = PAIR.exec(word) ?? [];
   if (disk !== undefined && destination !== undefined) return { disk, destination };

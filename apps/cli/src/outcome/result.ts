@@ -64,6 +64,8 @@ export interface Result {
   readonly allocatedBytes: bigint | undefined;
   /** Images that the guest has left, and that are still there. */
   readonly sourcesKept: readonly string[];
+  /** Of those that are no files, the commands that remove them from where they are. For people. */
+  readonly removals?: readonly string[];
   /** Those that are gone, as was asked for. */
   readonly sourcesDeleted: readonly string[];
   /** Files of ours that this command could not or did not remove. */

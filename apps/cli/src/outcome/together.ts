@@ -23,6 +23,7 @@ export function together(
     freezeMs: disks.find(({ freezeMs }) => freezeMs !== undefined)?.freezeMs,
     allocatedBytes: sumOf(disks.map(({ allocatedBytes }) => allocatedBytes)),
     sourcesKept: disks.flatMap(({ sourcesKept }) => sourcesKept),
+    removals: disks.flatMap(({ removals = [] }) => removals),
     sourcesDeleted: disks.flatMap(({ sourcesDeleted }) => sourcesDeleted),
     leftovers: disks.flatMap(({ leftovers }) => leftovers),
     error: worst.error,

@@ -10,7 +10,7 @@ import {
   toLocation,
 } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
-import { type Host, lookAtRbd } from '@blockferry/qemu';
+import { type Host, lookAtRbd, quoteCommand, rbdRemoval } from '@blockferry/qemu';
 import type { Result } from '../outcome/result.ts';
 import { formatBytes } from '../views/format.ts';
 
@@ -33,7 +33,7 @@ export async function imageInUse(context: Context, move: MoveRecord): Promise<st
 export async function sourcesLeft(
   context: Context,
   move: MoveRecord,
-): Promise<Pick<Result, 'sourcesKept' | 'sourcesDeleted'>> {
+): Promise<Pick<Result, 'sourcesKept' | 'removals' | 'sourcesDeleted'>> {
   const [sourcesKept, sourcesDeleted]: [string[], string[]] = [[], []];
   for (const { source } of move.sources) {
     const deleted =
@@ -43,7 +43,15 @@ export async function sourcesLeft(
       (await context.host.stat(source.path).catch(() => undefined)) === null;
     (deleted ? sourcesDeleted : sourcesKept).push(describeSource(source));
   }
-  return { sourcesKept, sourcesDeleted };
+  return { sourcesKept, removals: imageRemovals(move), sourcesDeleted };
+}
+
+/** Another cluster may have an image of the same name: the command says in which it is. */
+function imageRemovals({ sources }: MoveRecord): string[] {
+  return sources.flatMap(({ source }) => {
+    const location = toLocation(source);
+    return location.kind === 'rbd' ? [quoteCommand(rbdRemoval(location))] : [];
+  });
 }
 
 /** Files of ours that are there although the move has gone back: each was kept for a reason that was told. */

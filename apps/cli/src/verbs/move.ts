@@ -11,7 +11,7 @@ import {
 import { describeSource } from '@blockferry/libvirt';
 import type { Command } from 'commander';
 import type { MoveArguments, MoveOptions } from '../arguments/move-request.ts';
-import { whichDisks } from '../arguments/which-disks.ts';
+import { onlyDisk, whichDisks } from '../arguments/which-disks.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult, namesOf } from '../outcome/result.ts';
 import type { Io } from '../terminal/io.ts';
@@ -68,7 +68,7 @@ function runMoveVerb(
   options: MoveOptions,
 ): Promise<ExitCode> {
   const { io, afterStep } = invocation;
-  const disk = options.all === undefined ? words[0] : undefined;
+  const disk = onlyDisk(words, options);
   const names = { json: options.json ?? false, domain, ...(disk !== undefined && { disk }) };
   return moveCommand(invocation, names, async (tools) => {
     const which = whichDisks(words, options);

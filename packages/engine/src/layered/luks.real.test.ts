@@ -46,7 +46,7 @@ beforeAll(async () => {
   await defineSecret(SECRET, 'no');
   await defineSecret(PRIVATE, 'yes');
   chain = await makeChain(host.imagesDir, ['plain'], { files: { plain: { '/mark': MARK } } });
-  await run(['mkdir', ...['new', 'off'].map(at)]);
+  await run(['mkdir', ...['new', 'off', 'never'].map(at)]);
   await makeEncrypted('convert', '--object', OBJECT, '-O', 'qcow2', '-o', LUKS, chain.top.path, at('base'));
   await over('top', 'base');
   await over('cold', 'base');
@@ -179,5 +179,18 @@ test('refused, or left to the mirror: a secret that libvirt tells nobody, and on
   const { move } = await mover.plan({ ...flatten, strategy: 'auto' });
   expect(move.strategy).toBe('mirror');
   expect(move.destination.source).toMatchObject({ encryption: expect.stringContaining(PRIVATE) });
+  await virsh('secret-undefine', PRIVATE);
+  const gone = await mover.refusal({ ...flatten, strategy: 'mirror' });
+  expect(gone).toMatchObject({ code: 'encrypted', hint: expect.stringContaining('secret-define') });
   await removeIdle(host, 'private');
+});
+
+test('refused: a secret whose passphrase was changed since the domain started, which would show at the switch', async () => {
+  await startIdle(host, { name: 'changed', disks: [idleDisk('cold')] });
+  const set = (value: string) =>
+    virsh('secret-set-value', SECRET, '--base64', Buffer.from(value).toString('base64'));
+  await set('another');
+  const refused = await mover.refusal({ ...ask, domain: 'changed', destination: at('never/x') });
+  expect(refused).toMatchObject({ code: 'encrypted', message: expect.stringContaining(at('cold')) });
+  await removeIdle(host, 'changed');
 });

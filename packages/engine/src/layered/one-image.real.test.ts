@@ -1,5 +1,5 @@
 // Strategy `layered` to destinations that hold one image: block devices and NBD exports.
-import { readdir } from 'node:fs/promises';
+import { readdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainXml } from '@blockferry/libvirt';
 import {
@@ -68,7 +68,8 @@ afterEach(async () => {
 test('a chain becomes one image on a block device that held something else', async () => {
   const equal = await device('equal', vm.chain.size);
   const { warnings, steps } = await vm.move({ ...layered, destination: equal }, deviceAt(equal));
-  expect(steps).toContain('copy-layers');
+  // Once: its journal stands beside the carrier, and stays when that is made.
+  expect(steps.filter((step) => step === 'copy-layers')).toEqual(['copy-layers']);
   expect(warnings.map(({ code }) => code)).toEqual(['destination-overwritten']);
   expect(await slicesOf()).toEqual([]);
 });
@@ -106,6 +107,25 @@ test('without --flatten a chain is asked about; what is too small, or in use by 
   expect(await vm.mover.refusal({ ...ask, destination: taken, format: 'qcow2' })).toMatchObject({
     hint: expect.stringContaining('raw'),
   });
+});
+
+test('of two moves that were planned before either began, only one begins on a device, whatever it is called', async () => {
+  const held = await device('held', vm.chain.size);
+  await symlink(held, at('by-id'));
+  const one = { domain: vm.name, disk: 'vda', ...layered, destination: held, hold: true } as const;
+  const plans = [
+    await vm.mover.plan(one),
+    await vm.mover.plan({ ...one, domain: 'other', destination: at('by-id') }),
+  ];
+  const [first, second] = plans.map(({ move }) => move);
+  if (first === undefined || second === undefined) throw new Error('two plans');
+  const options = { signal: AbortSignal.timeout(60_000), report: () => {}, begins: true };
+  expect((await runMove(vm.mover.context, first, options)).ending).toEqual({ kind: 'ready' });
+  await expect(runMove(vm.mover.context, second, options)).rejects.toMatchObject({
+    name: 'Refusal',
+    code: 'destination-in-use',
+  });
+  expect((await vm.mover.change(vm.name, { goal: 'abort' })).ending.kind).toBe('back');
 });
 
 test('a domain that is off: to a larger device, and it starts from there', async () => {

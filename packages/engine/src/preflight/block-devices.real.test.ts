@@ -100,8 +100,17 @@ test('back from a device to a file in a directory, which gets a name of its own'
   expect(await allocatedBytes(vm.mover.context, move)).toBe(await blocksOf(`${vm.name}-vda.qcow2`));
 });
 
-test('a smaller device, one that is mounted, and one without the format it should have are refused', async () => {
+test('a read-only device, a smaller one, one that is mounted, and one without the format it should have are refused', async () => {
   const ask = { domain: vm.name, disk: 'vda', scope: 'flatten', format: 'raw' } as const;
+  const readOnly = await device('read-only', vm.chain.size);
+  await run(['blockdev', '--setro', readOnly]);
+  const refused = await vm.mover.refusal({ ...ask, destination: readOnly });
+  // It would stay so for whoever gets this loop device next.
+  await run(['blockdev', '--setrw', readOnly]);
+  expect(refused).toMatchObject({
+    code: 'destination-unusable',
+    hint: expect.stringContaining('--setrw'),
+  });
   const smaller = await device('smaller', vm.chain.size - 512n);
   expect(await vm.mover.refusal({ ...ask, destination: smaller })).toMatchObject({ code: 'size-differs' });
   const blank = await device('blank', vm.chain.size);

@@ -5,6 +5,7 @@ import {
   type AskGroup,
   footprint,
   type LibvirtHost,
+  loopDevice,
   Mover,
   run,
   type SmallFileSystem,
@@ -20,6 +21,7 @@ const MEBIBYTE = 1n << 20n;
 let host: LibvirtHost;
 let mover: Mover;
 let small: SmallFileSystem;
+let parted: string;
 const at = (name: string) => join(host.imagesDir, name);
 
 beforeAll(async () => {
@@ -41,10 +43,18 @@ beforeAll(async () => {
   await startIdle(host, { name: 'vm', disks: [qcow2('vda', 'a'), drive, qcow2('vdb', 'b')] });
   await startIdle(host, { name: 'off', disks: [qcow2('vda', 'other/a'), drive], as: 'off' });
   const shared = { target: 'vdb', path: at('shared.raw'), format: 'raw', extraXml: '<shareable/>' } as const;
+  // A device of two partitions, each of which would hold a disk, and a second name for it.
+  await run(['truncate', '-s', '150M', at('device')]);
+  const { device } = await loopDevice(host, at('device'));
+  await run(['sh', '-c', 'printf "label: gpt\n,70M\n,70M\n" | sfdisk -q "$1"', 'sh', device]);
+  await run(['partx', '-a', device]);
+  await symlink(device, at('by-id'));
+  parted = device;
   await startIdle(host, { name: 'mixed', disks: [qcow2('vda', 'other/a'), shared], as: 'off' });
 });
 
 afterAll(async () => {
+  await run(['partx', '-d', parted]);
   await mover.close();
   await small.stop();
   await host.stop();
@@ -60,6 +70,24 @@ test('every disk is planned, in one group; the CD-ROM drive is left out, and sai
   expect(leftOut).toEqual([{ code: 'left-out', message: 'sda is a CD-ROM drive: it is left out' }]);
 });
 
+test('two disks may be on two partitions of one device', async () => {
+  const disks = ['vda', 'vdb'].map((disk, at) => ({ disk, destination: `${parted}p${at + 1}` }));
+  expect((await mover.planGroup({ domain: 'vm', disks })).disks).toHaveLength(2);
+});
+
+test('advice for one disk of several is not to use what moves one alone', async () => {
+  const disks = [
+    { disk: 'vda', destination: at('to/') },
+    { disk: 'vdb', destination: at('b-there.qcow2') },
+  ];
+  const refused = mover.planGroup({ domain: 'vm', disks, each: { reuseExternal: true } });
+  await expect(refused).rejects.toMatchObject({
+    code: 'layered-makes-files',
+    message: expect.stringContaining('vda: '),
+    hint: expect.stringContaining('move vda by itself'),
+  });
+});
+
 test('a domain that is off is planned as well', async () => {
   const { disks } = await mover.planGroup({ domain: 'off', disks: { allTo: at('to') } });
   expect(disks.map(({ move }) => move.disk)).toEqual(['vda']);
@@ -72,6 +100,22 @@ const REFUSALS: Readonly<Record<string, () => AskGroup & { readonly code: string
     disks: [
       { disk: 'vda', destination: at('to/one.qcow2') },
       { disk: 'vdb', destination: at('alias/one.qcow2') },
+    ],
+  }),
+  'two disks that would be one device, by another name of it': () => ({
+    code: 'names-clash',
+    domain: 'vm',
+    disks: [
+      { disk: 'vda', destination: parted },
+      { disk: 'vdb', destination: at('by-id') },
+    ],
+  }),
+  'two disks of which one would be a part of the device of the other': () => ({
+    code: 'names-clash',
+    domain: 'vm',
+    disks: [
+      { disk: 'vda', destination: `${parted}p1` },
+      { disk: 'vdb', destination: at('by-id') },
     ],
   }),
   'copies that fit one by one, but not together': () => ({

@@ -14,6 +14,7 @@ import { ANSWER_WITHIN_MS, answered, lookAt } from './look.ts';
 import { type Preflight, preflight } from './preflight.ts';
 import type { MoveRequest } from './request.ts';
 import { findDisk, findDomain } from './situation.ts';
+import { numbersOf } from './system-use.ts';
 import type { Warning } from './warning.ts';
 
 export interface DiskTo {
@@ -57,13 +58,23 @@ export async function preflightGroup(context: Context, request: GroupRequest): P
   const looks = await Promise.allSettled(
     disks.map((one) => preflight(context, { ...each, domain, ...one, strategy: 'layered' })),
   );
-  const found = looks.map((look): Preflight => {
-    if (look.status === 'rejected') throw look.reason;
+  const found = looks.map((look, at): Preflight => {
+    if (look.status === 'rejected') throw forOneOf(look.reason, disks[at]?.disk ?? '');
     return look.value;
   });
   await mustGoTogether(context, found);
   const why = each.strategy === 'layered' ? 'asked for' : 'it moves several disks as one';
   return { disks: asGroup(found, pause).map((one) => ({ ...one, why })), leftOut };
+}
+
+/** Says which disk is meant, and gives no advice that is for a disk that moves alone. */
+function forOneOf(reason: unknown, disk: string): unknown {
+  if (!(reason instanceof Refusal)) return reason;
+  const { code, message, facts, hint } = reason;
+  const named = message.includes(disk) ? message : `${disk}: ${message}`;
+  const alone = `a mirror is for one disk: move ${disk} by itself`;
+  const isForMirror = hint?.includes('--strategy mirror') === true;
+  return new Refusal(code, named, facts, isForMirror ? `${alone}, and ${hint}` : hint, { cause: reason });
 }
 
 /** They make different files, and there is room for all of them. @throws Refusal */
@@ -123,7 +134,7 @@ export function whyLeftOut({ device, source }: DiskDefinition): string | undefin
   return source === undefined ? 'is an empty drive' : undefined;
 }
 
-/** No two of them may make the same file, by whatever name its directory was given. */
+/** No two of them may write to one file or device, by whatever name it was given, nor to a device and a part of it. */
 async function mustBeApart(host: Host, moves: readonly MoveRecord[]): Promise<void> {
   const taken = new Map<string, Made>();
   for (const { disk, layered } of moves) {
@@ -131,10 +142,10 @@ async function mustBeApart(host: Host, moves: readonly MoveRecord[]): Promise<vo
     const { layers, overlay, carrier } = layered;
     const made = [...layers, { to: overlay }, { to: carrier }].map((one): Made => ({ ...one, disk }));
     for (const one of made) {
-      const key = await keyOf(host, one.to);
-      const other = taken.get(key);
+      const keys = await keysOf(host, one.to);
+      const other = keys.map((key) => taken.get(key)).find((each) => each !== undefined);
       if (other !== undefined) throw clash(other, one);
-      taken.set(key, one);
+      taken.set(keys[0] ?? '', one);
     }
   }
 }
@@ -155,7 +166,7 @@ function clash(one: Made, other: Made): Refusal {
     { path, disks: [one.disk, other.disk] },
     isShared
       ? 'both stand on that image: move one after the other, and the second links to what the first has brought'
-      : 'give each a directory, or a name, of its own',
+      : 'give each a place of its own',
   );
 }
 
@@ -179,11 +190,14 @@ async function mustFit(host: Host, found: readonly Preflight[]): Promise<void> {
   }
 }
 
-async function keyOf(host: Host, image: ImageRef): Promise<string> {
+/** Its own first; of a device also those of its parts, and of what it is a part of. */
+async function keysOf(host: Host, image: ImageRef): Promise<readonly string[]> {
   const path = pathOf(image);
-  if (path === undefined) return describeSource(image.source);
+  const name = describeSource(image.source);
+  if (image.source.kind === 'block') return [...(await numbersOf(host, image.source.path)), name];
+  if (path === undefined) return [name];
   const directory = await lookAt(host, dirname(path));
-  return `${directory?.device} ${directory?.inode} ${basename(path)}`;
+  return [`${directory?.device} ${directory?.inode} ${basename(path)}`];
 }
 
 function pathOf({ source }: ImageRef): string | undefined {

@@ -46,15 +46,22 @@ export function chooseStrategy(situation: Situation, request: MoveRequest, bytes
   return { strategy: 'layered', why: 'it is verified, and goes on after a restart of QEMU' };
 }
 
-/** The strategy as it was chosen for the disk, unless the destination is none for layers and the choice is ours. Pure. */
+/** The strategy as it was chosen for the disk, unless the destination is none for it and the choice is ours. Pure. */
 export function suitDestination(
   choice: Choice,
   situation: Situation,
   request: MoveRequest,
   destination: Destination,
 ): Choice {
-  if (choice.strategy === 'mirror' || request.strategy !== 'auto') return choice;
+  if (request.strategy !== 'auto') return choice;
   const against = cannotHoldLayers(situation, request, destination);
+  if (choice.strategy === 'mirror') {
+    const { ownership } = destination;
+    const isInPool = ownership.kind === 'created' && ownership.pool !== undefined;
+    const isFit = (against ?? makesItsFiles(request) ?? cannotBeLayered(situation, request)) === undefined;
+    if (!isInPool || !situation.disk.encrypted || request.format !== undefined || !isFit) return choice;
+    return { strategy: 'layered', why: 'libvirt makes no volume in LUKS for a mirror' };
+  }
   return against === undefined ? choice : { strategy: 'mirror', why: against.message };
 }
 

@@ -168,7 +168,14 @@ test('refused: whatever would be plain', async () => {
   const { device } = await loopDevice(host, at('device'));
   expect(await refusal({ destination: device })).toBe('destination-unusable');
   await host.virsh('pool-create-as', 'pool', 'dir', '--target', host.imagesDir);
-  expect(await refusal({ destination: 'pool:pool/x' })).toBe('encrypted');
+  const toPool = { destination: 'pool:pool/x' } as const;
+  expect(await refusal({ ...toPool, strategy: 'mirror' })).toBe('encrypted');
+  // In layers it is a file like any other.
+  const { move } = await vm.mover.plan({ ...toPool, domain: vm.name, disk: 'vda', strategy: 'auto' });
+  expect(move).toMatchObject({
+    strategy: 'layered',
+    destination: { source: { encryption: expect.stringContaining(SECRET) } },
+  });
 });
 
 test('a plain disk into LUKS, by the operator’s own XML; an image with LUKS is not taken for a plain one', async () => {

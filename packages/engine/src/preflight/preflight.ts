@@ -1,15 +1,13 @@
 // Everything that can be refused is refused here, before anything is touched; the rest becomes the move's record.
 import { randomBytes } from 'node:crypto';
 import { DomainXmlError, describeSource, diskElement } from '@blockferry/libvirt';
-import { type Host, quoteArgument } from '@blockferry/qemu';
+import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, JobMode, MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
 import type { Context } from '../run/context.ts';
 import { type Carried, foreseeSnapshots, imageMovesOf, whyNot } from '../snapshots/index.ts';
 import { refAt, undeclaredIn } from '../storage/chain-refs.ts';
-import { mustOpen } from '../storage/must-open.ts';
-import type { Secrets } from '../storage/passphrase.ts';
 import { checkQuiesce, mustBeNewFile } from './copy-checks.ts';
 import { mustCommitBack } from './copy-on-read.ts';
 import { type Destination, resolveDestination } from './destination.ts';
@@ -30,6 +28,7 @@ import { checkOpenMoves } from './open-moves.ts';
 import { optionsFor } from './rbd-destination.ts';
 import type { MoveRequest } from './request.ts';
 import { checkRoom } from './room.ts';
+import { checkSecrets } from './secrets.ts';
 import { gather, type Situation } from './situation.ts';
 import { bytesToCopy } from './size.ts';
 import { checkSource, mustNotBeSaved } from './source-checks.ts';
@@ -78,7 +77,7 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
   const move = await recordOf(situation, request, destination, choice.strategy);
   const { host } = situation;
   const room = host && move.layered ? await checkRoom(situation, host, move.layered) : [];
-  if (host && move.copy) await mustOpenAll(host, connection, move);
+  await checkSecrets(connection, host, move, chainOf(situation));
   const { domain } = situation.definitions;
   const snapshots =
     move.copy === undefined
@@ -101,12 +100,6 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
     chain: chainOf(situation),
     running: situation.definitions.running,
   };
-}
-
-/** Frozen images that cannot be opened would be noticed too late. @throws Refusal `encrypted` */
-async function mustOpenAll(host: Host, secrets: Secrets, { sources }: MoveRecord): Promise<void> {
-  const words = { whose: 'libvirt', right: 'the passphrase that opens it' };
-  for (const image of sources) await mustOpen(host, secrets, image, words);
 }
 
 interface Suited {

@@ -74,14 +74,21 @@ async function headerOf(host: Host, { image }: Destination, name: string): Promi
   } catch (error) {
     if (error instanceof HostError && error.code === 'timeout') throw silent(name, messageOf(error));
     if (!(error instanceof QemuImgError)) throw error;
-    const kind = isEncrypted(image) ? `${image.format} image with LUKS` : `${image.format} image`;
-    const hint = (await tlsHint(host, image)) ?? `is it a ${kind}, and is its server running?`;
+    const kind = isEncrypted(image)
+      ? `${image.format} image with LUKS, made beforehand`
+      : `${image.format} image`;
+    const server = image.source.kind === 'network' ? ', and is its server running' : '';
+    const hint = (await tlsHint(host, image, messageOf(error))) ?? `is it a ${kind}${server}?`;
     throw new Refusal('destination-unusable', messageOf(error), {}, hint, { cause: error });
   }
 }
 
-async function tlsHint(host: Host, { source }: ImageRef): Promise<string | undefined> {
-  if (source.kind !== 'network' || source.protocol !== 'nbd' || source.tls !== true) return undefined;
+async function tlsHint(host: Host, { source }: ImageRef, said: string): Promise<string | undefined> {
+  if (source.kind !== 'network' || source.protocol !== 'nbd') return undefined;
+  if (source.tls !== true) {
+    const isWanted = said.includes('TLS negotiation required');
+    return isWanted ? "the server wants TLS: nbds://…, or tls='yes' in its <source>" : undefined;
+  }
   const directory = await tlsDirectory(host, 'nbd');
   return `does it want TLS, do its certificate and those in ${directory} go together, and is its certificate made for the name it is called by? ?tls-hostname=NAME says another`;
 }
@@ -120,6 +127,15 @@ function fit(
   if (larger && request.destinationXml === undefined) {
     const source = { ...image.source, slices: [{ offset: 0n, size: capacity }] };
     return { ...destination, image: { ...image, source } };
+  }
+  if (canSlice && size < capacity && image.format === 'raw') {
+    const why = `${name} has ${size} bytes, the disk has ${capacity}`;
+    throw new Refusal(
+      'size-differs',
+      why,
+      { have: size, need: capacity },
+      'give one that is as large, or larger',
+    );
   }
   const slice = `<slices><slice type='storage' offset='0' size='${capacity}'/></slices>`;
   throw new Refusal(

@@ -1,5 +1,5 @@
-// Is a block device in use by the host itself, or by a domain through another device? QEMU would write over it: it takes no
-// exclusive hold of its disks.
+// Is a block device read-only, or in use by the host itself, or by a domain through another device? QEMU would write over it:
+// it takes no exclusive hold of its disks.
 import { type Host, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { type Usage, usesOf } from '../observe/usage.ts';
@@ -9,17 +9,22 @@ interface Device {
   readonly name: string;
   /** Major and minor number. */
   readonly number: string;
+  readonly readOnly: boolean;
   readonly type: string;
   readonly mountpoint: string;
 }
 
 /**
  * @throws Refusal `destination-in-use` for a device that is mounted, that another device is made of, or of which a domain
- * uses a part, or the whole
+ * uses a part, or the whole; `destination-unusable` for one that the kernel lets nobody write to
  */
 export async function mustBeIdle(host: Host, path: string, usage: Usage): Promise<void> {
   const [self, ...on] = await devicesAt(host, path, []);
   if (self === undefined) return;
+  if (self.readOnly) {
+    const hint = `is that meant? If not: blockdev --setrw ${quoteArgument(path)}`;
+    throw new Refusal('destination-unusable', `${path} is read-only`, { path }, hint);
+  }
   for (const { name, mountpoint } of [self, ...on]) {
     if (mountpoint !== '') throw inUse(path, `this host: ${name} is mounted at ${mountpoint}`);
   }
@@ -35,17 +40,23 @@ export async function mustBeIdle(host: Host, path: string, usage: Usage): Promis
   }
 }
 
+/** The numbers of a device, first its own, and of all that are made of it or that it is made of, whatever it is called. */
+export async function numbersOf(host: Host, path: string): Promise<readonly string[]> {
+  const [down, up] = [await devicesAt(host, path, []), await devicesAt(host, path, ['-s'])];
+  return [...new Set([...down, ...up].map(({ number }) => number))];
+}
+
 /** The device itself first, then those that are made of it; with `-s`, those that it is made of. */
 async function devicesAt(host: Host, path: string, which: readonly string[]): Promise<readonly Device[]> {
-  const columns = 'NAME,MAJ:MIN,TYPE,MOUNTPOINT';
+  const columns = 'NAME,MAJ:MIN,RO,TYPE,MOUNTPOINT';
   const { code, stdout } = await host.run(['lsblk', '-nrp', ...which, '-o', columns, '--', path]);
   if (code !== 0) return [];
   return stdout
     .trimEnd()
     .split('\n')
     .map((line) => {
-      const [name = '', number = '', type = '', mountpoint = ''] = line.split(' ');
-      return { name, number, type, mountpoint };
+      const [name = '', number = '', readOnly = '', type = '', mountpoint = ''] = line.split(' ');
+      return { name, number, readOnly: readOnly === '1', type, mountpoint };
     });
 }
 

@@ -93,7 +93,9 @@ export function ignoredOptions(
 function allocationWarning(situation: Situation, move: MoveRecord): Warning | undefined {
   const { capacity } = situation;
   if (allocatesAll(move.destination)) {
-    const message = `a raw image in LUKS is allocated in full: ${formatBytes(capacity)}. With --format qcow2 it stays sparse`;
+    // A copy byte for byte keeps its format.
+    const remedy = move.layered === undefined ? '. With --format qcow2 it stays sparse' : '';
+    const message = `a raw image in LUKS is allocated in full: ${formatBytes(capacity)}${remedy}`;
     return { code: 'fully-allocated', message };
   }
   if (!hasDeviceWithoutHoles(situation, move)) return undefined;

@@ -41,7 +41,7 @@ export async function beginAlone<T>(
     const connection = await link.connection();
     const definitions = await readDefinitions(connection, uuid);
     if (definitions !== undefined) checkBeginning(definitions, what.disks);
-    if (makes.length > 0) await mustMakeAlone(connection, makes);
+    if (makes.length > 0) await mustMakeAlone(connection, host, makes);
     let ended: T | undefined;
     do ended = await once();
     while (ended === undefined && !isRecorded());

@@ -99,6 +99,7 @@ test('a server that wants TLS, named by XML: tried with the certificates that QE
   const ask = { domain: vm.name, disk: 'vda', scope: 'flatten' } as const;
   const plain = await vm.mover.refusal({ ...ask, destinationXml: xml('') });
   expect(plain).toMatchObject({ code: 'destination-unusable', message: expect.stringContaining('TLS') });
+  expect(plain.hint).toContain('nbds://');
   const destinationXml = xml("tls='yes' tlsHostname='localhost'");
   const other = await vm.mover.refusal({ ...ask, destinationXml: xml("tls='yes' tlsHostname='other'") });
   expect(other).toMatchObject({

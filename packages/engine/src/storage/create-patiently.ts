@@ -10,6 +10,7 @@ import {
 } from '@blockferry/qemu';
 import { copyFile } from './whole-files.ts';
 
+/** On a machine that is busy the deriving of keys alone took more than 30 s. */
 export const CREATE_WITHIN_MS = 120_000;
 /** qemu-img measures how fast this machine derives keys, and gives up when others take its time. */
 export const TOO_BUSY = /Unable to get accurate CPU usage/;
@@ -31,9 +32,10 @@ export async function createPatiently(
 ): Promise<void> {
   const { location, passphrase } = image;
   if (passphrase === undefined || location.kind !== 'file') return create(host, image, virtualSize, options);
+  const patient = { timeoutMs: CREATE_WITHIN_MS, ...options };
   await using scratch = await scratchDirectory(host);
   const path = join(scratch.path, 'image');
-  await createAtLast(host, { ...image, location: { kind: 'file', path } }, virtualSize, options);
+  await createAtLast(host, { ...image, location: { kind: 'file', path } }, virtualSize, patient);
   const soon = AbortSignal.timeout(CREATE_WITHIN_MS);
   const { signal } = options;
   await copyFile(host, path, location.path, signal === undefined ? soon : AbortSignal.any([signal, soon]));

@@ -20,13 +20,14 @@ describe('the result', () => {
         allocatedBytes: 9n * MIB,
         sourcesDeleted: ['/old/top.qcow2'],
         sourcesKept: ["/old/it's.qcow2", 'rbd:pool/old', '/dev/vg/old', 'nbd://host/old'],
+        removals: ['rbd --conf /ceph/other.conf rm --pool pool --image old'],
       }),
     );
     expect(text).toContain('moved: web vda runs on /new/web.qcow2');
     expect(text).toContain('cutover 24 ms, 12.0 MiB copied, 9.0 MiB allocated, took 5.2 s');
     expect(text).toContain('  source deleted: /old/top.qcow2\n');
     expect(text).toContain(": rm '/old/it'\\''s.qcow2'\n");
-    expect(text).toContain(': rbd rm pool/old\n');
+    expect(text).toContain(': rbd --conf /ceph/other.conf rm --pool pool --image old\n');
   });
 
   it('of a layered move says what the guest felt, and what was not done twice', () => {

@@ -106,7 +106,7 @@ function adviceWhenReady(which: string): string[] {
   return [`  switch: blockferry pivot ${which}`, `  undo: blockferry abort ${which}`];
 }
 
-function whatIsLeft({ sourcesKept, sourcesDeleted, leftovers, strategy }: Result): string[] {
+function whatIsLeft({ sourcesKept, removals, sourcesDeleted, leftovers, strategy }: Result): string[] {
   const kind = strategy === undefined ? 'source kept' : 'no longer in the chain';
   const lines = [
     ...sourcesDeleted.map((deleted) => `  ${strategy === undefined ? 'source ' : ''}deleted: ${deleted}`),
@@ -114,7 +114,7 @@ function whatIsLeft({ sourcesKept, sourcesDeleted, leftovers, strategy }: Result
   ];
   if (sourcesKept.length > 0) {
     const them = sourcesKept.length === 1 ? 'it' : 'them';
-    for (const command of removalsOf(sourcesKept)) {
+    for (const command of removalsOf(sourcesKept, removals)) {
       lines.push(`  once nothing else uses ${them} and you no longer want ${them}: ${command}`);
     }
   }
@@ -152,13 +152,9 @@ function feltWords(guard: Result['guard']): string[] {
 }
 
 /** For what can be removed by a command: a device or an export cannot. */
-function removalsOf(names: readonly string[]): string[] {
+function removalsOf(names: readonly string[], removals: readonly string[] = []): string[] {
   const files = names.filter((name) => name.startsWith('/') && !name.startsWith('/dev/'));
-  const images = names.filter((name) => name.startsWith('rbd:')).map((name) => name.slice('rbd:'.length));
-  return [
-    ...(files.length === 0 ? [] : [`rm ${files.map(quoteArgument).join(' ')}`]),
-    ...images.map((name) => `rbd rm ${quoteArgument(name)}`),
-  ];
+  return [...(files.length === 0 ? [] : [`rm ${files.map(quoteArgument).join(' ')}`]), ...removals];
 }
 
 /** What happened, then what to do, each on lines of their own. */

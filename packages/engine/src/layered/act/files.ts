@@ -7,8 +7,10 @@ import { updateJournal } from '../../act/update-journal.ts';
 import { copyJournalPath } from '../../layers/index.ts';
 import { StepFailed } from '../../model/errors.ts';
 import type { ImageRef } from '../../model/record.ts';
+import { allLayers } from '../../model/rounds.ts';
 import type { FileIdentity } from '../../record/journal.ts';
 import type { Context } from '../../run/context.ts';
+import { layeredPart } from '../image-at.ts';
 import type { LayeredScene } from './layered-scene.ts';
 
 /** @throws StepFailed where no tools can be run on the host; preflight ruled that out */
@@ -33,9 +35,11 @@ export async function claimFiles(scene: LayeredScene, images: readonly ImageRef[
   const host = hostOf(scene);
   const like = await likeFile(host, scene.move.origin.source);
   const paths = images.flatMap((image) => filePath(image) ?? []);
+  // Beside the carrier stands the journal of a copy that is no file, which is complete when the carrier is made.
+  const copies = new Set(allLayers(layeredPart(scene.move)).map(({ to }) => filePath(to)));
   const claims = await Promise.all(
     paths.map(async (path) => {
-      await dropStaleJournal(host, path);
+      if (copies.has(path)) await dropStaleJournal(host, path);
       return [path, await takeName(host, path, like, failed)] as const;
     }),
   );
