@@ -70,6 +70,8 @@ test('every ending has its exit code, and what to do next', () => {
   expect(migrationResultText(interrupted)).toContain(
     '→ go on: blockferry resume web\n  → undo: blockferry abort web',
   );
+  const crossing = judge({ kind: 'interrupted', why: 'crossing-failed', detail: 'no such host' });
+  expect(crossing.error?.hint).toContain('blockferry -c qemu:///system migrate web qemu+ssh://b/system');
   for (const question of ['runs-on-both', 'lost-away', 'which-side'] as const) {
     expect(judge({ kind: 'ask', question })).toMatchObject({ exitCode: 5, error: { code: question } });
   }

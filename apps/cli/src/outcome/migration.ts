@@ -106,7 +106,7 @@ export function judgeMigration(
       const message = `${interruptionWords(ending.why, record)}${detail}`;
       return bareMigration('interrupted', ExitCode.RESUMABLE, {
         ...known,
-        error: { code: ending.why, message, hint },
+        error: { code: ending.why, message, hint: `${hint}${anewHint(ending.why, record)}` },
       });
     }
     case 'ask':
@@ -166,6 +166,14 @@ function interruptionWords(why: Interruption, { domain: { name }, away }: Migrat
     default:
       return unreachable(why);
   }
+}
+
+/** What it was begun with may be why: a name that home does not resolve, a guest that writes too fast. */
+function anewHint(why: Interruption, { domain, home, away, goal }: MigrationRecord): string {
+  if (why !== 'crossing-failed' || goal === 'home') return '';
+  const [here, there] = [quoteArgument(home), quoteArgument(away)];
+  const again = `blockferry -c ${here} migrate ${quoteArgument(domain.name)} ${there}`;
+  return `\ngo on over another address, or with other options: ${again} --migrateuri tcp://ADDRESS`;
 }
 
 type Question = (MigrationEnded['ending'] & { kind: 'ask' })['question'];
