@@ -147,6 +147,8 @@ function interruptionWords(why: Interruption, { domain: { name }, away }: Migrat
   switch (why) {
     case 'domain-off':
       return `${name} is off: the migration goes on when it runs again`;
+    case 'domain-saved':
+      return `${name} was saved with its disks as they are, and goes on from them: start it first (virsh start ${quoteArgument(name)})`;
     case 'domain-running':
       return `${name} runs, and was to be migrated while it is off`;
     case 'domain-paused':

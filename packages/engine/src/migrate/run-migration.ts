@@ -138,6 +138,7 @@ class MigrationRun {
     } catch (error) {
       if (error instanceof CommitHeld) {
         if (error.asks) return { kind: 'ask', question: 'which-side' };
+        if (error.why === 'domain-saved') return { kind: 'interrupted', why: error.why };
         return { kind: 'interrupted', why: 'disk-changed', detail: error.message };
       }
       await this.#overcome(error);
