@@ -91,6 +91,10 @@ export function judgeMigration(
     case 'migrated':
       return bareMigration('migrated', ExitCode.DONE, { ...known, sourcesKept });
     case 'back': {
+      if (where?.home === 'gone') {
+        const error = goneError(record);
+        return bareMigration('question', ExitCode.NEEDS_PERSON, { ...known, error });
+      }
       if (asked === 'home') return bareMigration('back', ExitCode.DONE, known);
       return bareMigration('back', ExitCode.FAILED, {
         ...known,
@@ -139,6 +143,16 @@ function runsOn({ home, away }: Whereabouts, { mode }: MigrationRecord): Migrati
 
 function sourcesOf({ disks }: MigrationRecord): string[] {
   return disks.flatMap(({ layers }) => layers.map(({ from }) => describeSource(from.source)));
+}
+
+/** Undefined by somebody while it was migrated: it is back nowhere, and its images are all that there is of it. */
+function goneError({ domain: { name }, home, disks }: MigrationRecord): ResultError {
+  const overlays = disks.map(({ target, overlay }) => `${target}: ${describeSource(overlay.home.source)}`);
+  return {
+    code: 'domain-gone',
+    message: `${name} is on neither host: somebody has undefined it. The copies were removed, and the migration is over; its images at ${home} are left as they are`,
+    hint: `what it wrote since it was frozen is in its overlays, if they are there; define it again with its disks on them (${overlays.join(', ')})`,
+  };
 }
 
 type Interruption = (MigrationEnded['ending'] & { kind: 'interrupted' })['why'];
