@@ -2,6 +2,7 @@
 
 export { CephCluster, type CephOptions, startCeph } from './ceph/cluster.ts';
 export { type PullBackup, pullBackup } from './clients/pull-backup.ts';
+export { seeded } from './crash/seeded.ts';
 export {
   FaultyBlockDevice,
   faultyBlockDevice,

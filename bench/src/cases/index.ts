@@ -1,5 +1,6 @@
 // All cases, in the order in which they run.
 import type { Case } from '../bench.ts';
+import { aged, agedVerified } from './aged.ts';
 import { backup } from './backup.ts';
 import { cutover } from './cutover.ts';
 import { fastWriter } from './fast-writer.ts';
@@ -18,6 +19,8 @@ export const CASES: readonly Case[] = [
   shallow,
   wholeChain,
   verified,
+  aged,
+  agedVerified,
   fastWriter,
   image,
   sharedBase,

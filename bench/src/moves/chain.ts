@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Image, type LibvirtHost, makeChain, type Region, run } from '@blockferry/testbed';
+import { scatter } from './scatter.ts';
 
 export interface BenchChain {
   readonly directory: string;
@@ -19,7 +20,18 @@ export interface BenchChain {
 const MIB = 1n << 20n;
 const LAYERS = { base: 2048, snap1: 1024, snap2: 512 } as const;
 
-export async function makeBenchChain(host: LibvirtHost, name: string, scale: number): Promise<BenchChain> {
+/**
+ * `fresh`: the data of each image lies in one place of the disk, and in the image in order. `aged`: as guests leave it that write
+ * here and there for years, one cluster (64 KiB) of each image beside one of another, in the order of no disk.
+ */
+export type Layout = 'fresh' | 'aged';
+
+export async function makeBenchChain(
+  host: LibvirtHost,
+  name: string,
+  scale: number,
+  layout: Layout = 'fresh',
+): Promise<BenchChain> {
   const directory = join(host.imagesDir, name);
   await mkdir(directory);
   const fill = {
@@ -28,7 +40,9 @@ export async function makeBenchChain(host: LibvirtHost, name: string, scale: num
     snap2: scaled(LAYERS.snap2, scale),
   };
   const size = scaled(8192, scale) + 128n * MIB;
-  const { images, top } = await makeChain(directory, Object.keys(LAYERS), { size, fill });
+  const filled = layout === 'fresh' ? { fill } : {};
+  const { images, top } = await makeChain(directory, Object.keys(LAYERS), { size, ...filled });
+  if (layout === 'aged') await scatter(images, Object.values(fill), size);
   const [base] = images;
   if (base === undefined) throw new Error('a chain without a base');
   const region = writersRegion(size);

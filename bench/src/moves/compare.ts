@@ -79,6 +79,7 @@ function figuresOf(peer: string, all: readonly MoveRun[], bytes: bigint): Figure
   const copying = felt.flatMap(({ guest, guestWhileCopying }) =>
     peer === 'idle' ? guest : (guestWhileCopying ?? []),
   );
+  const apart = felt.flatMap(({ gapApartMs }) => gapApartMs ?? []);
   return [
     ...figure('time', 's', ended, (run) => run.seconds),
     ...figure('speed', 'MB/s', ended, (run) => Number(bytes) / 1e6 / run.seconds),
@@ -91,6 +92,9 @@ function figuresOf(peer: string, all: readonly MoveRun[], bytes: bigint): Figure
     ...figure('write p99', 'ms', felt, (run) => run.guest.p99Ms),
     ...figure('worst write', 'ms', felt, (run) => run.guest.worstMs),
     ...figure('longest gap', 'ms', felt, (run) => run.guest.longestGapMs),
+    ...(apart.length === 0
+      ? []
+      : [{ peer, what: 'longest gap, not copying', unit: 'ms' as const, values: apart }]),
     ...figure('guest writes', 'MB/s', felt, (run) => (run.guest.writesPerSecond * BLOCK_BYTES) / 1e6),
     ...figure('tool', 'cpu s', ended, (run) => run.toolCpu),
     ...figure('storage daemon', 'cpu s', ended, (run) => run.daemonCpu),

@@ -24,6 +24,8 @@ export interface MoveRun {
   readonly guest: Latencies;
   /** During the phase `copying` alone, of a peer that tells its phases. */
   readonly guestWhileCopying: Latencies | undefined;
+  /** Of the guest before and after it: at freeze and switch. */
+  readonly gapApartMs: number | undefined;
   readonly toolCpu: number;
   readonly daemonCpu: number;
   readonly libvirtCpu: number;
@@ -122,15 +124,23 @@ async function observed(
   const { lines, ...outside } = done;
   const latencies = await guest.latencies(mark);
   const said = told?.(lines, done.seconds);
+  const copying = await marks.spanOf(said, 'copying');
+  const around = copying && [await guest.latencies(mark, copying.from), await guest.latencies(copying.to)];
   return {
     peer,
     ...outside,
     guest: latencies,
-    guestWhileCopying: await marks.during(said, 'copying'),
+    guestWhileCopying: copying && (await guest.latencies(copying.from, copying.to)),
+    gapApartMs: around && Math.max(...around.map(({ longestGapMs }) => longestGapMs)),
     qemuCpu,
     libvirtCpu,
     told: said,
   };
+}
+
+interface Span {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Where the guest's report stood at which moment, so that afterwards it can be cut where a phase began and ended. */
@@ -154,8 +164,8 @@ class Marks {
     }
   }
 
-  /** What the guest felt in a phase; undefined where it is not told, or too short for a report. Ends the collecting. */
-  async during(told: Told | undefined, phase: string): Promise<Latencies | undefined> {
+  /** The marks of a phase; undefined where it is not told, or too short for a report. Ends the collecting. */
+  async spanOf(told: Told | undefined, phase: string): Promise<Span | undefined> {
     this.#over = true;
     await this.#ended;
     const names = [...(told?.phases.keys() ?? [])];
@@ -165,6 +175,6 @@ class Marks {
     const first = this.#marks.find((each) => each.at >= seconds(at));
     const last = this.#marks.findLast((each) => each.at <= seconds(at + 1));
     if (at < 0 || first === undefined || last === undefined || last.mark <= first.mark) return undefined;
-    return this.#guest.latencies(first.mark, last.mark);
+    return { from: first.mark, to: last.mark };
   }
 }

@@ -26,6 +26,13 @@ export function warningsFor(situation: Situation, move: MoveRecord): Warning[] {
       `${describeSource(move.destination.source)} is overwritten; should the move go back, it stays as it is then, and what it holds is no disk`,
     );
   }
+  // The mirror's target takes the place of QEMU's filter (see copy-on-read.ts); libvirt goes on saying that it copies.
+  if (definitions.running && move.strategy === 'mirror' && disk.driver.copyOnRead === 'on') {
+    say(
+      'copy-on-read-ends',
+      `${move.disk} has copy_on_read: once the mirror has moved it, QEMU copies nothing on reading until the domain is started again`,
+    );
+  }
   if (move.scope === 'shallow' && chain?.[0]?.backing?.relative) {
     say(
       'backing-becomes-absolute',

@@ -169,7 +169,9 @@ test('of a disk with copy_on_read, as long as QEMU can commit back: not any more
     ({ disks: [{ disk: 'vda', destination: at(name) }], scope: 'flatten' }) as const;
   expect((await copy(to('one'))).disks[0]?.ending).toEqual({ kind: 'copied' });
   const mirror = { scope: 'flatten', strategy: 'mirror', destination: at('mirrored') } as const;
-  expect((await mover.move({ domain: 'vm', disk: 'vda', ...mirror })).ending.kind).toBe('moved');
+  const moved = await mover.move({ domain: 'vm', disk: 'vda', ...mirror });
+  expect(moved.ending.kind).toBe('moved');
+  expect(moved.warnings.map(({ code }) => code)).toContain('copy-on-read-ends');
   await expect(plan(to('two'))).rejects.toMatchObject({ code: 'copy-on-read' });
   await host.virsh('destroy', 'vm');
   await host.virsh('start', '--paused', 'vm');
