@@ -37,6 +37,14 @@ async function migratedInTheEnd(what: string, ferry: Ferry): Promise<void> {
   await migrated(what, ferry);
 }
 
+test('one that cannot cross for what it was begun with goes on with what the same command says anew', async () => {
+  const failed = await pair.migrate(['--migrateuri', 'tcp://no.such.name.invalid']).result();
+  assert.deepEqual([failed.exitCode, failed.error?.code], [4, 'crossing-failed'], failed.error?.message);
+  const again = pair.migrate();
+  assert.equal((await again.result()).verifiedBytes, 0, 'nothing is copied again');
+  await migrated('another address', again);
+});
+
 const stopAfter = (name: string) => ({ at: 'step-done', name, signal: 'SIGSTOP' }) as const;
 /** It stands still when it has begun to copy images, and again before libvirt sends memory and overlay. */
 const BEFORE_BOTH = [stopAfter('copy'), stopAfter('cross:prepared')];

@@ -70,6 +70,19 @@ test('every ending has its exit code, and what to do next', () => {
   expect(migrationResultText(interrupted)).toContain(
     '→ go on: blockferry resume web\n  → undo: blockferry abort web',
   );
+  const crossing = judge({ kind: 'interrupted', why: 'crossing-failed', detail: 'no such host' });
+  expect(crossing.error?.hint).toContain('blockferry -c qemu:///system migrate web qemu+ssh://b/system');
+  const gone = judgeMigration(ended({ kind: 'back', why: 'aborted' }), 'home', {
+    home: 'gone',
+    away: 'gone',
+  });
+  expect(gone).toMatchObject({ exitCode: 5, error: { code: 'domain-gone' } });
+  expect(gone.error?.hint).toContain('vda: /i/top.o');
+  const saved = judge({ kind: 'interrupted', why: 'domain-saved' }, 'home');
+  expect(saved.error).toMatchObject({
+    code: 'domain-saved',
+    message: expect.stringContaining('virsh start web'),
+  });
   for (const question of ['runs-on-both', 'lost-away', 'which-side'] as const) {
     expect(judge({ kind: 'ask', question })).toMatchObject({ exitCode: 5, error: { code: question } });
   }

@@ -91,6 +91,10 @@ export function judgeMigration(
     case 'migrated':
       return bareMigration('migrated', ExitCode.DONE, { ...known, sourcesKept });
     case 'back': {
+      if (where?.home === 'gone') {
+        const error = goneError(record);
+        return bareMigration('question', ExitCode.NEEDS_PERSON, { ...known, error });
+      }
       if (asked === 'home') return bareMigration('back', ExitCode.DONE, known);
       return bareMigration('back', ExitCode.FAILED, {
         ...known,
@@ -106,7 +110,7 @@ export function judgeMigration(
       const message = `${interruptionWords(ending.why, record)}${detail}`;
       return bareMigration('interrupted', ExitCode.RESUMABLE, {
         ...known,
-        error: { code: ending.why, message, hint },
+        error: { code: ending.why, message, hint: `${hint}${anewHint(ending.why, record)}` },
       });
     }
     case 'ask':
@@ -141,12 +145,24 @@ function sourcesOf({ disks }: MigrationRecord): string[] {
   return disks.flatMap(({ layers }) => layers.map(({ from }) => describeSource(from.source)));
 }
 
+/** Undefined by somebody while it was migrated: it is back nowhere, and its images are all that there is of it. */
+function goneError({ domain: { name }, home, disks }: MigrationRecord): ResultError {
+  const overlays = disks.map(({ target, overlay }) => `${target}: ${describeSource(overlay.home.source)}`);
+  return {
+    code: 'domain-gone',
+    message: `${name} is on neither host: somebody has undefined it. The copies were removed, and the migration is over; its images at ${home} are left as they are`,
+    hint: `what it wrote since it was frozen is in its overlays, if they are there; define it again with its disks on them (${overlays.join(', ')})`,
+  };
+}
+
 type Interruption = (MigrationEnded['ending'] & { kind: 'interrupted' })['why'];
 
 function interruptionWords(why: Interruption, { domain: { name }, away }: MigrationRecord): string {
   switch (why) {
     case 'domain-off':
       return `${name} is off: the migration goes on when it runs again`;
+    case 'domain-saved':
+      return `${name} was saved with its disks as they are, and goes on from them: start it first (virsh start ${quoteArgument(name)})`;
     case 'domain-running':
       return `${name} runs, and was to be migrated while it is off`;
     case 'domain-paused':
@@ -166,6 +182,14 @@ function interruptionWords(why: Interruption, { domain: { name }, away }: Migrat
     default:
       return unreachable(why);
   }
+}
+
+/** What it was begun with may be why: a name that home does not resolve, a guest that writes too fast. */
+function anewHint(why: Interruption, { domain, home, away, goal }: MigrationRecord): string {
+  if (why !== 'crossing-failed' || goal === 'home') return '';
+  const [here, there] = [quoteArgument(home), quoteArgument(away)];
+  const again = `blockferry -c ${here} migrate ${quoteArgument(domain.name)} ${there}`;
+  return `\ngo on over another address, or with other options: ${again} --migrateuri tcp://ADDRESS`;
 }
 
 type Question = (MigrationEnded['ending'] & { kind: 'ask' })['question'];

@@ -3,16 +3,20 @@ import { dirname, resolve } from 'node:path';
 import {
   type MigrationRecord,
   type MigrationRequest,
+  type NewOptions,
   type Pair,
   preflightMigration,
   Refusal,
 } from '@blockferry/engine';
-import { describeSource } from '@blockferry/libvirt';
+import { describeSource, TransportFailed } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import type { Command } from 'commander';
 import { GUARD_OPTION, parseGuard } from '../arguments/guard.ts';
 import { parseRate } from '../arguments/size.ts';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
+import { explain } from '../outcome/explain.ts';
+import { bareMigration } from '../outcome/migration.ts';
 import { openSession } from '../session.ts';
 import { orInterrupted } from '../terminal/interrupt.ts';
 import { addDryRun, type DryRunOption } from './dry-run.ts';
@@ -94,6 +98,8 @@ function runMigrate(
     const request = requestOf(domain, uri, options);
     await using there = openSession(uri);
     const pair: Pair = { home: sideOf(tools.session.context), away: sideOf(there.context) };
+    const missing = await notReached(there.context.link, domain, tools);
+    if (missing !== undefined) return missing;
     const preflight = preflightMigration(pair, request);
     try {
       const found = await orInterrupted(preflight, tools.signal);
@@ -104,9 +110,29 @@ function runMigrate(
       return await migrateToResult(pair, found.record, tools.view, how);
     } catch (error) {
       if (options.dryRun) throw error;
-      return continued(tools, invocation, { domain, uri, destDir: options.destDir }, error);
+      const away = there.context.link.uri ?? uri;
+      return continued(tools, invocation, { domain, away, options, uri }, error);
     }
   });
+}
+
+/** Which of the two hosts it is that cannot be reached. */
+async function notReached(
+  link: MigrationTools['session']['context']['link'],
+  domain: string,
+  { view, signal }: MigrationTools,
+): Promise<ExitCode | undefined> {
+  try {
+    await orInterrupted(link.connection(), signal);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof TransportFailed)) throw error;
+    const { outcome, exitCode, error: words } = explain(error);
+    const message = `the destination: ${words.message}`;
+    const hint = `blockferry -c ${quoteArgument(link.uri ?? '')} doctor says what is missing there`;
+    view.result(bareMigration(outcome, exitCode, { domain, error: { ...words, message, hint } }));
+    return exitCode;
+  }
 }
 
 /** The copies go where they are asked to, as far as that is said. */
@@ -122,18 +148,40 @@ async function continued(
   { afterStep }: Invocation,
   {
     domain,
+    away,
     uri,
-    destDir,
-  }: { readonly domain: string; readonly uri: string; readonly destDir: string | undefined },
+    options,
+  }: {
+    readonly domain: string;
+    readonly away: string;
+    readonly uri: string;
+    readonly options: MigrateOptions;
+  },
   error: unknown,
 ): Promise<ExitCode> {
   if (!(error instanceof Refusal)) throw error;
   const open = await openMigrations(session.context, domain).catch(() => []);
   const same = open.find(
-    (record) => record.goal === 'away' && record.away === uri && goesTo(record, destDir),
+    (record) => record.goal === 'away' && record.away === away && goesTo(record, options.destDir),
   );
   if (same === undefined) throw error;
-  return carryOn(session, same, view, { asked: 'away', peer: undefined, signal, afterStep });
+  return carryOn(session, same, view, {
+    ...{ asked: 'away', peer: undefined, signal, afterStep },
+    newOptions: newOptionsOf(uri, options),
+  });
+}
+
+/** Those that are on this command line: the ones that it leaves out stay as they were. */
+function newOptionsOf(uri: string, options: MigrateOptions): NewOptions {
+  const { verify, guard, bandwidth, migrateUri, autoConverge, tls } = requestOf('', uri, options);
+  return {
+    ...(options.verify !== undefined && { verify }),
+    ...(options.guard !== undefined && { guard: guard ?? 'off' }),
+    ...(options.bandwidth !== undefined && { bandwidth: bandwidth ?? 'off' }),
+    ...(migrateUri !== undefined && { migrateUri }),
+    ...(autoConverge && { autoConverge }),
+    ...(tls !== undefined && { tls }),
+  };
 }
 
 function requestOf(domain: string, uri: string, options: MigrateOptions): MigrationRequest {
@@ -142,6 +190,10 @@ function requestOf(domain: string, uri: string, options: MigrateOptions): Migrat
   const rate = bandwidth === undefined ? 0n : parseRate(bandwidth, '--bandwidth', { bytes });
   if (verify !== 'full' && verify !== 'none') {
     throw new UsageError(`--verify ${verify}: there is nothing of that name`, 'full or none');
+  }
+  if (migrateuri !== undefined && !/^(tcp|rdma):(\/\/)?[^/]/.test(migrateuri)) {
+    const hint = 'for example --migrateuri tcp://10.0.0.2';
+    throw new UsageError(`--migrateuri ${migrateuri}: it is no address that QEMU sends to`, hint);
   }
   if (destDir !== undefined && !destDir.startsWith('/')) {
     throw new UsageError(`--dest-dir ${destDir}: on another host it must be absolute`);

@@ -18,17 +18,19 @@ export function endsOf(
   return { overlay: disk.overlay[end], below: end === 'home' ? disk.origin : disk.layers[0].to };
 }
 
+/** The name of the copy that is never made: the commit's journal is called by it. */
+export function copyOfCommit(overlay: ImageRef): string {
+  return `${pathOf(overlay)}.copy`;
+}
+
 /**
  * A move that was frozen, and goes back. Its copy and its carrier were never made; their names, which have the migration's
  * id in them, are nobody else's.
  */
 export function commitBack(record: MigrationRecord, disk: MigratedDisk, end: End): MoveRecord {
   const { overlay, below } = endsOf(disk, end);
-  const none = (what: string): ImageRef => ({
-    source: { kind: 'file', path: `${pathOf(overlay)}.${what}` },
-    format: 'qcow2',
-  });
-  const [copy, carrier] = [none('copy'), none('carrier')];
+  const none = (path: string): ImageRef => ({ source: { kind: 'file', path }, format: 'qcow2' });
+  const [copy, carrier] = [none(copyOfCommit(overlay)), none(`${pathOf(overlay)}.carrier`)];
   return {
     version: 1,
     id: `${record.id}-${disk.target}`,

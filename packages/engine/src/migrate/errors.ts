@@ -23,9 +23,12 @@ export class CommitHeld extends Error {
   /** Which side is right is asked of a person: `resume DOMAIN --use …` answers it. */
   readonly asks: boolean;
 
+  readonly why: string;
+
   constructor(disk: string, why: string, asks: boolean) {
     super(`${disk}: ${why}`);
     this.disk = disk;
+    this.why = why;
     this.asks = asks;
   }
 }

@@ -17,6 +17,7 @@ export {
   type Reach,
   removeMigrationLeftover,
 } from './leftovers.ts';
+export type { NewOptions } from './new-options.ts';
 export type { OneSide, Pair } from './pair.ts';
 export { migrationSteps, type PlannedMigrationStep } from './plan.ts';
 export {

@@ -1,5 +1,5 @@
 // Domains from one real host to another: several disks, bases that are shared, domains that are off, and what is refused.
-import { copyFile, mkdir, readdir, stat } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   guestWriter,
@@ -47,6 +47,19 @@ test('a running guest with two disks, one of them raw, one named as a volume: bo
     writers: [guestWriter('vda', system.region), guestWriter('vdb', data.region)],
   });
   await one.virsh('autostart', 'two');
+  const { migrateUri: _, ...toItsName } = ask('two', { destinationDirectory: to });
+  const refused = (request: MigrationRequest = ask('two', { destinationDirectory: to })) =>
+    preflightMigration(pair, request);
+  await expect(refused(toItsName)).rejects.toMatchObject({ code: 'no-address' });
+  // A medium that was taken out while it runs is in its drive again at the next start, if it is there.
+  const medium = ['attach-disk', 'two', '/nowhere/cd.iso', 'sda', '--type', 'cdrom', '--config'];
+  await one.virsh(...medium);
+  await expect(refused()).rejects.toMatchObject({ code: 'missing-file' });
+  await one.virsh('detach-disk', 'two', 'sda', '--config');
+  const more = ['two', join(here, 'more.raw'), 'vdc', '--driver', 'qemu', '--subdriver', 'raw', '--config'];
+  await one.virsh('attach-disk', ...more);
+  await expect(refused()).rejects.toMatchObject({ code: 'definition-differs' });
+  await one.virsh('detach-disk', 'two', 'vdc', '--config');
   const { record, ended } = await migrateNow(pair, ask('two', { destinationDirectory: to }));
   expect(record.disks.map(({ target, layers }) => [target, layers.length])).toEqual([
     ['vda', 2],
@@ -143,6 +156,20 @@ test('what cannot be done is refused, and nothing is touched on either host', as
     expect(await refusal()).toMatchObject({ code });
     await one.virsh('undefine', 'refused');
   }
+  const [ram, direct] = [
+    join(to, 'ram'),
+    { path, format: 'qcow2', target: 'vda', driver: { cache: 'none' } },
+  ];
+  await mkdir(ram);
+  await run(['mount', '-t', 'ramfs', 'ramfs', ram]);
+  await define({ disks: [direct as IdleSpec['disks'][number]] });
+  expect(await refusal({ destinationDirectory: ram })).toMatchObject({
+    code: 'no-direct-io',
+    message: expect.stringMatching(/^at the destination, /),
+  });
+  await one.virsh('undefine', 'refused');
+  await run(['umount', ram]);
+  await rmdir(ram);
   await define();
   await startIdle(two, { name: 'refused', disks: [], as: 'off' });
   expect(await refusal()).toMatchObject({ code: 'name-taken' });

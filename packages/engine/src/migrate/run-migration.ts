@@ -14,10 +14,11 @@ import { commitBack } from './commit-back.ts';
 import { decideMigration } from './decide.ts';
 import { CommitHeld, Overtaken } from './errors.ts';
 import { type MigrationMemory, newMigrationMemory } from './memory.ts';
+import { type NewOptions, withNewOptions } from './new-options.ts';
 import { type MigrationObservation, observeMigration } from './observe.ts';
 import type { Pair } from './pair.ts';
 import { MigrationProgress } from './progress.ts';
-import type { MigrationRecord } from './record.ts';
+import type { MigrationOptions, MigrationRecord } from './record.ts';
 import type { MigrationReport } from './report.ts';
 import { wishPath } from './store.ts';
 import type { MigrationDecision, MigrationOutcome, MigrationQuestion } from './world.ts';
@@ -29,6 +30,8 @@ const AWAY_PATIENCE_MS = 60_000;
 export interface MigrationRunOptions {
   /** The record stands on the hosts already: where it does not, another blockferry has ended it. Default false. */
   readonly recorded?: boolean;
+  /** Of one that is recorded: options that it is to go on with. Default: as recorded. */
+  readonly newOptions?: NewOptions;
   /** Another blockferry that carries it out has been told to go back, and is waited for. Default false: refused. */
   readonly waits?: boolean;
   readonly signal: AbortSignal;
@@ -135,6 +138,7 @@ class MigrationRun {
     } catch (error) {
       if (error instanceof CommitHeld) {
         if (error.asks) return { kind: 'ask', question: 'which-side' };
+        if (error.why === 'domain-saved') return { kind: 'interrupted', why: error.why };
         return { kind: 'interrupted', why: 'disk-changed', detail: error.message };
       }
       await this.#overcome(error);
@@ -151,6 +155,8 @@ class MigrationRun {
       await this.#pair.away.host.unlink(wishPath(this.#record));
       return endedElsewhere(seen);
     }
+    const options = withNewOptions(this.#record.options, this.#options.newOptions ?? {});
+    if (this.#onRecord && options !== undefined) return this.#recordOptions(seen, options);
     await this.#watchSpace(seen);
     const decision = decideMigration(seen.world, this.#record);
     switch (decision.kind) {
@@ -168,6 +174,16 @@ class MigrationRun {
       default:
         return unreachable(decision);
     }
+  }
+
+  /** Nothing is begun with them before every place shows them. */
+  #recordOptions(
+    seen: MigrationObservation,
+    options: MigrationOptions,
+  ): Promise<MigrationOutcome | undefined> {
+    const { phase, goal } = this.#record;
+    this.#record = { ...this.#record, options };
+    return this.#act(seen, { kind: 'act', phase, goal, step: { name: 'record' } });
   }
 
   async #act(

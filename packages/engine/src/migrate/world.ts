@@ -88,6 +88,7 @@ export type MigrationOutcome =
 export type MigrationInterruption =
   | 'domain-off'
   | 'domain-running'
+  | 'domain-saved'
   | 'domain-paused'
   | 'domain-gone'
   | 'disk-changed'

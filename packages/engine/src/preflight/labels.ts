@@ -29,7 +29,10 @@ export function withLabels(
 }
 
 /** Says which labels do not come along. Pure. */
-export function labelWarnings({ disk }: Pick<Situation, 'disk'>, destination: Destination): Warning[] {
+export function labelWarnings(
+  { disk }: Pick<Situation, 'disk'>,
+  destination: Pick<Destination, 'image'>,
+): Warning[] {
   const { source } = disk;
   if (source === undefined || source.kind === 'other' || source.seclabel === undefined) return [];
   const there = destination.image.source;

@@ -24,13 +24,22 @@ export async function toOpenableImage(host: Host, ref: ImageRef): Promise<Image>
 
 /** Where the certificates of this host are that libvirt gives to QEMU for this use. @throws HostError */
 export async function tlsDirectory(host: Host, use: 'nbd' | 'migrate'): Promise<string> {
-  // Only root may read the file; libvirt's defaults are the best guess for anyone else.
-  const text = (await host.readFile(QEMU_CONF).catch(() => null)) ?? '';
+  const text = await qemuConf(host);
   const configured = settingOf(text, `${use}_tls_x509_cert_dir`);
   if (configured !== undefined) return configured;
   const own = `/etc/pki/libvirt-${use}`;
   if ((await host.stat(own)) !== null) return own;
   return settingOf(text, 'default_tls_x509_cert_dir') ?? DEFAULT_TLS_DIRECTORY;
+}
+
+/** What the host's qemu.conf sets; undefined: nothing, or nobody knows. @throws HostError */
+export async function qemuSetting(host: Host, name: string): Promise<string | undefined> {
+  return settingOf(await qemuConf(host), name);
+}
+
+/** Only root may read the file; libvirt's defaults are the best guess for anyone else. */
+async function qemuConf(host: Host): Promise<string> {
+  return (await host.readFile(QEMU_CONF).catch(() => null)) ?? '';
 }
 
 function settingOf(text: string, name: string): string | undefined {

@@ -7,6 +7,7 @@ import {
   type MigrationRecord,
   messageOf,
   migratedFrom,
+  type NewOptions,
   Refusal,
   wantHome,
 } from '@blockferry/engine';
@@ -156,6 +157,8 @@ export interface CarryOn {
   readonly peer: string | undefined;
   readonly signal: AbortSignal;
   readonly afterStep: ((step: string) => void) | undefined;
+  /** Given with the command that is typed again. */
+  readonly newOptions?: NewOptions;
 }
 
 /** Goes on with it, in the direction that is asked for. */
@@ -163,7 +166,7 @@ export async function carryOn(
   session: Session,
   record: MigrationRecord,
   view: MigrationView,
-  { asked, peer, signal, afterStep }: CarryOn,
+  { asked, peer, signal, afterStep, newOptions }: CarryOn,
 ): Promise<ExitCode> {
   const open = await openPair(session, record, peer).catch((error: unknown) => error);
   if (!isOpenPair(open)) return notReached(record, view, open, peer);
@@ -174,6 +177,7 @@ export async function carryOn(
   // Awaited here: the other host stays open until it has ended.
   return await migrateToResult(open.pair, wanted, view, {
     ...{ asked: direction, waits: asked === 'home', signal, afterStep, recorded: true, peer },
+    ...(newOptions !== undefined && { newOptions }),
   });
 }
 

@@ -1,6 +1,7 @@
 // Runs a migration to its end, shows it, and makes the result of it: shared by migrate, resume and abort.
 import {
   type MigrationRecord,
+  type NewOptions,
   type Pair,
   Refusal,
   runMigration,
@@ -27,6 +28,7 @@ export interface RunMigration {
   readonly recorded: boolean;
   /** Whoever carries it out was told to take it home, and is waited for. */
   readonly waits?: boolean;
+  readonly newOptions?: NewOptions;
   /** How the operator said that the other host is reached. */
   readonly peer?: string | undefined;
 }
@@ -47,6 +49,7 @@ export async function migrateToResult(
     const ended = await runMigration(pair, record, {
       recorded,
       ...(options.waits !== undefined && { waits: options.waits }),
+      ...(options.newOptions !== undefined && { newOptions: options.newOptions }),
       signal: options.signal,
       report: (report) => {
         if (report.type === 'step') recorded = true;

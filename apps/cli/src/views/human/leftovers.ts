@@ -26,7 +26,7 @@ export function migrationLeftoverText({ journal, record, verdict }: MigrationLef
 }
 
 /** What a domain has left at home. */
-export function leftImagesText({ note, verdict }: LeftImages, deleteSource: boolean): string {
+export function leftImagesText({ note, verdict, stays }: LeftImages, deleteSource: boolean): string {
   const { domain, home, away } = note;
   const whose = `${domain.name}, migrated to ${away}`;
   const paths = note.images.map(({ path }) => `  ${path}\n`).join('');
@@ -34,7 +34,8 @@ export function leftImagesText({ note, verdict }: LeftImages, deleteSource: bool
     case 'remove-copy':
       if (deleteSource) {
         const removed = verdict.paths.map((path) => `  remove ${path}\n`).join('');
-        return `${whose}: what it left at ${home}, and nothing uses\n${removed}`;
+        const others = stays.map(({ path, why }) => `  keep ${path}: it ${why}\n`).join('');
+        return `${whose}: what it left at ${home}, and nothing uses\n${removed}${others}`;
       }
       return `${whose}: what it left at ${home} is kept as a way back\n${paths}  → once you no longer want it: blockferry cleanup ${quoteArgument(domain.name)} --delete-source\n`;
     case 'remove-journal':

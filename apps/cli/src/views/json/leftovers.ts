@@ -55,8 +55,9 @@ export function migrationLeftoverLine(
 }
 
 /** `sources`: what the domain left at `home`. */
-export function leftImagesLine({ note, verdict }: LeftImages, removed: readonly string[]): JsonLine {
+export function leftImagesLine({ note, verdict, stays }: LeftImages, removed: readonly string[]): JsonLine {
   const { domain, id, home, images } = note;
+  const others = stays.map(({ path, why }) => `${path} ${why}`).join('; ');
   return {
     type: 'leftover',
     journal: undefined,
@@ -67,7 +68,7 @@ export function leftImagesLine({ note, verdict }: LeftImages, removed: readonly 
     home,
     sources: images.map(({ path }) => path),
     verdict: verdict.kind,
-    why: whyOf(verdict),
+    why: others === '' ? whyOf(verdict) : others,
     removed,
   };
 }

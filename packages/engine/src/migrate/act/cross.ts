@@ -12,6 +12,7 @@ import { messageOf } from '../../model/errors.ts';
 import { meansLookAgain } from '../../run/link.ts';
 import { backingToTell } from '../../storage/chain-refs.ts';
 import { StepImpossible } from '../errors.ts';
+import { mustHaveNoOther } from '../other-disks.ts';
 import { chainAt, type MigrationRecord } from '../record.ts';
 import { journalPath, readJournal, wishPath, writeJournal, writeMetadata } from '../store.ts';
 import type { MigrationScene } from './scene.ts';
@@ -173,6 +174,7 @@ async function prepareCalls({ pair, record }: MigrationScene): Promise<Calls> {
     domain.getXmlDesc(SECURE | MIGRATABLE),
     domain.getXmlDesc(SECURE | MIGRATABLE | INACTIVE),
   ]);
+  for (const xml of [live, persistent]) mustHaveNoOther(DomainXml.parse(xml), record);
   const versions = await Promise.all([home.libVersion(), away.libVersion()]);
   const synchronous = versions.every((version) => version >= SYNCHRONOUS_WRITES_SINCE);
   const { bandwidth, migrateUri, tls } = record.options;

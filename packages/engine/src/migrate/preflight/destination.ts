@@ -3,6 +3,7 @@ import { type Connection, type DomainXml, ErrorCode, isLibvirtError } from '@blo
 import { type Host, quoteArgument } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../../model/errors.ts';
 import type { Warning } from '../../preflight/warning.ts';
+import { qemuSetting } from '../../storage/tls-credentials.ts';
 import { hostUuidOf } from '../hosts.ts';
 import type { MigrationRecord } from '../record.ts';
 import type { Needs } from './devices.ts';
@@ -32,6 +33,18 @@ export async function mustBeElsewhere(
     { domain: taken.name, uuid: taken.uuid },
     'rename or undefine it there: virsh domrename, virsh undefine',
   );
+}
+
+/** Of which host it is said, and where what is advised is to be done. @throws Refusal */
+export async function atDestination<T>(look: Promise<T>): Promise<T> {
+  try {
+    return await look;
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const { code, message, facts, hint } = error;
+    const there = hint === undefined ? undefined : `at the destination, ${hint}`;
+    throw new Refusal(code, `at the destination, ${message}`, facts, there, { cause: error });
+  }
 }
 
 /** @throws Refusal `no-machine-type`, `no-cpu-model` */
@@ -66,8 +79,31 @@ export async function mustRun(away: Connection, definition: DomainXml, needs: Ne
   );
 }
 
-/** @throws Refusal `no-network`, `missing-file` */
-export async function mustHave(away: Connection, host: Host, needs: Needs): Promise<Warning[]> {
+/** getent(1): a key was not found. */
+const NOT_FOUND = 2;
+
+/**
+ * Unless it is told another address, libvirt has QEMU send to the name that the other host has for itself (or that its
+ * qemu.conf gives it, `migration_host`). That home does not know it would show when all has been copied.
+ *
+ * @throws Refusal `no-address`
+ */
+export async function mustFindByName(home: Host, away: Connection, there: Host): Promise<void> {
+  const name = (await qemuSetting(there, 'migration_host')) ?? (await away.hostname());
+  if ((await home.run(['getent', 'ahosts', '--', name])).code !== NOT_FOUND) return;
+  throw new Refusal(
+    'no-address',
+    `the destination calls itself ${name}, which home does not find: QEMU would not know where to send the memory to`,
+    { name },
+    'say it with --migrateuri tcp://ADDRESS; or make the name known at home: DNS, /etc/hosts',
+  );
+}
+
+/**
+ * @param from said of needs that are not yet: ` from its next start on`
+ * @throws Refusal `no-network`, `missing-file`
+ */
+export async function mustHave(away: Connection, host: Host, needs: Needs, from = ''): Promise<Warning[]> {
   for (const name of needs.networks) await mustHaveNetwork(away, name);
   for (const link of needs.links) {
     if ((await host.stat(`/sys/class/net/${link}`)) !== null) continue;
@@ -82,9 +118,9 @@ export async function mustHave(away: Connection, host: Host, needs: Needs): Prom
     if ((await host.stat(path)) !== null) continue;
     throw new Refusal(
       'missing-file',
-      `the domain uses ${path}, which the destination does not have`,
+      `the domain uses ${path}${from}, which the destination does not have`,
       { path },
-      'copy it there; or take a medium out: virsh change-media --eject',
+      'copy it there; or take a medium out: virsh change-media --eject, with --live --config where it runs',
     );
   }
   if (!needs.hostCpu) return [];

@@ -22,18 +22,21 @@ export function needsOf(definition: DomainXml): Needs {
   const xml = definition.toString();
   mustHaveNothingOfHost(xml, definition.name);
   const cpu = /<cpu\b[^>]*>/.exec(xml)?.[0] ?? '';
-  const all = (pattern: RegExp) => [
-    ...new Set([...xml.matchAll(pattern)].map(([, found]) => unescaped(found))),
+  const all = (pattern: RegExp, where = xml) => [
+    ...new Set([...where.matchAll(pattern)].map(([, found]) => unescaped(found))),
   ];
   const media = definition
     .disks()
     .filter(({ readonly, device }) => readonly || device !== 'disk')
     .flatMap(({ source }) => (source?.kind === 'file' || source?.kind === 'block' ? [source.path] : []));
+  // The live definition says which bridge a virtual network has here; there it may be another.
+  const sources = [...xml.matchAll(/<source\b[^>]*>/g)].map(([source]) => source);
+  const links = sources.filter((source) => !/\snetwork=/.test(source));
   const boot = all(/<(?:kernel|initrd|dtb)>([^<]+)</g);
   const loader = all(/<loader\b[^>]*>([^<]+)</g);
   return {
     networks: all(/<source\b[^>]*\snetwork=['"]([^'"]+)/g),
-    links: all(/<source\b[^>]*\s(?:bridge|dev)=['"]([^'"/]+)/g),
+    links: all(/\s(?:bridge|dev)=['"]([^'"/]+)/g, links.join('')),
     files: [...media, ...boot, ...loader],
     machine: /<type\b[^>]*\bmachine=['"]([^'"]+)/.exec(xml)?.[1],
     arch: /<type\b[^>]*\barch=['"]([^'"]+)/.exec(xml)?.[1],

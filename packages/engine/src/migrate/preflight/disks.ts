@@ -7,7 +7,7 @@ import type { ImageRef, Layer } from '../../model/record.ts';
 import type { Bytes } from '../../model/units.ts';
 import { cannotBeCopiedBytewise } from '../../preflight/bytewise.ts';
 import { mustCommitBack } from '../../preflight/copy-on-read.ts';
-import { lookAt, mustHaveDirectory, mustServe } from '../../preflight/look.ts';
+import { lookAt, mustHaveDirectory, mustKnowDirectIo, mustServe } from '../../preflight/look.ts';
 import { mustBeReachable } from '../../preflight/reach.ts';
 import { gather, type Situation } from '../../preflight/situation.ts';
 import { checkSource } from '../../preflight/source-checks.ts';
@@ -16,6 +16,8 @@ import { planOf } from '../copies.ts';
 import type { Pair } from '../pair.ts';
 import { type DomainState, type MigratedDisk, pathOf } from '../record.ts';
 import type { MigrationRequest } from '../request.ts';
+import { atDestination } from './destination.ts';
+import { mustHaveShortNames } from './names.ts';
 import { mustKeepSecrets } from './secrets.ts';
 
 export interface ExaminedDisk {
@@ -47,21 +49,22 @@ export async function examineDisk(
   const { chain = [] } = situation;
   const all = chain.map((each, at): Layer => layerOf(situation, request, each, at));
   const { layers, shared } = await withoutShared(pair, all, request.verify);
-  for (const { to } of layers) {
-    await mustBeFree(pair, to);
-    await mustBeReachable(pair.away.host, situation.live, to.source);
-  }
   const top = refAt(situation, chain[0] ?? fail(), 0);
-  const overlayOn = (below: ImageRef): ImageRef =>
-    lockedLike(below.source, {
-      source: { kind: 'file', path: `${pathOf(below)}.${id}.overlay` },
-      format: 'qcow2',
-    });
+  const overlay = { home: overlayOn(top, id), away: overlayOn(layers[0].to, id) };
+  mustHaveShortNames({ layers, overlay });
+  for (const { to } of layers) {
+    await mustBeFree(pair, to, situation.disk.driver.cache);
+    await atDestination(mustBeReachable(pair.away.host, situation.live, to.source));
+  }
   const bytes = chain
     .slice(0, layers.length)
     .reduce((sum, { allocated }) => sum + (allocated ?? situation.capacity), 0n);
-  const overlay = { home: overlayOn(top), away: overlayOn(layers[0].to) };
   return { disk: { target, origin: top, layers, shared, overlay }, situation, bytes };
+}
+
+function overlayOn(below: ImageRef, id: string): ImageRef {
+  const path = `${pathOf(below)}.${id}.overlay`;
+  return lockedLike(below.source, { source: { kind: 'file', path }, format: 'qcow2' });
 }
 
 function mustBeFiles({ disk, chain }: Situation): void {
@@ -124,10 +127,10 @@ async function withoutShared(
   return { layers: [top ?? fail(), ...lower], shared };
 }
 
-/** @throws Refusal `no-such-directory`, `destination-exists`, `destination-unusable` */
-async function mustBeFree({ away }: Pair, to: ImageRef): Promise<void> {
+/** @throws Refusal `no-such-directory`, `destination-exists`, `destination-unusable`, `no-direct-io` */
+async function mustBeFree({ away }: Pair, to: ImageRef, cache: string | undefined): Promise<void> {
   const path = pathOf(to);
-  await mustHaveDirectory(away.host, path);
+  await atDestination(mustHaveDirectory(away.host, path));
   for (const each of [path, copyJournalPath(path)]) {
     if ((await lookAt(away.host, each)) === null) continue;
     throw new Refusal(
@@ -137,7 +140,11 @@ async function mustBeFree({ away }: Pair, to: ImageRef): Promise<void> {
       'choose another directory with --dest-dir; or remove it there, if nothing needs it',
     );
   }
-  await mustServe(away.host, path);
+  await atDestination(mustServe(away.host, path));
+  // All images of the chain are opened as the disk is: it would show when all has been copied.
+  if (cache === 'none' || cache === 'directsync') {
+    await atDestination(mustKnowDirectIo(away.host, path, cache));
+  }
 }
 
 /** Names of copies that two images, or an image and NVRAM, would share. @throws Refusal `names-clash` */

@@ -9,6 +9,7 @@ import { mustBeReachable } from '../../preflight/reach.ts';
 import type { Pair } from '../pair.ts';
 import type { DomainState } from '../record.ts';
 import { LARGEST_STATE, sumOf } from '../state.ts';
+import { atDestination } from './destination.ts';
 
 export interface BroughtNvram {
   readonly state: DomainState;
@@ -36,8 +37,8 @@ export async function mustBringNvram(
   const { path } = nvram;
   if (nvram.isElsewhere || path === undefined) return undefined;
   await mustBeFree(away.host, name, path);
-  await mustHaveDirectory(away.host, path);
-  await mustBeReachable(away.host, definition, { kind: 'file', path });
+  await atDestination(mustHaveDirectory(away.host, path));
+  await atDestination(mustBeReachable(away.host, definition, { kind: 'file', path }));
   const here = await fileAt(home.host, name, path);
   if (here === null) await mustHaveTemplate(away.host, nvram);
   return { state: { kind: 'nvram', path }, bytes: here?.size ?? 0n };

@@ -9,6 +9,7 @@ import type { Bytes } from '../../model/units.ts';
 import { checkpointsOf } from '../../observe/checkpoints.ts';
 import type { Definitions } from '../../observe/definitions.ts';
 import { readDefinitions } from '../../observe/definitions.ts';
+import { labelWarnings } from '../../preflight/labels.ts';
 import { mustServe } from '../../preflight/look.ts';
 import { checkBeginning } from '../../preflight/open-moves.ts';
 import { findDomain } from '../../preflight/situation.ts';
@@ -17,9 +18,11 @@ import { hasRoom, tooSmall } from '../../space/room.ts';
 import type { Pair } from '../pair.ts';
 import { type MigrationOptions, type MigrationRecord, pathOf } from '../record.ts';
 import type { MigrationRequest } from '../request.ts';
-import { mustBeElsewhere, mustHave, mustRun } from './destination.ts';
+import { mustAgree } from './both-definitions.ts';
+import { atDestination, mustBeElsewhere, mustFindByName, mustHave, mustRun } from './destination.ts';
 import { needsOf } from './devices.ts';
 import { type ExaminedDisk, examineDisk, isCopied, mustBeDistinct } from './disks.ts';
+import { byFileSystem, type Need } from './file-systems.ts';
 import { type BroughtNvram, mustBringNvram } from './nvram.ts';
 import { mustOpenThere, warningsOf } from './secrets.ts';
 import { mustBringTpm } from './tpm.ts';
@@ -39,10 +42,17 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
   if (definitions === undefined || definition === undefined) throw new Error(`${name} is gone`);
   checkBeginning(definitions, 'all');
   await mustBeReady(definitions, name, request);
+  mustAgree(definitions, name);
   const hosts = await mustBeElsewhere(home, away, { name, uuid });
   const needs = needsOf(definition);
   await mustRun(away, definition, needs);
   const warnings = await mustHave(away, pair.away.host, needs);
+  if (definitions.config !== undefined) {
+    await mustHave(away, pair.away.host, needsOf(definitions.config), ' from its next start on');
+  }
+  if (!request.offline && request.migrateUri === undefined) {
+    await mustFindByName(pair.home.host, away, pair.away.host);
+  }
   const tpm = await mustBringTpm(pair, definition, { uuid, offline: request.offline });
   const nvram = await mustBringNvram(pair, definition, request);
   const id = randomBytes(4).toString('hex');
@@ -51,7 +61,7 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
   const disks: MigrationRecord['disks'] = [first.disk, ...rest.map(({ disk }) => disk)];
   mustBeDistinct(disks, states);
   await mustFit(pair, [first, ...rest], nvram, definitions.running);
-  if (nvram !== undefined) await mustServe(pair.away.host, nvram.state.path);
+  if (nvram !== undefined) await atDestination(mustServe(pair.away.host, nvram.state.path));
   await mustOpenThere(pair, disks);
   const record: MigrationRecord = {
     version: 1,
@@ -69,9 +79,12 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
     goal: 'away',
     revision: 0,
   };
+  const labels = [first, ...rest].flatMap(({ situation, disk }) =>
+    labelWarnings(situation, { image: disk.layers[0].to }),
+  );
   return {
     record,
-    warnings: [...warnings, ...warningsOf(record)],
+    warnings: [...warnings, ...labels, ...warningsOf(record)],
     bytes: [first, ...rest].reduce((sum, { bytes }) => sum + bytes, 0n),
   };
 }
@@ -114,7 +127,7 @@ async function mustBeReady(
     throw no(
       'domain-transient',
       'is transient: nothing would be left of it at home to go back to',
-      `virsh dumpxml ${quoteArgument(name)} > ${name}.xml; virsh define ${quoteArgument(name)}.xml`,
+      `virsh dumpxml ${quoteArgument(name)} > ${quoteArgument(`${name}.xml`)}; virsh define ${quoteArgument(`${name}.xml`)}`,
     );
   if (running && offline) throw no('domain-running', 'runs', 'leave --offline out; or shut it off');
   if (!running && !offline)
@@ -143,12 +156,13 @@ async function mustBeReady(
 
 /** Images are copied byte for byte, so snapshots inside them come along; what libvirt knows of them does not. */
 function forgetSnapshots(name: string): string {
+  const quoted = quoteArgument(name);
   const each = (work: string) =>
-    `for s in $(virsh snapshot-list ${quoteArgument(name)} --name --topological); do virsh ${work}; done`;
+    `virsh snapshot-list ${quoted} --name --topological | grep . | while IFS= read -r s; do virsh ${work}; done`;
   return [
-    `save what libvirt knows of them: ${each(`snapshot-dumpxml ${name} "$s" > ${name}-"$s".xml`)}`,
-    `have it forget them, data and all that is in the images stays: ${each(`snapshot-delete ${name} "$s" --metadata`)}`,
-    `at the destination afterwards, for each, parents first (with --dest-dir, put the new paths into the file before): virsh snapshot-create ${quoteArgument(name)} ${quoteArgument(name)}-NAME.xml --redefine`,
+    `save what libvirt knows of them: ${each(`snapshot-dumpxml ${quoted} "$s" < /dev/null > ${quoted}-"$s".xml`)}`,
+    `have it forget them, data and all that is in the images stays: ${each(`snapshot-delete ${quoted} "$s" --metadata < /dev/null`)}`,
+    `at the destination afterwards, for each, parents first (with --dest-dir, put the new paths into the file before): virsh snapshot-create ${quoted} ${quoted}-NAME.xml --redefine`,
   ].join('\n');
 }
 
@@ -168,12 +182,16 @@ async function mustFit(
   nvram: BroughtNvram | undefined,
   running: boolean,
 ): Promise<void> {
-  const needs = new Map<string, Bytes>();
-  const need = (path: string, bytes: Bytes) =>
-    needs.set(dirname(path), (needs.get(dirname(path)) ?? 0n) + bytes);
-  for (const { disk, bytes } of examined) need(pathOf(disk.layers[0].to), bytes);
-  if (nvram !== undefined) need(nvram.state.path, nvram.bytes);
-  for (const [directory, bytes] of needs) {
+  const files = [
+    ...examined.map(({ disk, bytes }) => ({ path: pathOf(disk.layers[0].to), bytes })),
+    ...(nvram === undefined ? [] : [{ path: nvram.state.path, bytes: nvram.bytes }]),
+  ];
+  const needs: Need[] = [];
+  for (const { path, bytes } of files) {
+    const directory = dirname(path);
+    needs.push({ directory, device: (await pair.away.host.stat(directory))?.device, bytes });
+  }
+  for (const { directory, bytes } of byFileSystem(needs)) {
     const space = await pair.away.host.statfs(directory);
     if (hasRoom(bytes, space)) continue;
     const hint = 'make room there, or choose another directory with --dest-dir';
