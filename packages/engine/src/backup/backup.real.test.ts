@@ -178,6 +178,10 @@ test('what cannot be done is refused, and nothing is touched', async () => {
   // It would be started on the disks that it was saved on, whatever its definition says.
   await host.virsh('managedsave', 'vm');
   await untouched('managed-save', () => restored({ as: { kind: 'over' } }));
+  await host.virsh('managedsave-remove', 'vm');
+  // A revert to it would take the domain back to the images that it was restored over.
+  await host.virsh('snapshot-create-as', 'vm', 'before');
+  await untouched('has-snapshots', () => restored({ as: { kind: 'over' } }));
 });
 
 // Of directories only that they are there: whether storage takes writes is tried by a file without a name.

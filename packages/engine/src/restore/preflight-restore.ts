@@ -121,6 +121,16 @@ export async function mustBeIdle(context: Context, definitions: Definitions): Pr
       `give up what was saved: virsh managedsave-remove ${quoteArgument(domain.name)}; or start it and shut it down; or restore beside it: --name ${quoteArgument(`${domain.name}-restored`)}`,
     );
   }
+  const snapshots = await domain.listAllSnapshots();
+  if (snapshots.length > 0) {
+    const quoted = quoteArgument(domain.name);
+    throw new Refusal(
+      'has-snapshots',
+      `${domain.name} has ${snapshots.length} snapshot(s), which are of the disks that it has now: a revert would take it back to those`,
+      { domain: domain.name },
+      `restore beside it: --name ${quoteArgument(`${domain.name}-restored`)}; or have libvirt forget them (what is in the images stays): virsh snapshot-list ${quoted} --name --topological | grep . | while IFS= read -r s; do virsh snapshot-delete ${quoted} "$s" --metadata < /dev/null; done`,
+    );
+  }
   checkBeginning(definitions, 'all');
   const [move] = await findMoves(context, domain.uuid);
   if (move !== undefined) throw underWay(move);
