@@ -52,8 +52,8 @@ export const THIN = 1.5;
 
 /**
  * Headroom is 1 at the baseline and 0 at the bound. Closer than this the copy is left as it is, so that it does not
- * swing, and its single slow writes stay near the bound too: beside a mean of 1.8 times its own the 95th percentile was 2.4
- * times its own, at 1.5 times it was 1.8. With more than AMPLE the copy may be doubled.
+ * swing, and because the 95th percentile grows faster than the mean (seen: 2.4 times its own, where the mean was 1.5 times). With
+ * more than AMPLE it may be doubled.
  */
 export const CLOSE = 0.45;
 export const AMPLE = 0.6;
