@@ -1,8 +1,9 @@
 // What about the destination speaks against a move. Nothing is touched: what must write to find out comes last.
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 import { type DiskSource, describeSource } from '@blockferry/libvirt';
 import { type Host, probeDestination, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
+import { LONGEST_NAME, nameLength } from '../model/file-names.ts';
 import type { MoveRecord } from '../model/record.ts';
 import { formatBytes } from '../model/sizes.ts';
 import { fileKeyOf, pathOf } from '../observe/file-key.ts';
@@ -155,9 +156,6 @@ function checkFormat(
   }
 }
 
-/** What file systems take as one name (NAME_MAX), of which the journal's name beside the file needs a part. */
-const LONGEST_NAME = 255;
-
 async function checkFile(
   host: Host,
   { image, ownership, stat }: Destination,
@@ -170,7 +168,7 @@ async function checkFile(
     throw new Refusal('destination-missing', `${name} does not exist, so there is nothing to reuse`);
   }
   const journal = journalPathFor(path);
-  if (Buffer.byteLength(basename(journal)) > LONGEST_NAME) {
+  if (nameLength(journal) > LONGEST_NAME) {
     throw new Refusal('bad-destination', `the name of ${name} is too long for the journal beside it`);
   }
   if (ownership.kind !== 'volume' && (await lookAt(host, journal)) !== null) {

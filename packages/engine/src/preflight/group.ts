@@ -5,12 +5,11 @@ import { type DiskDefinition, type DomainXml, describeSource, sameSource } from 
 import type { Host } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
-import type { Bytes } from '../model/units.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import type { Context } from '../run/context.ts';
-import { hasRoom, tooSmall } from '../space/room.ts';
 import { parseDestination } from './destination-name.ts';
-import { ANSWER_WITHIN_MS, answered, lookAt } from './look.ts';
+import { mustHoldAll } from './file-systems.ts';
+import { lookAt } from './look.ts';
 import { type Preflight, preflight } from './preflight.ts';
 import type { MoveRequest } from './request.ts';
 import { findDisk, findDomain } from './situation.ts';
@@ -172,22 +171,13 @@ function clash(one: Made, other: Made): Refusal {
 
 /** Each was found to fit alone. */
 async function mustFit(host: Host, found: readonly Preflight[]): Promise<void> {
-  const needs = new Map<bigint, { readonly directory: string; readonly need: Bytes }>();
-  for (const { move, bytes } of found) {
+  const files = found.flatMap(({ move, bytes }) => {
     const path = pathOf(move.destination);
     // A device was found to be large enough.
-    if (path === undefined) continue;
-    const directory = dirname(path);
-    const device = (await lookAt(host, directory))?.device ?? -1n;
-    needs.set(device, { directory, need: (needs.get(device)?.need ?? 0n) + bytes });
-  }
-  for (const { directory, need } of needs.values()) {
-    const look = host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS });
-    const space = await answered(directory, look);
-    if (hasRoom(need, space)) continue;
-    const hint = 'make room there, or choose another destination for some';
-    throw tooSmall('the copies of all disks need', need, directory, space, hint);
-  }
+    return path === undefined ? [] : [{ path, bytes }];
+  });
+  const hint = 'make room there, or choose another destination for some';
+  await mustHoldAll(host, files, { what: 'the copies of all disks need', hint });
 }
 
 /** Its own first; of a device also those of its parts, and of what it is a part of. */

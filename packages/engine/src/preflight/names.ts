@@ -2,11 +2,10 @@
 import { basename, dirname } from 'node:path';
 import { copyJournalPath } from '../layers/index.ts';
 import { Refusal } from '../model/errors.ts';
+import { LONGEST_NAME, nameLength } from '../model/file-names.ts';
 import type { ImageRef, LayeredPart } from '../model/record.ts';
 import { pathOf } from '../observe/file-key.ts';
 
-/** What file systems take as one name (NAME_MAX), in bytes. */
-const LONGEST_NAME = 255;
 /** Rounds have names with a number. */
 const OF_A_ROUND = '-99';
 
@@ -18,11 +17,11 @@ export function mustHaveShortNames({
 }: Pick<LayeredPart, 'layers' | 'overlay' | 'carrier'>): void {
   const copies = layers.flatMap(({ to }) => pathOf(to.source) ?? []).map(copyJournalPath);
   const rounds = [ofRound(overlay), copyJournalPath(ofRound(carrier))];
-  const long = [...copies, ...rounds].find((path) => Buffer.byteLength(basename(path)) > LONGEST_NAME);
+  const long = [...copies, ...rounds].find((path) => nameLength(path) > LONGEST_NAME);
   if (long === undefined) return;
   throw new Refusal(
     'bad-destination',
-    `a name is too long for the files that strategy layered makes beside it: ${basename(long)} would have ${Buffer.byteLength(basename(long))} bytes, and may have ${LONGEST_NAME}`,
+    `a name is too long for the files that strategy layered makes beside it: ${basename(long)} would have ${nameLength(long)} bytes, and may have ${LONGEST_NAME}`,
     { path: long },
     'give the destination a shorter name; a long name of a source can be changed while the domain is off',
   );

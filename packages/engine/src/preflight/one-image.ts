@@ -4,14 +4,12 @@ import { basename, dirname, join } from 'node:path';
 import { describeSource } from '@blockferry/libvirt';
 import { copyJournalPath } from '../layers/index.ts';
 import { Refusal } from '../model/errors.ts';
+import { LONGEST_NAME, nameLength } from '../model/file-names.ts';
 import type { ImageRef, LayeredPart } from '../model/record.ts';
 import { refAt } from '../storage/chain-refs.ts';
 import type { Destination } from './destination.ts';
 import type { MoveRequest } from './request.ts';
 import type { Situation } from './situation.ts';
-
-/** What file systems take as one name (NAME_MAX). */
-const LONGEST_NAME = 255;
 
 /** Is it in a place where there may be other files beside it? */
 export function holdsChain({ image, ownership }: Destination): boolean {
@@ -86,7 +84,7 @@ export function carrierBeside({ source }: ImageRef, top: string, id: string): Im
   if (source.kind !== 'file') throw new Error('an overlay is a file');
   const path = join(dirname(source.path), `${basename(top)}.${id}.carrier`);
   // With a number for a round, and the dot, suffix and temporary name of its journal.
-  if (Buffer.byteLength(basename(copyJournalPath(`${path}-99`))) + 16 <= LONGEST_NAME) {
+  if (nameLength(copyJournalPath(`${path}-99`)) + 16 <= LONGEST_NAME) {
     return { source: { kind: 'file', path }, format: 'qcow2' };
   }
   const why = `the name of ${top} is too long for the files that strategy layered makes beside it`;

@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { DomainXmlError, diskElement } from '@blockferry/libvirt';
 import type { Host } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
+import { LONGEST_NAME, nameLength } from '../model/file-names.ts';
 import type { ImageRef } from '../model/record.ts';
 import {
   ANSWER_WITHIN_MS,
@@ -16,8 +17,6 @@ import { mustBeReachable } from './reach.ts';
 import type { MoveRequest } from './request.ts';
 import type { Situation } from './situation.ts';
 
-/** What file systems take as one name (NAME_MAX). */
-const LONGEST_NAME = 255;
 /** Forgotten when the host goes down, and with them what the guest was told is on stable storage. */
 const VOLATILE = ['tmpfs', 'ramfs'];
 
@@ -59,8 +58,7 @@ export async function checkOverlayDirectory(
   if (overlay.source.kind !== 'file' || disk.source?.kind !== 'file') throw new Error('layers are files');
   const { path } = overlay.source;
   const directory = dirname(path);
-  if (Buffer.byteLength(basename(path)) > LONGEST_NAME)
-    throw bad(directory, `${basename(path)} is too long a name`);
+  if (nameLength(path) > LONGEST_NAME) throw bad(directory, `${basename(path)} is too long a name`);
   mustBeNameable(overlay, directory);
   await mustHaveDirectory(host, path);
   if ((await lookAt(host, path)) !== null) throw bad(directory, `${path} exists`);

@@ -18,12 +18,13 @@ import { Refusal } from '../model/errors.ts';
 import type { Bytes } from '../model/units.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
 import { LUKS_HEADER_BYTES } from '../preflight/encryption.ts';
-import { ANSWER_WITHIN_MS, answered, lookAt, mustHaveDirectory, mustServe } from '../preflight/look.ts';
+import { mustHoldAll } from '../preflight/file-systems.ts';
+import { lookAt, mustHaveDirectory, mustServe } from '../preflight/look.ts';
 import { checkBeginning } from '../preflight/open-moves.ts';
 import { underWay } from '../preflight/under-way.ts';
 import type { Context } from '../run/context.ts';
 import { findMoves } from '../run/find-moves.ts';
-import { hasRoom, tooSmall } from '../space/room.ts';
+import { forgetSnapshots } from '../snapshots/index.ts';
 import { restoreJournalPath } from './journal.ts';
 import { mustHaveSecrets } from './keys.ts';
 import { warningsFor } from './left-out.ts';
@@ -123,12 +124,11 @@ export async function mustBeIdle(context: Context, definitions: Definitions): Pr
   }
   const snapshots = await domain.listAllSnapshots();
   if (snapshots.length > 0) {
-    const quoted = quoteArgument(domain.name);
     throw new Refusal(
       'has-snapshots',
       `${domain.name} has ${snapshots.length} snapshot(s), which are of the disks that it has now: a revert would take it back to those`,
       { domain: domain.name },
-      `restore beside it: --name ${quoteArgument(`${domain.name}-restored`)}; or have libvirt forget them (what is in the images stays): virsh snapshot-list ${quoted} --name --topological | grep . | while IFS= read -r s; do virsh snapshot-delete ${quoted} "$s" --metadata < /dev/null; done`,
+      `restore beside it: --name ${quoteArgument(`${domain.name}-restored`)}; or have libvirt forget them (what is in the images stays): ${forgetSnapshots(domain.name)}`,
     );
   }
   checkBeginning(definitions, 'all');
@@ -266,19 +266,9 @@ function bytesOf(chain: PointChain, target: string): Bytes {
 
 /** Each file system takes the disks that go there: they may be as far apart as those of the domain were. */
 async function mustHaveRoom(host: Host, { disks }: RestorePlan, chain: PointChain): Promise<void> {
-  const needs = new Map<bigint | string, { readonly directory: string; readonly bytes: Bytes }>();
-  for (const { target, path } of disks) {
-    const directory = dirname(path);
-    const device = (await lookAt(host, directory))?.device ?? directory;
-    const before = needs.get(device) ?? { directory, bytes: 0n };
-    needs.set(device, { ...before, bytes: before.bytes + bytesOf(chain, target) });
-  }
-  for (const { directory, bytes } of needs.values()) {
-    const space = await answered(directory, host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS }));
-    if (hasRoom(bytes, space)) continue;
-    const hint = 'make room there, or choose another directory: --to DIR';
-    throw tooSmall('what is restored needs', bytes, directory, space, hint);
-  }
+  const files = disks.map(({ target, path }) => ({ path, bytes: bytesOf(chain, target) }));
+  const hint = 'make room there, or choose another directory: --to DIR';
+  await mustHoldAll(host, files, { what: 'what is restored needs', hint });
   for (const { path } of disks) await mustServe(host, path);
 }
 

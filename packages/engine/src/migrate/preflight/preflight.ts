@@ -9,12 +9,14 @@ import type { Bytes } from '../../model/units.ts';
 import { checkpointsOf } from '../../observe/checkpoints.ts';
 import type { Definitions } from '../../observe/definitions.ts';
 import { readDefinitions } from '../../observe/definitions.ts';
+import { mustHoldAll } from '../../preflight/file-systems.ts';
 import { labelWarnings } from '../../preflight/labels.ts';
 import { mustServe } from '../../preflight/look.ts';
 import { checkBeginning } from '../../preflight/open-moves.ts';
 import { findDomain } from '../../preflight/situation.ts';
 import type { Warning } from '../../preflight/warning.ts';
-import { hasRoom, tooSmall } from '../../space/room.ts';
+import { forEachSnapshot, forgetSnapshots } from '../../snapshots/index.ts';
+import { hasRoom } from '../../space/room.ts';
 import type { Pair } from '../pair.ts';
 import { type MigrationOptions, type MigrationRecord, pathOf } from '../record.ts';
 import type { MigrationRequest } from '../request.ts';
@@ -22,7 +24,6 @@ import { mustAgree } from './both-definitions.ts';
 import { atDestination, mustBeElsewhere, mustFindByName, mustHave, mustRun } from './destination.ts';
 import { needsOf } from './devices.ts';
 import { type ExaminedDisk, examineDisk, isCopied, mustBeDistinct } from './disks.ts';
-import { byFileSystem, type Need } from './file-systems.ts';
 import { type BroughtNvram, mustBringNvram } from './nvram.ts';
 import { mustOpenThere, warningsOf } from './secrets.ts';
 import { mustBringTpm } from './tpm.ts';
@@ -144,7 +145,7 @@ async function mustBeReady(
     throw no(
       'has-snapshots',
       `has ${snapshots.length} snapshot(s), with which libvirt migrates no domain`,
-      forgetSnapshots(name),
+      snapshotsAside(name),
     );
   if (checkpoints.length > 0)
     throw no(
@@ -155,13 +156,11 @@ async function mustBeReady(
 }
 
 /** Images are copied byte for byte, so snapshots inside them come along; what libvirt knows of them does not. */
-function forgetSnapshots(name: string): string {
+function snapshotsAside(name: string): string {
   const quoted = quoteArgument(name);
-  const each = (work: string) =>
-    `virsh snapshot-list ${quoted} --name --topological | grep . | while IFS= read -r s; do virsh ${work}; done`;
   return [
-    `save what libvirt knows of them: ${each(`snapshot-dumpxml ${quoted} "$s" < /dev/null > ${quoted}-"$s".xml`)}`,
-    `have it forget them, data and all that is in the images stays: ${each(`snapshot-delete ${quoted} "$s" --metadata < /dev/null`)}`,
+    `save what libvirt knows of them: ${forEachSnapshot(name, `snapshot-dumpxml ${quoted} "$s" < /dev/null > ${quoted}-"$s".xml`)}`,
+    `have it forget them, data and all that is in the images stays: ${forgetSnapshots(name)}`,
     `at the destination afterwards, for each, parents first (with --dest-dir, put the new paths into the file before): virsh snapshot-create ${quoted} ${quoted}-NAME.xml --redefine`,
   ].join('\n');
 }
@@ -186,17 +185,11 @@ async function mustFit(
     ...examined.map(({ disk, bytes }) => ({ path: pathOf(disk.layers[0].to), bytes })),
     ...(nvram === undefined ? [] : [{ path: nvram.state.path, bytes: nvram.bytes }]),
   ];
-  const needs: Need[] = [];
-  for (const { path, bytes } of files) {
-    const directory = dirname(path);
-    needs.push({ directory, device: (await pair.away.host.stat(directory))?.device, bytes });
-  }
-  for (const { directory, bytes } of byFileSystem(needs)) {
-    const space = await pair.away.host.statfs(directory);
-    if (hasRoom(bytes, space)) continue;
-    const hint = 'make room there, or choose another directory with --dest-dir';
-    throw tooSmall('the copies need', bytes, `${directory} at the destination`, space, hint);
-  }
+  await mustHoldAll(pair.away.host, files, {
+    what: 'the copies need',
+    at: ' at the destination',
+    hint: 'make room there, or choose another directory with --dest-dir',
+  });
   if (!running) return;
   for (const { disk } of examined) {
     const directory = dirname(pathOf(disk.overlay.home));
