@@ -22,6 +22,8 @@ afterAll(async () => {
 const RATE = 10;
 /** One such piece a second. */
 const COMMITTED = 65_536;
+/** Pieces in the overlay before its commit begins: it is not through with them before its speed is set. */
+const PIECES = 20;
 
 it('a guest that writes faster than its overlay is committed back is slowed until it is, and then writes as before', async () => {
   const berth = await makeBerth(host, 'outruns', { rate: RATE, size: 128n << 20n });
@@ -38,7 +40,8 @@ it('a guest that writes faster than its overlay is committed back is slowed unti
   );
   await ferry.halted('freeze');
   // The commit has hardly begun when its speed is set, however fast the storage.
-  const held = await holdReads(host, berth.name, (await diskOf(berth)) ?? '', 4);
+  const held = await holdReads(host, berth.name, (await diskOf(berth)) ?? '', 60);
+  await berth.guest.waitForWrites(PIECES);
   ferry.cont();
   await ferry.halted('start-leg');
   await berth.virsh('blockjob', 'vda', '--bytes', '--bandwidth', String(COMMITTED));
