@@ -47,6 +47,30 @@ describeEachHost('handling files', (on) => {
     await expect(on.host.createExclusive(on.path('dangling'))).rejects.toMatchObject({ code: 'EEXIST' });
   });
 
+  test('looks at many files at one moment as at each alone', async () => {
+    writeFileSync(on.path('file'), '12345');
+    writeFileSync(on.path("two\nlines 'quoted'"), '');
+    symlinkSync('/nowhere', on.path('dangling'));
+    const paths = [
+      'file',
+      'no',
+      "two\nlines 'quoted'",
+      'no\nfile',
+      'dangling',
+      'file/below',
+      'x'.repeat(300),
+    ];
+    const look = async (name: string, followSymlinks: boolean) => {
+      const said = await on.host.stat(on.path(name), { followSymlinks }).catch((error: unknown) => error);
+      return said instanceof FileError ? { code: said.code, message: said.message } : said;
+    };
+    const asked = [true, false].flatMap((follow) => paths.map((name) => [name, follow] as const));
+    const alone = [];
+    for (const [name, follow] of asked) alone.push(await look(name, follow));
+    expect(alone.map((said) => said !== null && 'code' in (said as object))).toContain(true);
+    expect(await Promise.all(asked.map(([name, follow]) => look(name, follow)))).toEqual(alone);
+  });
+
   test('tells files, directories, links, sockets, fifos and devices apart', async () => {
     execFileSync('mkfifo', [on.path('fifo')]);
     symlinkSync('/dev/null', on.path('link'));

@@ -12,6 +12,7 @@ import type {
   RunResult,
   StorageProbe,
 } from './host.ts';
+import { Looks } from './looks.ts';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 const MAX_TEXT_BYTES = 64 * 1024 * 1024;
@@ -56,6 +57,8 @@ export abstract class ShellFiles implements FileOperations {
   /** As Host.run, for commands that end soon and take text without NUL. */
   protected abstract runShort(argv: readonly string[], options: RunOptions): Promise<RunResult>;
 
+  readonly #looks = new Looks((argv, options) => this.runShort(argv, options));
+
   readFile(path: string, options?: FileOptions): Promise<string | null> {
     return this.#attempt('read', path, ['cat', '--', path], options);
   }
@@ -89,12 +92,9 @@ export abstract class ShellFiles implements FileOperations {
     options: FileOptions & { followSymlinks?: boolean } = {},
   ): Promise<FileStat | null> {
     const follow = options.followSymlinks === false ? [] : ['-L'];
-    const text = await this.#attempt(
-      'stat',
-      path,
-      ['stat', ...follow, '-c', STAT_FORMAT, '--', path],
-      options,
-    );
+    const seen = options.signal ? undefined : await this.#looks.ask(absolute(path), follow, STAT_FORMAT);
+    const argv = ['stat', ...follow, '-c', STAT_FORMAT, '--', path];
+    const text = seen ? this.#read('stat', path, seen) : await this.#attempt('stat', path, argv, options);
     return text === null ? null : parseFileStat(text);
   }
 
@@ -170,7 +170,7 @@ export abstract class ShellFiles implements FileOperations {
     await Promise.race([removed.catch(() => {}), sleep(DISCARD_MS)]);
   }
 
-  /** Runs a tool; null when it says that there is no such file. */
+  /** Runs a tool, and reads what it wrote. */
   async #attempt(
     operation: string,
     path: string,
@@ -179,7 +179,15 @@ export abstract class ShellFiles implements FileOperations {
   ): Promise<string | null> {
     absolute(path);
     const limits = { timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS, maxOutputBytes: MAX_TEXT_BYTES };
-    const result = await this.#named(`${operation} ${path}`, argv, { ...options, ...limits });
+    return this.#read(
+      operation,
+      path,
+      await this.#named(`${operation} ${path}`, argv, { ...options, ...limits }),
+    );
+  }
+
+  /** What a tool has written; null when it says that there is no such file. */
+  #read(operation: string, path: string, result: RunResult): string | null {
     if (result.code === 0) return result.stdout;
     const error = this.#error(
       operation,
