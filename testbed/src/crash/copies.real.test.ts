@@ -1,11 +1,13 @@
 // `blockferry image` through deaths of blockferry, libvirtd and QEMU: the domain is what it was, the image whole or gone.
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { startGuest } from '../guest/guest.ts';
 import type { Acknowledged } from '../guest/report.ts';
 import { verifyAcknowledged } from '../guest/verify.ts';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
+import { run } from '../process/run.ts';
 import { until } from '../process/until.ts';
 import { type Berth, makeBerth, startHarbour } from './berth.ts';
 import { ends } from './endings.ts';
@@ -33,6 +35,16 @@ async function killQemu(name: string): Promise<void> {
     'the domain is off',
     async () => /shut off/.test(await host.virsh('domstate', name)) || undefined,
   );
+}
+
+/** Leaves the overlay of this image as `qemu-img create` does that is killed: under its claimed name, without an image below it. */
+async function makeHalf(image: string): Promise<void> {
+  const names = await readdir(dirname(image));
+  const overlay = names.find((name) => name.startsWith(basename(image)) && name.endsWith('.overlay'));
+  assert.ok(overlay, names.join());
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', `${image}.half`, '0']);
+  await writeFile(join(dirname(image), overlay), await readFile(`${image}.half`));
+  await rm(`${image}.half`);
 }
 
 it('an image of a guest that writes as fast as it can boots, lacks nothing, and left the domain as it was', async () => {
@@ -163,6 +175,18 @@ describe('one disk', () => {
       ferry.cont();
       await ends(ferry, 'copied');
       await expectCopied(berth, `QEMU killed after ${name}`, path, said, false);
+    }
+  });
+
+  it('everything dies while the overlay is made: the domain is never defined on what came of it', async () => {
+    for (const way of ['resume', 'abort'] as const) {
+      const { said, path, ferry } = await begun([], { at: 'step-done', name: 'claim-files' });
+      await ferry.diedAfter('claim-files');
+      await killQemu('one');
+      await makeHalf(berth.disk);
+      await ends(way === 'resume' ? berth.resume() : berth.abort(), way === 'resume' ? 'copied' : 'back');
+      if (way === 'resume') await expectCopied(berth, 'half', path, said, false);
+      else await expectWhole(berth, 'half', { on: berth.disk, running: false, restart: true });
     }
   });
 

@@ -99,8 +99,15 @@ export function fellBack(world: LayeredWorld, move: MoveRecord, place: Place): F
  * Undoing, with the domain off and defined on the origin, which lacks what the overlay got last: a commit that took
  * everything along wrote to the origin after it.
  */
-function overlayIsNewer({ domain, writtenAt }: LayeredWorld, { phase }: MoveRecord, place: Place): boolean {
-  if (domain !== 'off' || place !== 'origin' || (phase !== 'undoing' && phase !== 'returning')) return false;
+function overlayIsNewer(world: LayeredWorld, { phase }: MoveRecord, place: Place): boolean {
+  const { domain, writtenAt } = world;
+  if (
+    world.overlay !== 'ours' ||
+    domain !== 'off' ||
+    place !== 'origin' ||
+    (phase !== 'undoing' && phase !== 'returning')
+  )
+    return false;
   const { overlay, origin } = writtenAt;
   return overlay !== undefined && origin !== undefined && overlay > origin;
 }

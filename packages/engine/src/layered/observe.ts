@@ -24,6 +24,7 @@ import { claimOfCopy } from './copy-claims.ts';
 import { wantsBack } from './decide.ts';
 import { legOf } from './doubt.ts';
 import { growthOf } from './growth.ts';
+import { claimOfUnused } from './half-made.ts';
 import { imageAt, layeredPart } from './image-at.ts';
 import { resizedFrom } from './resized.ts';
 import { lacksRoomForOverlay } from './room.ts';
@@ -52,12 +53,16 @@ export async function observeLayered(
   const { overlay, carrier, next } = part;
   // Made for a QEMU that is gone: this one may have been started from an image below an overlay that the other one used.
   if (domain === 'running' && !seen.sameInstance) memory.layered.overlayFresh = false;
+  // A running domain gets it anew; that of one that is off may hold what its last QEMU wrote, unseen.
+  const mayBeUnused = domain === 'gone' || (domain === 'off' && config === 'origin');
   // Before the journals: a copier that ends between the two looks would seem to have left them incomplete.
   const copying = copyingOf(memory);
   const [overlayClaim, carrierClaim, nextClaim, copyClaims, copies, qemuWrites, growth] = await Promise.all([
-    claimOf(context, overlay, seen.journal),
+    (mayBeUnused ? claimOfUnused : claimOf)(context, overlay, seen.journal),
     claimOf(context, carrier, seen.journal),
-    next === undefined ? ('absent' as const) : claimOf(context, next, seen.journal),
+    next === undefined
+      ? ('absent' as const)
+      : (domain === 'running' ? claimOf : claimOfUnused)(context, next, seen.journal),
     Promise.all(allLayers(part).map(({ to }) => claimOfCopy(context, current, to, seen.journal, memory))),
     // Once the guest has left the overlay, nobody asks any more; nor once it is known that the copies stay.
     where === 'overlay' && current.goal !== 'keep'

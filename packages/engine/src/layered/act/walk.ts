@@ -75,16 +75,18 @@ async function commitThrough(
   chain: readonly Image[],
   end: ImageRef,
 ): Promise<string> {
+  const last = chain.findIndex(({ location }) => sameLocation(location, toImage(end).location));
+  // Before anything is written: what is below may be others' too.
+  if (last < 1) throw new StepFailed('walk', `${describeSource(end.source)} is not below the overlay`);
   let stamp = '';
-  for (let at = 0; at + 1 < chain.length; at += 1) {
+  for (let at = 0; at < last; at += 1) {
     const [top, below, ...rest] = chain.slice(at);
     if (top === undefined || below === undefined) break;
     await commit(hostOf(scene), [top, below, ...rest], { timeoutMs: WITHIN_MS });
     if (at === 0) stamp = await stampOf(scene, leg);
     await mergeDown(scene, top, below);
-    if (sameLocation(below.location, toImage(end).location)) return stamp;
   }
-  throw new StepFailed('walk', `${describeSource(end.source)} is not below the overlay`);
+  return stamp;
 }
 
 /** A transient domain is gone for good: the image it was on is done with, now that what it held is below. */

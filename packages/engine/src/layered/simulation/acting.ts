@@ -84,6 +84,8 @@ export function act(
       walk(model, step.leg);
       return false;
     case 'define-on':
+      if (step.place === 'overlay' && model.halfMade && !findRecord(model)?.next)
+        throw new Error('defined on what no QEMU can open');
       model.config = step.place;
       return false;
     case 'compare-ends':
@@ -166,9 +168,11 @@ function claimFiles(model: Model): void {
     if (isOnNext(model)) throw new Error('remade the overlay of the guest');
     model.clock += 1n;
     model.next = { claim: 'ours', writes: 0, writtenAt: model.clock };
+    model.halfMade = false;
     process.overlayFresh = true;
   } else if (place === 'origin') {
     make(model, 'overlay');
+    model.halfMade = false;
     process.overlayFresh = true;
   }
   if (images.destination.claim === 'absent') make(model, 'destination');
@@ -179,7 +183,7 @@ function freeze(model: Model): void {
   const { qemu, images, process } = model;
   const again = findRecord(model)?.next === true;
   const ahead = again ? model.next : images.overlay;
-  if (ahead.claim !== 'ours') throw new Error('froze without an overlay');
+  if (ahead.claim !== 'ours' || model.halfMade) throw new Error('froze without an overlay');
   if (qemu.running && !model.foreignJob) {
     if (ahead.writes !== 0) throw new Error('froze onto an overlay that was used before');
     if (again && qemu.on === 'overlay') qemu.onNext = true;

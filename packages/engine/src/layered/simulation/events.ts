@@ -3,7 +3,16 @@
 import { LEGS } from '../../model/layered-world.ts';
 import type { Goal } from '../../model/record.ts';
 import { legOf } from '../doubt.ts';
-import { becomeReady, findRecord, finishSwitch, freshProcess, type Model, viewOf, write } from './model.ts';
+import {
+  becomeReady,
+  findRecord,
+  finishSwitch,
+  freshProcess,
+  isOnNext,
+  type Model,
+  viewOf,
+  write,
+} from './model.ts';
 
 export type Event = (model: Model) => void;
 
@@ -148,6 +157,16 @@ export function freezesUnseenAndDies(model: Model): void {
   qemuDies(model);
 }
 
+/** blockferry dies while it makes the overlay, before QEMU could be put on it. */
+export function diesMakingOverlay(model: Model): void {
+  const { qemu, process, images, next } = model;
+  const ahead = findRecord(model)?.next === true ? next : images.overlay;
+  if (!process.overlayFresh || ahead.claim !== 'ours' || ahead.writes !== 0 || isOnNext(model)) return;
+  if (ahead === images.overlay && (qemu.running ? qemu.on : model.config) !== 'origin') return;
+  model.halfMade = true;
+  blockferryDies(model);
+}
+
 /** libvirtd dies between the freeze of the guest's file systems and their thaw. */
 export function daemonDiesInFreeze(model: Model): void {
   model.diesInFreeze = 'before';
@@ -201,6 +220,7 @@ export const EVENTS: readonly Event[] = [
   daemonDiesAfterFreeze,
   switchesUnseenAndDies,
   freezesUnseenAndDies,
+  diesMakingOverlay,
   otherAborts,
   otherStartsJob,
   foreignJobEnds,

@@ -30,6 +30,8 @@ export interface Model {
   clock: bigint;
   images: Record<KnownPlace, Image>;
   next: Image;
+  /** The overlay that the guest is to be put on: whoever made it died. */
+  halfMade: boolean;
   /** All overlays that were frozen, and their copies. */
   frozen: Image;
   frozenCopies: number;
@@ -104,6 +106,7 @@ export function newModel(persistent: boolean, growsTimes: number, device = false
       destination: device ? { claim: 'unknown', writes: 0, writtenAt: 0n } : absent(),
     },
     next: absent(),
+    halfMade: false,
     frozen: absent(),
     frozenCopies: 0,
     growsTimes,

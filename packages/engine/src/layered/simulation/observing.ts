@@ -1,5 +1,5 @@
 // What blockferry sees of the model.
-import { type LayeredWorld, LEGS } from '../../model/layered-world.ts';
+import { type Claim, type LayeredWorld, LEGS } from '../../model/layered-world.ts';
 import { isSwitching } from '../../model/record.ts';
 import { legOf } from '../doubt.ts';
 import { findRecord, isOnNext, latest, type Model, type Stored } from './model.ts';
@@ -24,8 +24,8 @@ export function observe(model: Model): LayeredWorld {
       journal: stamp(model.journal),
     },
     sameInstance: running && model.live?.mark === true,
-    overlay: images.overlay.claim,
-    next: model.next.claim,
+    overlay: claimAhead(model, images.overlay.claim, findRecord(model)?.next !== true),
+    next: claimAhead(model, model.next.claim, true),
     onNext: isOnNext(model),
     growth: grown(model),
     diverging: model.outruns && !model.slowed && model.qemu.job?.leg === 'return',
@@ -52,6 +52,11 @@ export function observe(model: Model): LayeredWorld {
     qemuWrites: qemuWrites(model),
     sourceRemains: false,
   };
+}
+
+/** Whether it was made in the end is looked at when the guest can have been on it unseen. */
+function claimAhead({ qemu, halfMade }: Model, claim: Claim, isAhead: boolean): Claim {
+  return halfMade && isAhead && claim === 'ours' && !qemu.running ? 'claimed' : claim;
 }
 
 function grown(model: Model): LayeredWorld['growth'] {
