@@ -1,6 +1,6 @@
 // What speaks against shortening a chain: others who depend on it, and what would be lost.
 import { describeSource, sameSource } from '@blockferry/libvirt';
-import { type ChainImage, quoteArgument } from '@blockferry/qemu';
+import { type ChainImage, formatLocation, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { othersOn, otherWords, unknownOthers } from '../shorten/alone.ts';
 import { snapshotsSpoiled } from '../snapshots/index.ts';
@@ -93,13 +93,18 @@ const staysSecret: Check = ({ chain, disk }, _, { first, end, into }) => {
 };
 
 /** Where libvirt's checkpoints would break, and with them the next incremental backup. */
-const keepsCheckpoints: Check = ({ chain, checkpoints, definitions, live, disk }, { how }, { into }) => {
-  if (checkpoints > 0 && chain?.[into]?.image.format !== 'qcow2') {
+const keepsCheckpoints: Check = ({ chain, recorded, definitions, live, disk }, { how }, { into }) => {
+  const taker = chain?.[into];
+  if (recorded > 0 && !holdsBitmaps(taker)) {
+    const name = quoteArgument(live.name);
+    const without = `without them: virsh checkpoint-delete ${name} NAME; the next backup is then a full one`;
     return new Refusal(
       'checkpoints-lost',
-      `${live.name} has ${checkpoints} checkpoint(s), and the image that would take the data of ${disk.target} has no place for their bitmaps`,
-      { checkpoints },
-      `without them: virsh checkpoint-delete ${quoteArgument(live.name)} NAME; the next backup is then a full one`,
+      `${live.name} has ${recorded} checkpoint(s) of ${disk.target}, and the image that would take its data has no place for their bitmaps`,
+      { checkpoints: recorded },
+      taker?.image.format === 'qcow2'
+        ? `it is qcow2 of the old kind; with the domain off: qemu-img amend -f qcow2 -o compat=1.1 ${quoteArgument(formatLocation(taker.image.location))}\n${without}`
+        : without,
     );
   }
   const marked = chain?.some(({ bitmaps }) => bitmaps.length > 0) ?? false;
@@ -111,6 +116,11 @@ const keepsCheckpoints: Check = ({ chain, checkpoints, definitions, live, disk }
     `start it first, paused if need be: virsh start --paused ${quoteArgument(live.name)}`,
   );
 };
+
+/** Qcow2 of before QEMU 1.1 has no place for them. */
+export function holdsBitmaps(taker: ChainImage | undefined): boolean {
+  return taker?.image.format === 'qcow2' && taker.compat !== '0.10';
+}
 
 /** Those of the images that leave would be out of reach; and an active image that stands alone would show them holes. */
 const keepsInternalSnapshots: Check = ({ chain, disk }, { how }, { first, end }) => {
@@ -129,15 +139,21 @@ const keepsInternalSnapshots: Check = ({ chain, disk }, { how }, { first, end })
   );
 };
 
-/** The guest would see a larger disk; and a device does not grow. */
+/** The guest would see a larger disk, or what is in the base beyond an image's end; and a device does not grow. */
 const keepsSize: Check = ({ chain, disk }, { how }, { first, into }) => {
-  const [top, base] = [chain?.[first], chain?.[into]];
+  const [above, top, base] = [chain?.[first - 1], chain?.[first], chain?.[into]];
   if (how.kind === 'pull' || top === undefined || base === undefined) return undefined;
   const facts = { top: top.virtualSize, base: base.virtualSize };
   const sizes = `${top.virtualSize} and ${base.virtualSize} bytes`;
   if (first === 0 && base.virtualSize > top.virtualSize) {
     const why = `the base is larger than ${disk.target} (${sizes}): the guest would see its disk grow`;
     const hint = `if that is wanted: virsh blockresize DOMAIN ${disk.target} ${base.virtualSize}B`;
+    return new Refusal('size-differs', why, facts, hint);
+  }
+  if (above !== undefined && base.virtualSize > top.virtualSize && above.virtualSize > top.virtualSize) {
+    const name = formatLocation(top.image.location);
+    const why = `beyond the end of ${name} the images above it read zeros, and would read what the base, which is larger (${sizes}), has there`;
+    const hint = 'leave --top out, so that the active image is committed too; or flatten';
     return new Refusal('size-differs', why, facts, hint);
   }
   const isFixed = base.image.location.kind !== 'file' && base.image.format === 'raw';
@@ -155,6 +171,12 @@ const worksOffline: Check = ({ chain, definitions, live, secretsTold }, { how })
   const no = (code: string, why: string) => new Refusal(code, `${live.name} is off, and ${why}`, {}, hint);
   const isFile = ({ image }: ChainImage) => image.location.kind === 'file';
   if (chain?.every(isFile) !== true) return no('not-files', 'its images are not all files');
+  if (how.kind === 'pull' && chain.some(({ backing }) => backing?.declared === false)) {
+    return no(
+      'format-undeclared',
+      'qemu-img goes by the headers, one of which names no format for what is below it',
+    );
+  }
   const isLocked = chain.some(({ encryption }) => encryption !== null);
   if (!isLocked || (how.kind === 'commit' && secretsTold)) return undefined;
   return no('encrypted', 'only QEMU, as libvirt starts it, opens all of its encrypted images');

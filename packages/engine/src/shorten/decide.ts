@@ -43,6 +43,8 @@ function whenOff(world: ShortenWorld, move: MoveRecord): ShortenDecision {
 }
 
 function offline(world: ShortenWorld, move: MoveRecord): ShortenDecision {
+  // A person is to decide, and this would be the decision.
+  if (move.goal === 'hold' && world.offline === 'no') return interrupted(world, move, 'domain-off');
   switch (world.offline) {
     case 'no':
       // Done again and again, it would never show.

@@ -1,6 +1,7 @@
 // Looks at the host for a commit or a pull: which chain the disk has, what runs, and what the next boot will use.
 import { type DiskDefinition, type DomainXml, sameSource } from '@blockferry/libvirt';
-import { type Host, readChain } from '@blockferry/qemu';
+import { BrokenChain, type Host, readChain } from '@blockferry/qemu';
+import { wantsBack } from '../decide/decide.ts';
 import { type ImageRef, isSwitching, type MoveRecord } from '../model/record.ts';
 import type { Job, ShortenWorld, Side, World } from '../model/world.ts';
 import { type Definitions, type JobInfo, stateOf } from '../observe/definitions.ts';
@@ -127,7 +128,13 @@ async function configSide(
   }
   // Whoever works on the images finds out when the work is done.
   if (offline === 'running' || host === undefined) return 'origin';
-  return sideOfImages(await nextChain(host, disk), move);
+  try {
+    return sideOfImages(await nextChain(host, disk), move);
+  } catch (error) {
+    // To go back is to change nothing: that needs no image, and one may be gone for good.
+    if (error instanceof BrokenChain && wantsBack(move)) return 'elsewhere';
+    throw error;
+  }
 }
 
 /** What libvirt will start with: the images that the definition spells out, then those that the last one's header leads to. */
