@@ -1,6 +1,6 @@
 // The command line on a real host: moves, their JSON, Ctrl-C, and what can be seen before and after.
 import { readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import {
   type Chain,
   type Guest,
@@ -285,8 +285,10 @@ describe('cleanup', () => {
     expect(await readdir(host.imagesDir)).toContain('orphan.qcow2');
     await guest.stop();
     await host.virsh('undefine', 'testvm');
-    const unasked = await inProcess(where, 'cleanup', host.imagesDir);
+    const unasked = await inProcess(where, 'cleanup', relative(process.cwd(), host.imagesDir));
     expect(unasked.code).toBe(2);
+    const domain = await inProcess(where, 'cleanup', 'docs');
+    expect(domain.out).toMatch(/there is no domain docs.*: blockferry cleanup \.\/docs\n$/);
     expect(await readdir(host.imagesDir)).toContain('orphan.qcow2');
     const said = await inProcess(where, 'cleanup', host.imagesDir, '--yes', '--json');
     expect(jsonLines(said)[0]).toMatchObject({ type: 'leftover', verdict: 'remove-copy' });

@@ -34,9 +34,15 @@ export const status: Verb = {
             // The domain of a migration may be on the other host by now.
             const found = isKnown ? await findOpen(context, domain) : { moves: [], backups: [] };
             const moves = found.moves.filter((move) => !isPartOf(move, migrations));
+            const unseen: unknown[] = [];
             for (const move of moves) {
-              const state = await statusOf(context, move);
-              show(moveLine(state), () => statusText(state));
+              try {
+                const state = await statusOf(context, move);
+                show(moveLine(state), () => statusText(state));
+              } catch (error) {
+                unseen.push(error);
+                if (!json) io.out(`${move.domain.name} ${move.disk}: open; how it stands cannot be seen\n`);
+              }
             }
             for (const record of found.backups) {
               const atWork = await isBackupAtWork(context.host, record);
@@ -44,6 +50,8 @@ export const status: Verb = {
             }
             const open = moves.length + found.backups.length + migrations.length + looked.unclear.length;
             if (open === 0 && !json) io.out('no move is open\n');
+            // Of one that cannot be looked at the others are told all the same.
+            if (unseen.length > 0) throw unseen[0];
             return ExitCode.DONE;
           }),
         ),
