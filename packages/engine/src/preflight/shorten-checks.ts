@@ -140,20 +140,17 @@ const keepsInternalSnapshots: Check = ({ chain, disk }, { how }, { first, end })
 };
 
 /** The guest would see a larger disk, or what is in the base beyond an image's end; and a device does not grow. */
-const keepsSize: Check = ({ chain, disk }, { how }, { first, into }) => {
-  const [above, top, base] = [chain?.[first - 1], chain?.[first], chain?.[into]];
-  if (how.kind === 'pull' || top === undefined || base === undefined) return undefined;
+const keepsSize: Check = (situation, { how }, span) => {
+  const { chain, disk } = situation;
+  const { first, into } = span;
+  const shown = keepsHidden(situation, how, span);
+  const [top, base] = [chain?.[first], chain?.[into]];
+  if (shown !== undefined || how.kind === 'pull' || top === undefined || base === undefined) return shown;
   const facts = { top: top.virtualSize, base: base.virtualSize };
   const sizes = `${top.virtualSize} and ${base.virtualSize} bytes`;
   if (first === 0 && base.virtualSize > top.virtualSize) {
     const why = `the base is larger than ${disk.target} (${sizes}): the guest would see its disk grow`;
     const hint = `if that is wanted: virsh blockresize DOMAIN ${disk.target} ${base.virtualSize}B`;
-    return new Refusal('size-differs', why, facts, hint);
-  }
-  if (above !== undefined && base.virtualSize > top.virtualSize && above.virtualSize > top.virtualSize) {
-    const name = formatLocation(top.image.location);
-    const why = `beyond the end of ${name} the images above it read zeros, and would read what the base, which is larger (${sizes}), has there`;
-    const hint = 'leave --top out, so that the active image is committed too; or flatten';
     return new Refusal('size-differs', why, facts, hint);
   }
   const isFixed = base.image.location.kind !== 'file' && base.image.format === 'raw';
@@ -164,6 +161,27 @@ const keepsSize: Check = ({ chain, disk }, { how }, { first, into }) => {
     facts,
   );
 };
+
+/** Neither QEMU's jobs from the middle nor its pull onto a base write the zeros that are read beyond the end of a short image. */
+function keepsHidden(
+  { chain, definitions }: Situation,
+  { kind }: ShortenRequest['how'],
+  { first, end }: Span,
+): Refusal | undefined {
+  const [above, top, below] = [chain?.[first - 1], chain?.[first], chain?.[end]];
+  if (above === undefined || top === undefined || below === undefined) return undefined;
+  const hides = above.virtualSize > top.virtualSize && below.virtualSize > top.virtualSize;
+  if (!hides || (kind === 'pull' && !definitions.running)) return undefined;
+  const [name, base] = [top, below].map(({ image }) => formatLocation(image.location));
+  return new Refusal(
+    'size-differs',
+    `beyond the end of ${name} the images above it read zeros, and would read what ${base}, which is larger, has there`,
+    { top: top.virtualSize, base: below.virtualSize },
+    kind === 'pull'
+      ? 'leave --base out, or shut the domain down first'
+      : 'leave --top out, so that the active image is committed too; or flatten',
+  );
+}
 
 const worksOffline: Check = ({ chain, definitions, live, secretsTold }, { how }) => {
   if (definitions.running) return undefined;

@@ -273,8 +273,13 @@ describe('besides', () => {
       '16M',
     ]);
     await startIdle(chain.host, { name: 'vm', disks: [disk('long')] });
-    expect(await refusal(commit({ top: at('short') }))).toEqual(coded('size-differs'));
+    const toBase = { base: at('base') };
+    expect(await refusal(commit({ top: at('short'), ...toBase }))).toEqual(coded('size-differs'));
+    expect(await refusal(pull(toBase))).toEqual(coded('size-differs'));
     expect(await refusal(commit())).toBeUndefined();
+    await virsh('destroy', 'vm');
+    expect((await carryOut(pull(toBase))).ending.kind).toBe('moved');
+    await run(['qemu-io', '-r', '-f', 'qcow2', '-c', 'read -P 0 12M 64k', at('long')]);
   });
 
   it('a base whose storage is too full for what would go into it', async () => {

@@ -38,7 +38,7 @@ function whenOff(world: ShortenWorld, move: MoveRecord): ShortenDecision {
     default:
       return wantsBack(move)
         ? ofShortening(undo(world, move, whyBack(move)))
-        : interrupted(world, move, 'disk-changed');
+        : interrupted(world, move, world.failure ? 'copy-failed' : 'disk-changed', world.failure);
   }
 }
 

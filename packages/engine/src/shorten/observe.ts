@@ -1,7 +1,6 @@
 // Looks at the host for a commit or a pull: which chain the disk has, what runs, and what the next boot will use.
 import { type DiskDefinition, type DomainXml, sameSource } from '@blockferry/libvirt';
 import { BrokenChain, type Host, readChain } from '@blockferry/qemu';
-import { wantsBack } from '../decide/decide.ts';
 import { type ImageRef, isSwitching, type MoveRecord } from '../model/record.ts';
 import type { Job, ShortenWorld, Side, World } from '../model/world.ts';
 import { type Definitions, type JobInfo, stateOf } from '../observe/definitions.ts';
@@ -32,8 +31,15 @@ export async function observeShorten(
   const live = sideOfDisk(definitions?.live?.disk(move.disk), current);
   const own = memory.shorten.work?.state() ?? 'no';
   const job = trusted(goneOrNot(jobOf(definitions?.live, seen.info, current), live, memory), memory);
+  let { failure } = memory;
+  // An image may be gone for good, and to go back needs none.
+  const unlessBroken = (error: unknown): Side => {
+    if (!(error instanceof BrokenChain)) throw error;
+    failure = error.message;
+    return 'elsewhere';
+  };
   const [config, qemuWrites, sourceRemains] = await Promise.all([
-    configSide(context, definitions, current, live, own),
+    configSide(context, definitions, current, live, own).catch(unlessBroken),
     writesOf(context, current, definitions, live, job, memory, own),
     live === 'destination' || live === 'none' ? sourcesRemain(context, current, memory) : false,
   ]);
@@ -53,7 +59,7 @@ export async function observeShorten(
     savedDefinition: false,
     sourceRemains,
     sides: memory.sides,
-    ...(memory.failure !== undefined && { failure: memory.failure }),
+    ...(failure !== undefined && { failure }),
     witnessed: memory.witnessed,
     diverging: false,
     starts: memory.starts,
@@ -128,13 +134,7 @@ async function configSide(
   }
   // Whoever works on the images finds out when the work is done.
   if (offline === 'running' || host === undefined) return 'origin';
-  try {
-    return sideOfImages(await nextChain(host, disk), move);
-  } catch (error) {
-    // To go back is to change nothing: that needs no image, and one may be gone for good.
-    if (error instanceof BrokenChain && wantsBack(move)) return 'elsewhere';
-    throw error;
-  }
+  return sideOfImages(await nextChain(host, disk), move);
 }
 
 /** What libvirt will start with: the images that the definition spells out, then those that the last one's header leads to. */
