@@ -208,7 +208,7 @@ async function wholeChain(
       images.push({ source: await placeOf(connection, source), format: format ?? 'raw' });
     }
     const [top] = images;
-    if (top === undefined || disk.chainTerminated || disk.device !== 'disk') return { images };
+    if (top === undefined || disk.chainTerminated) return { images };
     // The live definition tells the same image's chain, without opening a file.
     const known = live
       ?.disks()

@@ -38,14 +38,17 @@ describe('a base that a domain that is off stands on', () => {
     expect(await refusal(commit())).toEqual(coded('image-shared'));
   });
 
-  it('by another name, too, and with the clone another disk of the same domain', async () => {
+  it('by another name, too, and with the clone another disk of the same domain, or its CD-ROM', async () => {
     await run(['ln', '-s', at('base'), at('link')]);
     await run(['qemu-img', 'rebase', '-u', '-b', at('link'), '-F', 'qcow2', at('clone')]);
     expect(await refusal(commit())).toEqual(coded('image-shared'));
     await removeIdle(chain.host, 'other');
     expect(await refusal(commit())).toBeUndefined();
-    await virsh('attach-disk', 'vm', at('clone'), 'vdb', '--subdriver', 'qcow2', '--config');
-    expect(await refusal(commit())).toEqual(coded('image-shared'));
+    for (const [target, ...more] of [['vdb'], ['sda', '--targetbus', 'sata', '--type', 'cdrom']] as const) {
+      await virsh('attach-disk', 'vm', at('clone'), target, '--subdriver', 'qcow2', '--config', ...more);
+      expect(await refusal(commit())).toEqual(coded('image-shared'));
+      await virsh('detach-disk', 'vm', target, '--config');
+    }
   });
 
   it('stays where it is when the other disk is flattened, also with --delete', async () => {

@@ -4,6 +4,7 @@ import { BrokenChain, type Host, readChain } from '@blockferry/qemu';
 import { type ImageRef, isSwitching, type MoveRecord } from '../model/record.ts';
 import type { Job, ShortenWorld, Side, World } from '../model/world.ts';
 import { type Definitions, type JobInfo, stateOf } from '../observe/definitions.ts';
+import { lookAtDestination } from '../observe/destination.ts';
 import type { Memory } from '../observe/memory.ts';
 import { whereQemuWrites } from '../observe/qemu-writes.ts';
 import { type Seen, see } from '../observe/seen.ts';
@@ -44,6 +45,7 @@ export async function observeShorten(
     live === 'destination' || live === 'none' ? sourcesRemain(context, current, memory) : false,
   ]);
   const offline = own === 'no' && mayBeElsewhere(qemuWrites, definitions, memory) ? 'elsewhere' : own;
+  const isReady = job.kind === 'ours' && job.state === 'ready';
   const world: ShortenWorld = {
     domain: definitions === undefined ? 'gone' : definitions.running ? 'running' : 'off',
     persistent: definitions?.persistent ?? false,
@@ -52,8 +54,10 @@ export async function observeShorten(
     job,
     recorded: seen.recorded,
     sameInstance: seen.sameInstance,
-    // Whatever holds up the base holds the guest up already: it reads from there.
-    destination: 'unknown',
+    // Whatever holds up the base holds the guest up already: it reads from there. One whose name is gone it reads, too.
+    destination: isReady
+      ? await lookAtDestination(context, connection, current, undefined, job, memory)
+      : 'unknown',
     answers: 'not-asked',
     qemuWrites,
     savedDefinition: false,

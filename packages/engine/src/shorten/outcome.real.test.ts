@@ -69,6 +69,14 @@ describe('checkpoints', () => {
   });
 });
 
+it('a guest is not switched to a base whose name is gone', async () => {
+  expect((await carryOut({ ...commit(), hold: true })).ending.kind).toBe('ready');
+  await run(['rm', at('base')]);
+  const { ending } = await chain.mover.change('vm', { goal: 'pivot' });
+  expect(ending).toMatchObject({ kind: 'back', why: expect.stringContaining('deleted') });
+  expect(await virsh('domblklist', 'vm')).toContain(at('top'));
+});
+
 describe('a domain that is off', () => {
   it('is not committed for who asked to wait, but for who then says so', async () => {
     expect((await carryOut({ ...commit(), hold: true })).ending.kind).toBe('ready');
