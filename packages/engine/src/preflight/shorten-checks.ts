@@ -65,7 +65,7 @@ const belongsToNobodyElse: Check = (situation, _, span) => {
     'use-unknown',
     `what ${unknown.domain} uses for ${unknown.disk} is not known (${unknown.why}): it may stand on what is committed into`,
     { domain: unknown.domain, disk: unknown.disk },
-    'make its images readable, or undefine it',
+    'make its images readable, with the formats declared (qemu-img rebase -u -b BACKING -F FORMAT IMAGE), or undefine it',
   );
 };
 
