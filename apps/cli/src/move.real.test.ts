@@ -1,14 +1,16 @@
 // The command line on a real host: moves, their JSON, Ctrl-C, and what can be seen before and after.
 import { readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import {
   type Chain,
   type Guest,
   guestWriter,
   type LibvirtHost,
   makeChain,
+  removeIdle,
   run,
   startGuest,
+  startIdle,
   startLibvirtHost,
   until,
   verifyAcknowledged,
@@ -283,10 +285,24 @@ describe('cleanup', () => {
     const kept = await inProcess(where, 'cleanup', copy, '--yes', '--json');
     expect(jsonLines(kept)[0]).toMatchObject({ type: 'leftover', verdict: 'keep', removed: [] });
     expect(await readdir(host.imagesDir)).toContain('orphan.qcow2');
+    // A record that cannot be read hides no other.
+    await startIdle(host, {
+      name: 'newer',
+      disks: [{ target: 'vda', path: at('none'), format: 'qcow2' }],
+      as: 'off',
+    });
+    const record = ['--uri', 'urn:blockferry:move:1:vda', '--key', 'bf', '--set', '<move>{}</move>'];
+    await host.virsh('metadata', 'newer', ...record);
+    const status = await inProcess(where, 'status');
+    expect(status).toMatchObject({ code: 1, out: expect.stringContaining('testvm vda: ready, held') });
+    expect(status.err).toContain('the record of vda of newer cannot be read');
+    await removeIdle(host, 'newer');
     await guest.stop();
     await host.virsh('undefine', 'testvm');
-    const unasked = await inProcess(where, 'cleanup', host.imagesDir);
+    const unasked = await inProcess(where, 'cleanup', relative(process.cwd(), host.imagesDir));
     expect(unasked.code).toBe(2);
+    const domain = await inProcess(where, 'cleanup', 'docs');
+    expect(domain.out).toMatch(/there is no domain docs.*: blockferry .* cleanup \.\/docs\n$/);
     expect(await readdir(host.imagesDir)).toContain('orphan.qcow2');
     const said = await inProcess(where, 'cleanup', host.imagesDir, '--yes', '--json');
     expect(jsonLines(said)[0]).toMatchObject({ type: 'leftover', verdict: 'remove-copy' });

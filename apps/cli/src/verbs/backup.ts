@@ -1,7 +1,9 @@
 // blockferry backup: all disks of a domain at one instant, full or what changed since; and care of what is there.
+
 import { type BackupRecord, type BackupRequest, backupInto, preflightBackup } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { GUARD_OPTION, parseGuard } from '../arguments/guard.ts';
+import { pathOnHost } from '../arguments/path-on-host.ts';
 import { parseRate } from '../arguments/size.ts';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
@@ -10,7 +12,7 @@ import { configureList } from './backup/list.ts';
 import { configurePrune } from './backup/prune.ts';
 import { configureVerify } from './backup/verify.ts';
 import { addDryRun, type DryRunOption } from './dry-run.ts';
-import { type BackupTools, backupCommand, directoryOn, runBackupToResult } from './run-backup.ts';
+import { type BackupTools, backupCommand, runBackupToResult } from './run-backup.ts';
 import type { Invocation, Verb } from './verb.ts';
 
 const EXAMPLES = `
@@ -88,7 +90,7 @@ async function runBackupVerb(
   named: Named,
   flags: BackupFlags,
 ): Promise<ExitCode> {
-  const request = requestOf({ ...named, dir: directoryOn(host, named.dir) }, flags);
+  const request = requestOf({ ...named, dir: pathOnHost(host, named.dir) }, flags);
   const open = await orInterrupted(backupInto(host, request.directory), signal);
   const isSame = open !== undefined && isAbout(open, request) && !flags.dryRun;
   if (isSame) {

@@ -1,7 +1,9 @@
 // blockferry cleanup: removes what moves, migrations and restores that ended badly left behind, and nothing that is not
 // provably that.
 import { findDomain, Refusal } from '@blockferry/engine';
+import { quoteArgument } from '@blockferry/qemu';
 import type { Command } from 'commander';
+import { pathOnHost } from '../arguments/path-on-host.ts';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
 import { type Finding, findAllLeft } from './cleanup/findings.ts';
@@ -47,10 +49,12 @@ export const cleanup: Verb = {
 
 function runCleanup(
   invocation: Invocation,
-  target: string,
+  given: string,
   { yes = false, json = false, deleteSource = false, peer }: CleanupOptions,
 ): Promise<ExitCode> {
   return lookCommand(invocation, json, async (tools) => {
+    const isPath = given.includes('/') || given === '.' || given === '..';
+    const target = isPath ? pathOnHost(tools.context.host, given) : given;
     await using left = await findAllLeft(tools.context, target, { deleteSource, peer });
     const { findings } = left;
     if (findings.length === 0 && !json) tools.io.out(`${await nothingWords(tools, target)}\n`);
@@ -74,11 +78,17 @@ async function nothingWords({ context }: LookTools, target: string): Promise<str
   const connection = await context.link.connection();
   return findDomain(connection, target).then(
     () => `nothing is left behind of ${target}`,
-    (error: unknown) => {
+    async (error: unknown) => {
       if (!(error instanceof Refusal)) throw error;
-      return `${error.message}, and nothing is left behind of one`;
+      return `${error.message}, and nothing is left behind of one${await pathHint(context, target)}`;
     },
   );
+}
+
+/** A path without a slash is taken for a domain's name. */
+async function pathHint({ host }: LookTools['context'], name: string): Promise<string> {
+  const isThere = host?.isLocal === true && name !== '' && (await host.stat(pathOnHost(host, name))) !== null;
+  return isThere ? `; for what is called so here: blockferry cleanup ${quoteArgument(`./${name}`)}` : '';
 }
 
 async function agreed({ io }: LookTools, json: boolean): Promise<boolean> {

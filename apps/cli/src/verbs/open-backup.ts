@@ -8,6 +8,7 @@ import {
   findMoves,
   isCopyOf,
   type MoveRecord,
+  type RecordUnreadable,
   Refusal,
   togetherWith,
 } from '@blockferry/engine';
@@ -23,13 +24,19 @@ export interface Open {
   /** Those that no backup is made of. */
   readonly moves: readonly MoveRecord[];
   readonly backups: readonly BackupRecord[];
+  /** Why more may be open. */
+  readonly unreadable: readonly RecordUnreadable[];
 }
 
 /** @param domain undefined: of every domain. @throws Refusal `no-such-domain` */
 export async function findOpen(context: Context, domain: string | undefined): Promise<Open> {
-  const moves = domain === undefined ? await findAllMoves(context) : await findMoves(context, domain);
-  const backups = await backupsOf(context, domain, moves);
-  return { moves: moves.filter((move) => !backups.some((backup) => isCopyOf(backup, move))), backups };
+  const { moves: all, unreadable } =
+    domain === undefined
+      ? await findAllMoves(context)
+      : { moves: await findMoves(context, domain), unreadable: [] };
+  const backups = await backupsOf(context, domain, all);
+  const moves = all.filter((move) => !backups.some((backup) => isCopyOf(backup, move)));
+  return { moves, backups, unreadable };
 }
 
 async function backupsOf(

@@ -1,4 +1,5 @@
 // blockferry restore: a point of a backup as a domain, new or in the place of one that is off.
+
 import {
   finishedBefore,
   preflightRestore,
@@ -7,13 +8,14 @@ import {
   restore as restorePoint,
 } from '@blockferry/engine';
 import type { Command } from 'commander';
+import { pathOnHost } from '../arguments/path-on-host.ts';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
 import { bareResult } from '../outcome/result.ts';
 import { orInterrupted } from '../terminal/interrupt.ts';
 import { addDryRun, type DryRunOption } from './dry-run.ts';
 import { DECLINED } from './may-delete.ts';
-import { type BackupTools, backupCommand, directoryOn } from './run-backup.ts';
+import { type BackupTools, backupCommand } from './run-backup.ts';
 import type { Invocation, Verb } from './verb.ts';
 
 const EXAMPLES = `
@@ -67,10 +69,10 @@ async function runRestore(
   flags: RestoreFlags,
 ): Promise<ExitCode> {
   const request: RestoreRequest = {
-    directory: directoryOn(host, dir),
+    directory: pathOnHost(host, dir),
     as: asWhat(flags),
     ...(flags.point !== undefined && { point: flags.point }),
-    ...(flags.to !== undefined && { to: directoryOn(host, flags.to) }),
+    ...(flags.to !== undefined && { to: pathOnHost(host, flags.to) }),
   };
   const options = {
     signal,

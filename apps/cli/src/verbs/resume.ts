@@ -3,10 +3,11 @@ import { type MoveRecord, togetherWith } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
+import { explain } from '../outcome/explain.ts';
 import { bareResult } from '../outcome/result.ts';
 import { type MoveTools, moveCommand } from './commands.ts';
 import { resumeMigrations, unlessMigrating } from './migration/open.ts';
-import { findOpen, resumeBackups, worse } from './open-backup.ts';
+import { findOpen, type Open, resumeBackups, worse } from './open-backup.ts';
 import { answer } from './open-move.ts';
 import { runOpen } from './run-open.ts';
 import type { Invocation, Verb } from './verb.ts';
@@ -77,11 +78,12 @@ function resumeMoves(
     if ((domain === undefined) === !options.all) throw new UsageError('name a domain, or give --all');
     if (use !== undefined && domain === undefined)
       throw new UsageError('--use is for one domain, not for --all');
-    const { moves, backups } = await tools.unlessStopped(findOpen(tools.context, domain));
-    if (moves.length === 0 && backups.length === 0) return nothingOpen(tools, domain);
+    const { moves, backups, unreadable } = await tools.unlessStopped(findOpen(tools.context, domain));
+    if (moves.length + backups.length + unreadable.length === 0) return nothingOpen(tools, domain);
     const ofMoves = await resumeEach(tools, moves, use, invocation);
     if (tools.signal.aborted) return ofMoves;
-    return worse(ofMoves, await resumeBackups(tools, backups, { use, json }, invocation));
+    const ofBackups = await resumeBackups(tools, backups, { use, json }, invocation);
+    return worse(worse(ofMoves, ofBackups), tellUnreadable(tools, unreadable));
   });
 }
 
@@ -101,6 +103,12 @@ async function resumeEach(
     if (signal.aborted) break;
   }
   return worst;
+}
+
+function tellUnreadable({ end }: MoveTools, [first]: Open['unreadable']): ExitCode {
+  return first === undefined
+    ? ExitCode.DONE
+    : end(bareResult('failed', ExitCode.FAILED, { error: explain(first).error }));
 }
 
 function nothingOpen({ end }: MoveTools, domain: string | undefined): ExitCode {

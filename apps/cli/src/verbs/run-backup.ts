@@ -1,5 +1,4 @@
 // Runs a backup to its end, and makes the result of it: shared by backup, resume and abort.
-import { resolve } from 'node:path';
 import {
   type BackupEnded,
   type BackupRecord,
@@ -11,7 +10,6 @@ import {
   undoBackup,
 } from '@blockferry/engine';
 import type { Host } from '@blockferry/qemu';
-import { UsageError } from '../arguments/usage-error.ts';
 import type { ExitCode } from '../exit-code.ts';
 import {
   type BackupResult,
@@ -109,10 +107,4 @@ export function backupCommand(
     },
     () => view.stopping(),
   );
-}
-
-/** A directory on the host. @throws UsageError for a relative one on another machine */
-export function directoryOn(host: Host, path: string): string {
-  if (path.startsWith('/') || (host.isLocal && path !== '')) return resolve(path);
-  throw new UsageError(`${path}: on another machine it must be absolute`);
 }

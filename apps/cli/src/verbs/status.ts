@@ -32,18 +32,29 @@ export const status: Verb = {
             const migrations = looked.records;
             const isKnown = domain === undefined || migrations.length + looked.unclear.length === 0;
             // The domain of a migration may be on the other host by now.
-            const found = isKnown ? await findOpen(context, domain) : { moves: [], backups: [] };
+            const found = isKnown
+              ? await findOpen(context, domain)
+              : { moves: [], backups: [], unreadable: [] };
             const moves = found.moves.filter((move) => !isPartOf(move, migrations));
+            const unseen: unknown[] = [...found.unreadable];
             for (const move of moves) {
-              const state = await statusOf(context, move);
-              show(moveLine(state), () => statusText(state));
+              try {
+                const state = await statusOf(context, move);
+                show(moveLine(state), () => statusText(state));
+              } catch (error) {
+                unseen.push(error);
+                if (!json) io.out(`${move.domain.name} ${move.disk}: open; how it stands cannot be seen\n`);
+              }
             }
             for (const record of found.backups) {
               const atWork = await isBackupAtWork(context.host, record);
               show(backupLine(record, atWork), () => backupStatusText(record, atWork));
             }
-            const open = moves.length + found.backups.length + migrations.length + looked.unclear.length;
+            const others = found.backups.length + migrations.length + looked.unclear.length;
+            const open = moves.length + others + unseen.length;
             if (open === 0 && !json) io.out('no move is open\n');
+            // Of one that cannot be looked at the others are told all the same.
+            if (unseen.length > 0) throw unseen[0];
             return ExitCode.DONE;
           }),
         ),

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { eachImage, findDomain, inspectTrees, Refusal, type TreesReport, treesOf } from '@blockferry/engine';
 import type { Host } from '@blockferry/qemu';
+import { pathOnHost } from '../arguments/path-on-host.ts';
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
 import { dotText } from '../views/graph/dot.ts';
@@ -30,7 +31,7 @@ export function runTrees(invocation: Invocation, wanted: TreesWanted, check: () 
     const ways = [wanted.dot, wanted.svg, wanted.json].filter((way) => way !== undefined && way !== false);
     if (ways.length > 1) throw new UsageError('--dot, --svg and --json: one of them');
     const { context } = tools;
-    const directories = (wanted.directory ?? []).map((path) => absolute(path, context.host));
+    const directories = (wanted.directory ?? []).map((path) => pathOnHost(context.host, path));
     const report = await inspectTrees(context, { directories });
     await show(await narrowed(tools, report, wanted.domain), wanted, tools);
     return ExitCode.DONE;
@@ -73,10 +74,4 @@ async function writeDrawing(here: Host, path: string, svg: string): Promise<void
 async function isDrawing(here: Host, path: string): Promise<boolean> {
   const { stdout } = await here.run(['head', '-c', '1024', '--', path]);
   return stdout === '' || /<svg\s|<!DOCTYPE svg/.test(stdout);
-}
-
-function absolute(path: string, host: Host | undefined): string {
-  if (path.startsWith('/')) return path;
-  if (host?.isLocal !== true) throw new UsageError(`${path}: on another machine, give an absolute path`);
-  return resolve(path);
 }

@@ -16,7 +16,7 @@ import type { Memory } from '../observe/memory.ts';
 import { whereQemuWrites } from '../observe/qemu-writes.ts';
 import { type Seen, see } from '../observe/seen.ts';
 import { contradictsForLong, trusted } from '../observe/trust.ts';
-import { readDefinition } from '../observe/volumes.ts';
+import { savedDefinition } from '../observe/usage.ts';
 import type { Context } from '../run/context.ts';
 import { claimOf, isSomething, worstClaim } from './claims.ts';
 import { copiesState, copyJournals } from './copies.ts';
@@ -123,9 +123,8 @@ async function savedOn(
   { definitions }: Seen,
   move: MoveRecord,
 ): Promise<Place | undefined> {
-  const domain = definitions?.domain;
-  if (domain === undefined || !(await domain.hasManagedSave())) return undefined;
-  return placeOf(await readDefinition(connection, await domain.managedSaveXml()), move);
+  const saved = definitions && (await savedDefinition(connection, definitions.domain));
+  return saved && placeOf(saved, move);
 }
 
 /** Which of the move's images this definition gives the disk. */

@@ -1,4 +1,5 @@
-// Who uses which image: every domain's live and persistent chain on the host. Nothing is deleted without asking here.
+// Who uses which image: every domain's live, persistent and saved chain on the host. Nothing is deleted without asking here.
+import { dirname } from 'node:path';
 import {
   type Connection,
   type DiskDefinition,
@@ -10,7 +11,7 @@ import {
   isLibvirtError,
   sameSource,
 } from '@blockferry/libvirt';
-import type { Host } from '@blockferry/qemu';
+import { BrokenChain, type Host } from '@blockferry/qemu';
 import { messageOf } from '../model/errors.ts';
 import type { ImageRef } from '../model/record.ts';
 import { readMetadata } from '../record/metadata.ts';
@@ -19,15 +20,19 @@ import { readDiskChain } from '../storage/disk-chain.ts';
 import { toRef } from '../storage/to-image.ts';
 import { ofEveryDomain } from './every-domain.ts';
 import { type FileKey, fileKeys, pathOf } from './file-key.ts';
+import { type Loops, readLoops } from './loop-devices.ts';
 import { type Clusters, maybeSameRbdImage, readClusters } from './rbd-identity.ts';
 import { placeOf, readDefinition } from './volumes.ts';
+
+/** `saved`: what a domain that was saved (managed save) goes on with, whatever its persistent definition says by now. */
+export type DefinitionKind = 'live' | 'persistent' | 'saved';
 
 export interface Use {
   readonly domain: string;
   readonly uuid: string;
   /** Target dev of the disk. */
   readonly disk: string;
-  readonly definition: 'live' | 'persistent';
+  readonly definition: DefinitionKind;
   /** `top`: the active image; `backing`: below it; `mirror`: a copy's destination. */
   readonly role: 'top' | 'backing' | 'mirror';
   readonly source: DiskSource;
@@ -41,6 +46,7 @@ export interface Usage {
   readonly unknown: readonly { readonly domain: string; readonly disk: string; readonly why: string }[];
   /** Which file stands under each path that is used or was asked for: one file may have several names. */
   readonly files: ReadonlyMap<string, FileKey>;
+  readonly loops: Loops;
   /** What tells the Ceph clusters apart whose images are used or were asked for. */
   readonly clusters: Clusters;
 }
@@ -59,14 +65,16 @@ export async function readUsage(
   const found = await ofEveryDomain(connection, (domain) => usesBy(connection, host, domain));
   const uses = found.flatMap((one) => one.uses);
   const unknown = found.flatMap((one) => one.unknown);
-  if (host === undefined) return { uses, unknown, files: new Map(), clusters: new Map() };
+  const nothing = { files: new Map(), loops: new Map(), clusters: new Map() };
+  if (host === undefined) return { uses, unknown, ...nothing };
   const asked = [...uses.map(({ source }) => source), ...sources];
   const clusters = await readClusters(host, asked);
   try {
-    return { uses, unknown, files: await fileKeys(host, asked), clusters };
+    const files = await fileKeys(host, asked);
+    return { uses, unknown, files, loops: await readLoops(host, files.values()), clusters };
   } catch (error) {
     unknown.push({ domain: 'some domain', disk: 'some disk', why: messageOf(error) });
-    return { uses, unknown, files: new Map(), clusters };
+    return { uses, unknown, ...nothing, clusters };
   }
 }
 
@@ -77,7 +85,12 @@ async function usesBy(
 ): Promise<{ readonly uses: readonly Use[]; readonly unknown: Usage['unknown'] }> {
   const uses: Use[] = [];
   const unknown: Usage['unknown'][number][] = [];
-  const definitions = await bothDefinitions(connection, domain);
+  const both = await bothDefinitions(connection, domain);
+  const saved = await savedDefinition(connection, domain).catch((error: unknown) => {
+    const why = `the definition that it was saved with cannot be read: ${messageOf(error)}`;
+    unknown.push({ domain: domain.name, disk: 'any disk', why });
+  });
+  const definitions = saved ? [...both, { definition: 'saved' as const, xml: saved }] : both;
   const live = definitions.find(({ definition }) => definition === 'live')?.xml;
   for (const { definition, xml } of definitions) {
     for (const disk of xml.disks()) {
@@ -121,10 +134,11 @@ function intendedBy(xml: DomainXml, target: string): readonly ImageRef[] {
 
 /** The uses of one image, under whatever name. */
 export function usesOf(usage: Usage, source: DiskSource, key = keyOf(usage, source)): Use[] {
+  const behind = (one: FileKey | undefined) => one && (usage.loops.get(one) ?? one);
   return usage.uses.filter(
     (use) =>
       sameSource(use.source, source) ||
-      (key !== undefined && keyOf(usage, use.source) === key) ||
+      (key !== undefined && behind(keyOf(usage, use.source)) === behind(key)) ||
       maybeSameRbdImage(use.source, source, usage.clusters),
   );
 }
@@ -138,7 +152,7 @@ function keyOf({ files }: Usage, source: DiskSource): FileKey | undefined {
 export async function bothDefinitions(
   connection: Connection,
   domain: Domain,
-): Promise<{ readonly definition: Use['definition']; readonly xml: DomainXml }[]> {
+): Promise<{ readonly definition: 'live' | 'persistent'; readonly xml: DomainXml }[]> {
   try {
     const [active, persistent] = await Promise.all([domain.isActive(), domain.isPersistent()]);
     const [live, config] = await Promise.all([
@@ -156,6 +170,22 @@ export async function bothDefinitions(
   } catch (error) {
     // Gone between the list and now: then it uses nothing.
     if (isLibvirtError(error, ErrorCode.NO_DOMAIN)) return [];
+    throw error;
+  }
+}
+
+/** Undefined: it was not saved. @throws LibvirtError when what was saved cannot be read */
+export async function savedDefinition(
+  connection: Connection,
+  domain: Domain,
+): Promise<DomainXml | undefined> {
+  try {
+    if (!(await domain.hasManagedSave())) return undefined;
+    return await readDefinition(connection, await domain.managedSaveXml());
+  } catch (error) {
+    if (isLibvirtError(error, ErrorCode.NO_DOMAIN)) return undefined;
+    // It was started in between.
+    if (isLibvirtError(error, ErrorCode.OPERATION_INVALID)) return undefined;
     throw error;
   }
 }
@@ -178,7 +208,7 @@ async function wholeChain(
       images.push({ source: await placeOf(connection, source), format: format ?? 'raw' });
     }
     const [top] = images;
-    if (top === undefined || disk.chainTerminated || disk.device !== 'disk') return { images };
+    if (top === undefined || disk.chainTerminated) return { images };
     // The live definition tells the same image's chain, without opening a file.
     const known = live
       ?.disks()
@@ -191,7 +221,24 @@ async function wholeChain(
       .filter((image) => !below.some((one) => sameSource(one.source, image.source)));
     return { images: [top, ...spelt, ...below] };
   } catch (error) {
+    const [top] = images;
+    if (host !== undefined && top !== undefined && (await isGone(host, top.source, error))) return { images };
     return { images, problem: messageOf(error) };
+  }
+}
+
+/**
+ * A file that is not there stands on nothing. A directory that is empty or missing may be one whose storage is not mounted,
+ * and a device or the target of a link may be there again with its storage: of those nobody knows.
+ */
+async function isGone(host: Host, top: DiskSource, error: unknown): Promise<boolean> {
+  if (!(error instanceof BrokenChain) || error.why !== 'missing' || error.referrer !== null) return false;
+  if (top.kind !== 'file' || top.path.startsWith('/dev/')) return false;
+  try {
+    if ((await host.stat(top.path, { followSymlinks: false })) !== null) return false;
+    return (await host.readdir(dirname(top.path))).length > 0;
+  } catch {
+    return false;
   }
 }
 

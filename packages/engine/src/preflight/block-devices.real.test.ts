@@ -162,3 +162,24 @@ test('a device of which another domain uses a partition, and one that is a part 
     await run(['partx', '-d', whole]);
   }
 });
+
+test('the file behind a loop device that another domain uses, and a loop device on its file, are refused', async () => {
+  const loop = await device('behind', vm.chain.size);
+  const file = join(images, 'behind');
+  const ask = { domain: vm.name, disk: 'vda', scope: 'flatten', format: 'raw', reuseExternal: true } as const;
+  const disk = (type: 'block' | 'file', source: string) =>
+    `<disk type='${type}' device='disk'><driver name='qemu' type='raw'/><source ${source}/><target dev='vda' bus='virtio'/></disk>`;
+  for (const [used, destination] of [
+    [disk('block', `dev='${loop}'`), file],
+    [disk('file', `file='${file}'`), loop],
+  ] as const) {
+    await startIdle(vm.host, { name: 'neighbour', disks: [used], as: 'off' });
+    const refused = await vm.mover
+      .refusal({ ...ask, destination })
+      .finally(() => vm.host.virsh('undefine', 'neighbour'));
+    expect(refused).toMatchObject({
+      code: 'destination-in-use',
+      message: expect.stringContaining('is used by neighbour'),
+    });
+  }
+});

@@ -1,12 +1,13 @@
 // What about the destination speaks against a move. Nothing is touched: what must write to find out comes last.
 import { dirname } from 'node:path';
-import { type DiskSource, describeSource } from '@blockferry/libvirt';
+import { describeSource } from '@blockferry/libvirt';
 import { type Host, probeDestination, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { LONGEST_NAME, nameLength } from '../model/file-names.ts';
 import type { MoveRecord } from '../model/record.ts';
 import { formatBytes } from '../model/sizes.ts';
 import { fileKeyOf, pathOf } from '../observe/file-key.ts';
+import { readLoops } from '../observe/loop-devices.ts';
 import { readClusters } from '../observe/rbd-identity.ts';
 import { type Usage, type Use, usesOf } from '../observe/usage.ts';
 import { journalPathFor } from '../record/journal.ts';
@@ -36,7 +37,7 @@ export async function checkDestination(
 ): Promise<Destination> {
   const name = describeSource(destination.image.source);
   checkKind(destination, name);
-  const usage = await usageFor(situation, destination.image.source);
+  const usage = await usageFor(situation, destination);
   checkUse(situation, usage, destination, name);
   checkFormat(situation, request, destination, name);
   const { host } = situation;
@@ -90,11 +91,12 @@ function checkKind({ stat, image }: Destination, name: string): void {
   });
 }
 
-/** Preflight began to read who uses what before it knew the destination: whose cluster is that? */
-async function usageFor({ usage, host }: Situation, source: DiskSource): Promise<Usage> {
+/** Preflight began to read who uses what before it knew the destination: whose cluster is that, and whose loop device? */
+async function usageFor({ usage, host }: Situation, { image, stat }: Destination): Promise<Usage> {
   if (host === undefined) return usage;
-  const clusters = await readClusters(host, [source, ...usage.uses.map((use) => use.source)]);
-  return { ...usage, clusters };
+  const clusters = await readClusters(host, [image.source, ...usage.uses.map((use) => use.source)]);
+  const loops = await readLoops(host, [...usage.files.values(), ...(stat ? [fileKeyOf(stat)] : [])]);
+  return { ...usage, clusters, loops };
 }
 
 function checkUse({ live, disk }: Situation, usage: Usage, { image, stat }: Destination, name: string): void {
@@ -146,11 +148,11 @@ function checkFormat(
       'use --flatten, or --format qcow2',
     );
   }
-  if (image.format === 'raw' && situation.checkpoints > 0) {
+  if (image.format === 'raw' && situation.recorded > 0) {
     throw new Refusal(
       'checkpoints-lost',
-      `${situation.live.name} has ${situation.checkpoints} checkpoint(s), whose bitmaps a raw image cannot hold`,
-      { checkpoints: situation.checkpoints },
+      `${situation.live.name} has ${situation.recorded} checkpoint(s) of ${situation.disk.target}, whose bitmaps a raw image cannot hold`,
+      { checkpoints: situation.recorded },
       `use --format qcow2, or delete them: virsh checkpoint-delete ${quoteArgument(situation.live.name)} NAME; the next backup is then a full one`,
     );
   }

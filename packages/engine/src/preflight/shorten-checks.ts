@@ -1,6 +1,6 @@
 // What speaks against shortening a chain: others who depend on it, and what would be lost.
 import { describeSource, sameSource } from '@blockferry/libvirt';
-import { type ChainImage, quoteArgument } from '@blockferry/qemu';
+import { type ChainImage, formatLocation, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import { othersOn, otherWords, unknownOthers } from '../shorten/alone.ts';
 import { snapshotsSpoiled } from '../snapshots/index.ts';
@@ -65,7 +65,7 @@ const belongsToNobodyElse: Check = (situation, _, span) => {
     'use-unknown',
     `what ${unknown.domain} uses for ${unknown.disk} is not known (${unknown.why}): it may stand on what is committed into`,
     { domain: unknown.domain, disk: unknown.disk },
-    'make its images readable, or undefine it',
+    'make its images readable, with the formats declared (qemu-img rebase -u -b BACKING -F FORMAT IMAGE), or undefine it',
   );
 };
 
@@ -93,13 +93,18 @@ const staysSecret: Check = ({ chain, disk }, _, { first, end, into }) => {
 };
 
 /** Where libvirt's checkpoints would break, and with them the next incremental backup. */
-const keepsCheckpoints: Check = ({ chain, checkpoints, definitions, live, disk }, { how }, { into }) => {
-  if (checkpoints > 0 && chain?.[into]?.image.format !== 'qcow2') {
+const keepsCheckpoints: Check = ({ chain, recorded, definitions, live, disk }, { how }, { into }) => {
+  const taker = chain?.[into];
+  if (recorded > 0 && !holdsBitmaps(taker)) {
+    const name = quoteArgument(live.name);
+    const without = `without them: virsh checkpoint-delete ${name} NAME; the next backup is then a full one`;
     return new Refusal(
       'checkpoints-lost',
-      `${live.name} has ${checkpoints} checkpoint(s), and the image that would take the data of ${disk.target} has no place for their bitmaps`,
-      { checkpoints },
-      `without them: virsh checkpoint-delete ${quoteArgument(live.name)} NAME; the next backup is then a full one`,
+      `${live.name} has ${recorded} checkpoint(s) of ${disk.target}, and the image that would take its data has no place for their bitmaps`,
+      { checkpoints: recorded },
+      taker?.image.format === 'qcow2'
+        ? `it is qcow2 of the old kind; with the domain off: qemu-img amend -f qcow2 -o compat=1.1 ${quoteArgument(formatLocation(taker.image.location))}\n${without}`
+        : without,
     );
   }
   const marked = chain?.some(({ bitmaps }) => bitmaps.length > 0) ?? false;
@@ -111,6 +116,11 @@ const keepsCheckpoints: Check = ({ chain, checkpoints, definitions, live, disk }
     `start it first, paused if need be: virsh start --paused ${quoteArgument(live.name)}`,
   );
 };
+
+/** Qcow2 of before QEMU 1.1 has no place for them. */
+export function holdsBitmaps(taker: ChainImage | undefined): boolean {
+  return taker?.image.format === 'qcow2' && taker.compat !== '0.10';
+}
 
 /** Those of the images that leave would be out of reach; and an active image that stands alone would show them holes. */
 const keepsInternalSnapshots: Check = ({ chain, disk }, { how }, { first, end }) => {
@@ -129,10 +139,13 @@ const keepsInternalSnapshots: Check = ({ chain, disk }, { how }, { first, end })
   );
 };
 
-/** The guest would see a larger disk; and a device does not grow. */
-const keepsSize: Check = ({ chain, disk }, { how }, { first, into }) => {
+/** The guest would see a larger disk, or what is in the base beyond an image's end; and a device does not grow. */
+const keepsSize: Check = (situation, { how }, span) => {
+  const { chain, disk } = situation;
+  const { first, into } = span;
+  const shown = keepsHidden(situation, how, span);
   const [top, base] = [chain?.[first], chain?.[into]];
-  if (how.kind === 'pull' || top === undefined || base === undefined) return undefined;
+  if (shown !== undefined || how.kind === 'pull' || top === undefined || base === undefined) return shown;
   const facts = { top: top.virtualSize, base: base.virtualSize };
   const sizes = `${top.virtualSize} and ${base.virtualSize} bytes`;
   if (first === 0 && base.virtualSize > top.virtualSize) {
@@ -149,12 +162,39 @@ const keepsSize: Check = ({ chain, disk }, { how }, { first, into }) => {
   );
 };
 
+/** Neither QEMU's jobs from the middle nor its pull onto a base write the zeros that are read beyond the end of a short image. */
+function keepsHidden(
+  { chain, definitions }: Situation,
+  { kind }: ShortenRequest['how'],
+  { first, end }: Span,
+): Refusal | undefined {
+  const [above, top, below] = [chain?.[first - 1], chain?.[first], chain?.[end]];
+  if (above === undefined || top === undefined || below === undefined) return undefined;
+  const hides = above.virtualSize > top.virtualSize && below.virtualSize > top.virtualSize;
+  if (!hides || (kind === 'pull' && !definitions.running)) return undefined;
+  const [name, base] = [top, below].map(({ image }) => formatLocation(image.location));
+  return new Refusal(
+    'size-differs',
+    `beyond the end of ${name} the images above it read zeros, and would read what ${base}, which is larger, has there`,
+    { top: top.virtualSize, base: below.virtualSize },
+    kind === 'pull'
+      ? 'leave --base out, or shut the domain down first'
+      : 'leave --top out, so that the active image is committed too; or flatten',
+  );
+}
+
 const worksOffline: Check = ({ chain, definitions, live, secretsTold }, { how }) => {
   if (definitions.running) return undefined;
   const hint = `start it first: virsh start ${quoteArgument(live.name)}`;
   const no = (code: string, why: string) => new Refusal(code, `${live.name} is off, and ${why}`, {}, hint);
   const isFile = ({ image }: ChainImage) => image.location.kind === 'file';
   if (chain?.every(isFile) !== true) return no('not-files', 'its images are not all files');
+  if (how.kind === 'pull' && chain.some(({ backing }) => backing?.declared === false)) {
+    return no(
+      'format-undeclared',
+      'qemu-img goes by the headers, one of which names no format for what is below it',
+    );
+  }
   const isLocked = chain.some(({ encryption }) => encryption !== null);
   if (!isLocked || (how.kind === 'commit' && secretsTold)) return undefined;
   return no('encrypted', 'only QEMU, as libvirt starts it, opens all of its encrypted images');

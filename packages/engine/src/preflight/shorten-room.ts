@@ -24,7 +24,8 @@ export async function checkShortenRoom(
   const { path } = taker.image.location;
   const free = capacity - (taker.allocated ?? 0n);
   const need = bytes < free || taker.image.format !== 'raw' ? bytes : free;
-  const directory = dirname(path);
+  // A link may lead to another file system.
+  const directory = dirname(await answered(path, host.realpath(path, { timeoutMs: ANSWER_WITHIN_MS })));
   const space = await answered(directory, host.statfs(directory, { timeoutMs: ANSWER_WITHIN_MS }));
   if (need <= 0n || hasRoom(need, space)) return bytes;
   const less = how.kind === 'commit' ? '' : ', or flatten less of it: --base IMAGE';

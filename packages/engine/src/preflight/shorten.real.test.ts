@@ -38,14 +38,17 @@ describe('a base that a domain that is off stands on', () => {
     expect(await refusal(commit())).toEqual(coded('image-shared'));
   });
 
-  it('by another name, too, and with the clone another disk of the same domain', async () => {
+  it('by another name, too, and with the clone another disk of the same domain, or its CD-ROM', async () => {
     await run(['ln', '-s', at('base'), at('link')]);
     await run(['qemu-img', 'rebase', '-u', '-b', at('link'), '-F', 'qcow2', at('clone')]);
     expect(await refusal(commit())).toEqual(coded('image-shared'));
     await removeIdle(chain.host, 'other');
     expect(await refusal(commit())).toBeUndefined();
-    await virsh('attach-disk', 'vm', at('clone'), 'vdb', '--subdriver', 'qcow2', '--config');
-    expect(await refusal(commit())).toEqual(coded('image-shared'));
+    for (const [target, ...more] of [['vdb'], ['sda', '--targetbus', 'sata', '--type', 'cdrom']] as const) {
+      await virsh('attach-disk', 'vm', at('clone'), target, '--subdriver', 'qcow2', '--config', ...more);
+      expect(await refusal(commit())).toEqual(coded('image-shared'));
+      await virsh('detach-disk', 'vm', target, '--config');
+    }
   });
 
   it('stays where it is when the other disk is flattened, also with --delete', async () => {
@@ -68,6 +71,30 @@ describe('a base that a domain that is off stands on', () => {
     await expect(chain.mover.run(move)).rejects.toThrow(/vda of other stands on .*, and would be spoiled/);
     expect((await chain.mover.change('vm', { goal: 'abort' })).ending.kind).toBe('back');
     expect(await virsh('dumpxml', 'vm')).not.toContain('urn:blockferry');
+  });
+
+  it('counts for a domain that was saved with the clone, though its definition has it no more', async () => {
+    await virsh('start', '--paused', 'other');
+    await virsh('managedsave', 'other');
+    await virsh('detach-disk', 'other', 'vda', '--config');
+    expect(await refusal(commit())).toMatchObject({
+      code: 'image-shared',
+      message: expect.stringContaining('(saved definition)'),
+    });
+    await virsh('managedsave-remove', 'other');
+    expect(await refusal(commit())).toBeUndefined();
+  });
+
+  it('has none on it in a file that is gone; one behind a link, or whose directory may not be mounted, may be', async () => {
+    await run(['rm', at('clone')]);
+    expect(await refusal(commit())).toBeUndefined();
+    await run(['ln', '-s', '/nowhere/clone', at('clone')]);
+    expect(await refusal(commit())).toEqual(coded('use-unknown'));
+    await removeIdle(chain.host, 'other');
+    await run(['mkdir', join(chain.host.directory, 'unmounted')]);
+    const path = join(chain.host.directory, 'unmounted', 'clone');
+    await startIdle(chain.host, { name: 'other', disks: [{ ...disk('clone'), path }], as: 'off' });
+    expect(await refusal(commit())).toEqual(coded('use-unknown'));
   });
 
   it('may be used by a disk that cannot be looked at: refused too', async () => {
@@ -155,6 +182,26 @@ describe('names', () => {
     },
   );
 
+  it.each([
+    ['a linked directory', 'link', 'base', '../../base'],
+    ['a name with a colon', 'deep', 'deep/a:b', './a:b'],
+  ])('relative ones lead where they should from %s (off)', async (_, directory, base, expected) => {
+    await removeIdle(chain.host, 'vm');
+    await run(['mkdir', '-p', at('deep/down')]);
+    await run(['ln', '-s', 'deep/down', at('link')]);
+    await create(base);
+    await create(`${directory}/middle`, base);
+    await run([
+      ...['qemu-img', 'create', '-q', '-f', 'qcow2', '-b', 'middle', '-F', 'qcow2'],
+      at(`${directory}/top`),
+    ]);
+    await startIdle(chain.host, { name: 'vm', disks: [disk(`${directory}/top`)], as: 'off' });
+    const asked = { ...commit({ top: at(`${directory}/middle`) }), keepRelative: true };
+    expect((await carryOut(asked)).ending.kind).toBe('moved');
+    expect(await backing(`${directory}/top`)).toBe(expected);
+    await virsh('start', '--paused', 'vm');
+  });
+
   it('of images that are none of the chain, or in the wrong order; the index that libvirt has for one is understood', async () => {
     expect(await refusal(commit({ base: '/nowhere' }))).toMatchObject({
       code: 'no-such-image',
@@ -199,12 +246,52 @@ describe('besides', () => {
     expect(await refusal(locked)).toEqual(coded('encrypted'));
   });
 
+  it('an image that is shorter than what is above it, and than the base: what is there beyond its end would show', async () => {
+    await removeIdle(chain.host, 'vm');
+    await run(['qemu-io', '-f', 'qcow2', '-c', 'write -P 7 12M 64k', at('base')]);
+    await run([
+      'qemu-img',
+      'create',
+      '-q',
+      '-f',
+      'qcow2',
+      '-b',
+      at('base'),
+      '-F',
+      'qcow2',
+      at('short'),
+      '8M',
+    ]);
+    await run([
+      'qemu-img',
+      'create',
+      '-q',
+      '-f',
+      'qcow2',
+      '-b',
+      at('short'),
+      '-F',
+      'qcow2',
+      at('long'),
+      '16M',
+    ]);
+    await startIdle(chain.host, { name: 'vm', disks: [disk('long')] });
+    const toBase = { base: at('base') };
+    expect(await refusal(commit({ top: at('short'), ...toBase }))).toEqual(coded('size-differs'));
+    expect(await refusal(pull(toBase))).toEqual(coded('size-differs'));
+    expect(await refusal(commit())).toBeUndefined();
+    await virsh('destroy', 'vm');
+    expect((await carryOut(pull(toBase))).ending.kind).toBe('moved');
+    await run(['qemu-io', '-r', '-f', 'qcow2', '-c', 'read -P 0 12M 64k', at('long')]);
+  });
+
   it('a base whose storage is too full for what would go into it', async () => {
     await removeIdle(chain.host, 'vm');
     await using full = await smallFileSystem(chain.host, { bytes: 16n << 20n });
     const base = join(full.directory, 'base');
     await run(['qemu-img', 'create', '-q', '-f', 'qcow2', base, '64M']);
-    await create('over-full', base);
+    await run(['ln', '-s', base, at('link')]);
+    await create('over-full', 'link');
     await run(['qemu-io', '-f', 'qcow2', '-c', 'write -P 7 0 20M', at('over-full')]);
     await startIdle(chain.host, { name: 'vm', disks: [disk('over-full')] });
     expect(await refusal(commit())).toEqual(coded('destination-too-small'));

@@ -1,13 +1,14 @@
 // Before a chain is shortened: everything that can be refused is refused here; the rest becomes the move's record.
 import { randomBytes } from 'node:crypto';
 import { describeSource } from '@blockferry/libvirt';
+import { formatLocation } from '@blockferry/qemu';
 import { mustNotMigrate } from '../migrate/under-way.ts';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
 import type { Context } from '../run/context.ts';
-import { refAt } from '../storage/chain-refs.ts';
+import { refAt, undeclaredIn } from '../storage/chain-refs.ts';
 import type { Preflight } from './preflight.ts';
-import { checkShorten, type Span } from './shorten-checks.ts';
+import { checkShorten, holdsBitmaps, type Span } from './shorten-checks.ts';
 import type { ShortenRequest } from './shorten-request.ts';
 import { checkShortenRoom } from './shorten-room.ts';
 import { gather, type Situation } from './situation.ts';
@@ -106,13 +107,15 @@ function placeOf(images: readonly ImageRef[], { disk }: Situation, name: string)
 }
 
 function recordOf(
-  { definitions, live, disk }: Situation,
+  situation: Situation,
   { how, bandwidth, deleteSource, keepRelative, hold }: ShortenRequest,
   chain: readonly ImageRef[],
   { first, end, into }: Span,
 ): MoveRecord {
   const [origin, destination] = [chain[first], chain[into]];
   if (origin === undefined || destination === undefined) throw new Error('both are in the chain');
+  const { definitions, live, disk } = situation;
+  const undeclared = undeclaredIn(situation, situation.chain);
   return {
     version: 1,
     id: randomBytes(4).toString('hex'),
@@ -126,6 +129,7 @@ function recordOf(
     // It was there before, and is nobody's to remove.
     ownership: { kind: 'reused' },
     sources: chain.slice(first, end),
+    ...(undeclared.length > 0 && { undeclared }),
     jobMode: 'plain',
     options: {
       ...(bandwidth !== undefined && { bandwidth }),
@@ -151,8 +155,9 @@ function warningsFor(
     warnings.push({ code: 'backing-becomes-absolute', message });
   }
   const taker = how.kind === 'commit' ? chain?.[end] : undefined;
-  if (taker?.image.format === 'raw' && chain?.slice(first, end).some(({ bitmaps }) => bitmaps.length > 0)) {
-    const message = 'persistent bitmaps of the images that are committed are lost in a raw image';
+  const loses = taker !== undefined && !holdsBitmaps(taker);
+  if (loses && chain?.slice(first, end).some(({ bitmaps }) => bitmaps.length > 0)) {
+    const message = `persistent bitmaps of the images that are committed are lost: ${formatLocation(taker.image.location)} has no place for them`;
     warnings.push({ code: 'bitmaps-lost', message });
   }
   if (how.kind === 'pull' && !definitions.running && bandwidth > 0n) {

@@ -11,7 +11,7 @@ import { BrokenChain, type ChainImage, type Host, QemuImgError, UndeclaredFormat
 import { Refusal } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
 import type { Bytes } from '../model/units.ts';
-import { checkpointsOf } from '../observe/checkpoints.ts';
+import { checkpointsOf, countOn } from '../observe/checkpoints.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
 import { readUsage, type Usage } from '../observe/usage.ts';
 import { readMetadata } from '../record/metadata.ts';
@@ -36,6 +36,8 @@ export interface Situation {
   readonly job: string | undefined;
   readonly backupRuns: boolean;
   readonly checkpoints: number;
+  /** Of these, those that record what changes on the disk. */
+  readonly recorded: number;
   /** Moves of this domain's disks that have not ended. */
   readonly open: readonly MoveRecord[];
   readonly libVersion: bigint;
@@ -119,6 +121,7 @@ export async function gather(
     job: disk.mirror?.job ?? info?.type,
     backupRuns,
     checkpoints: checkpoints.length,
+    recorded: await countOn(checkpoints, disk.target),
     open: openMovesIn(definitions),
     libVersion,
     secretsTold,

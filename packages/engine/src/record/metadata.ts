@@ -2,7 +2,7 @@
 import { type Domain, DomainAffectFlags, type DomainXml } from '@blockferry/libvirt';
 import type { MoveRecord } from '../model/record.ts';
 import { escapeText, removeElement, setElement, textOfElement } from './element.ts';
-import { formatRecord, parseRecord } from './serialise.ts';
+import { formatRecord, parseRecord, RecordUnreadable } from './serialise.ts';
 
 /** One namespace a disk, so that moves of two disks of one domain never write over each other. */
 function namespaceOf(disk: string): string {
@@ -54,9 +54,18 @@ export function readMetadata(definition: DomainXml, disk: string): StoredRecord 
   const text = definition.metadataElement(namespaceOf(disk));
   if (text === undefined) return undefined;
   return {
-    record: parseRecord(textOfElement(text)),
+    record: recordOf(definition, disk, textOfElement(text)),
     mark: /\smark="instance"/.test(text.slice(0, text.indexOf('>'))),
   };
+}
+
+function recordOf({ name }: DomainXml, disk: string, text: string): MoveRecord {
+  try {
+    return parseRecord(text);
+  } catch (error) {
+    if (!(error instanceof RecordUnreadable)) throw error;
+    throw new RecordUnreadable(error.why, { cause: error }, `of ${disk} of ${name}`);
+  }
 }
 
 function element(record: MoveRecord, mark: boolean): string {

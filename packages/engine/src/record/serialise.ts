@@ -35,9 +35,12 @@ export function parseRecord(text: string): MoveRecord {
 /** A record that this version cannot read. */
 export class RecordUnreadable extends Error {
   override readonly name = 'RecordUnreadable';
+  readonly why: string;
 
-  constructor(why: string, options?: ErrorOptions) {
-    super(`the record cannot be read: ${why}`, options);
+  /** @param whose such as `of vda of web` */
+  constructor(why: string, options?: ErrorOptions, whose?: string) {
+    super(`the record ${whose === undefined ? '' : `${whose} `}cannot be read: ${why}`, options);
+    this.why = why;
   }
 }
 

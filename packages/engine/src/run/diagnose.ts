@@ -21,9 +21,7 @@ export async function diagnoseFailure(context: Context, move: MoveRecord): Promi
   }
   const probe = await context.host.probeStorage(source.path, PROBE_MS);
   if (source.kind === 'file') {
-    const space = await context.host
-      .statfs(source.path.replace(/\/[^/]*$/, '') || '/')
-      .catch(() => undefined);
+    const space = await context.host.statfs(source.path).catch(() => undefined);
     if (space !== undefined && space.available < FULL_BELOW)
       return { why: `${failed}: the destination is full`, full: true };
   }

@@ -87,17 +87,32 @@ function recordIn(journal: Awaited<ReturnType<typeof readable>>): MoveRecord | u
   return typeof journal === 'object' ? journal.record : undefined;
 }
 
+export interface AllMoves {
+  readonly moves: readonly MoveRecord[];
+  /** One for each domain whose records cannot all be read: that hides none of the others'. */
+  readonly unreadable: readonly RecordUnreadable[];
+}
+
 /** The open moves of every domain of the connection, and of those that are gone. */
-export async function findAllMoves(context: Context): Promise<MoveRecord[]> {
+export async function findAllMoves(context: Context): Promise<AllMoves> {
   const connection = await context.link.connection();
   const found = new Map<string, MoveRecord>();
-  const records = await ofEveryDomain(connection, ({ uuid }) => inDomain(context, connection, uuid));
+  const unreadable: RecordUnreadable[] = [];
+  const records = await ofEveryDomain(connection, async ({ uuid }) => {
+    try {
+      return await inDomain(context, connection, uuid);
+    } catch (error) {
+      if (!(error instanceof RecordUnreadable)) throw error;
+      unreadable.push(error);
+      return [];
+    }
+  });
   for (const record of records.flat()) found.set(record.id, record);
   for (const place of await context.openMoves.journals(undefined, context.host)) {
     const record = recordIn(await readable(place));
     if (record !== undefined && !found.has(record.id)) found.set(record.id, record);
   }
-  return [...found.values()];
+  return { moves: [...found.values()], unreadable };
 }
 
 /** Open moves, those of a group together and in its order. */

@@ -38,11 +38,13 @@ function whenOff(world: ShortenWorld, move: MoveRecord): ShortenDecision {
     default:
       return wantsBack(move)
         ? ofShortening(undo(world, move, whyBack(move)))
-        : interrupted(world, move, 'disk-changed');
+        : interrupted(world, move, world.failure ? 'copy-failed' : 'disk-changed', world.failure);
   }
 }
 
 function offline(world: ShortenWorld, move: MoveRecord): ShortenDecision {
+  // A person is to decide, and this would be the decision.
+  if (move.goal === 'hold' && world.offline === 'no') return interrupted(world, move, 'domain-off');
   switch (world.offline) {
     case 'no':
       // Done again and again, it would never show.

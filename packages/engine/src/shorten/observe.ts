@@ -1,9 +1,10 @@
 // Looks at the host for a commit or a pull: which chain the disk has, what runs, and what the next boot will use.
 import { type DiskDefinition, type DomainXml, sameSource } from '@blockferry/libvirt';
-import { type Host, readChain } from '@blockferry/qemu';
+import { BrokenChain, type Host, readChain } from '@blockferry/qemu';
 import { type ImageRef, isSwitching, type MoveRecord } from '../model/record.ts';
 import type { Job, ShortenWorld, Side, World } from '../model/world.ts';
 import { type Definitions, type JobInfo, stateOf } from '../observe/definitions.ts';
+import { lookAtDestination } from '../observe/destination.ts';
 import type { Memory } from '../observe/memory.ts';
 import { whereQemuWrites } from '../observe/qemu-writes.ts';
 import { type Seen, see } from '../observe/seen.ts';
@@ -31,12 +32,20 @@ export async function observeShorten(
   const live = sideOfDisk(definitions?.live?.disk(move.disk), current);
   const own = memory.shorten.work?.state() ?? 'no';
   const job = trusted(goneOrNot(jobOf(definitions?.live, seen.info, current), live, memory), memory);
+  let { failure } = memory;
+  // An image may be gone for good, and to go back needs none.
+  const unlessBroken = (error: unknown): Side => {
+    if (!(error instanceof BrokenChain)) throw error;
+    failure = error.message;
+    return 'elsewhere';
+  };
   const [config, qemuWrites, sourceRemains] = await Promise.all([
-    configSide(context, definitions, current, live, own),
+    configSide(context, definitions, current, live, own).catch(unlessBroken),
     writesOf(context, current, definitions, live, job, memory, own),
     live === 'destination' || live === 'none' ? sourcesRemain(context, current, memory) : false,
   ]);
   const offline = own === 'no' && mayBeElsewhere(qemuWrites, definitions, memory) ? 'elsewhere' : own;
+  const isReady = job.kind === 'ours' && job.state === 'ready';
   const world: ShortenWorld = {
     domain: definitions === undefined ? 'gone' : definitions.running ? 'running' : 'off',
     persistent: definitions?.persistent ?? false,
@@ -45,14 +54,16 @@ export async function observeShorten(
     job,
     recorded: seen.recorded,
     sameInstance: seen.sameInstance,
-    // Whatever holds up the base holds the guest up already: it reads from there.
-    destination: 'unknown',
+    // Whatever holds up the base holds the guest up already: it reads from there. One whose name is gone it reads, too.
+    destination: isReady
+      ? await lookAtDestination(context, connection, current, undefined, job, memory)
+      : 'unknown',
     answers: 'not-asked',
     qemuWrites,
     savedDefinition: false,
     sourceRemains,
     sides: memory.sides,
-    ...(memory.failure !== undefined && { failure: memory.failure }),
+    ...(failure !== undefined && { failure }),
     witnessed: memory.witnessed,
     diverging: false,
     starts: memory.starts,

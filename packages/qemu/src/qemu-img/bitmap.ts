@@ -58,7 +58,7 @@ export async function mergeBitmaps(
   const [above, below] = await Promise.all([info(host, overlay, options), info(host, into, options)]);
   const carried = newCarried();
   for (const bitmap of above.bitmaps) {
-    if (into.format !== 'qcow2') {
+    if (into.format !== 'qcow2' || below.compat === '0.10') {
       carried.say(bitmap, false);
       continue;
     }

@@ -1,10 +1,12 @@
 // blockferry backup list: the points in a directory of backups, and which of them can be used.
+
 import { readPoints } from '@blockferry/engine';
 import type { Command } from 'commander';
+import { pathOnHost } from '../../arguments/path-on-host.ts';
 import { ExitCode } from '../../exit-code.ts';
 import { pointLine, pointsText } from '../../views/points.ts';
 import { lookCommand } from '../commands.ts';
-import { directoryOn, toolsOf } from '../run-backup.ts';
+import { toolsOf } from '../run-backup.ts';
 import type { Run } from '../verb.ts';
 
 const EXAMPLES = `
@@ -26,7 +28,7 @@ export function configureList(backup: Command, run: Run): void {
         const { json = false } = command.optsWithGlobals<{ json?: boolean }>();
         return lookCommand(invocation, json, async ({ context, io, show }) => {
           const host = toolsOf(context);
-          const directory = directoryOn(host, dir);
+          const directory = pathOnHost(host, dir);
           const points = await readPoints(host, directory);
           if (!json) io.out(pointsText(points, directory));
           else for (const point of points) show(pointLine(point, points), () => '');

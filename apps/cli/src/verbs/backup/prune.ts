@@ -1,11 +1,13 @@
 // blockferry backup prune: removes the points that nobody wants and nothing stands on.
+
 import { foreseePrune, prune, type Retention } from '@blockferry/engine';
 import type { Command } from 'commander';
+import { pathOnHost } from '../../arguments/path-on-host.ts';
 import { UsageError } from '../../arguments/usage-error.ts';
 import { ExitCode } from '../../exit-code.ts';
 import { pruneLines, pruneText } from '../../views/points.ts';
 import { type LookTools, lookCommand } from '../commands.ts';
-import { directoryOn, toolsOf } from '../run-backup.ts';
+import { toolsOf } from '../run-backup.ts';
 import type { Run } from '../verb.ts';
 
 const EXAMPLES = `
@@ -56,7 +58,7 @@ async function runPrune({ context, io, show }: LookTools, dir: string, flags: Pr
   const { json = false, dryRun = false, yes = false } = flags;
   const retention = retentionOf(flags);
   const host = toolsOf(context);
-  const directory = directoryOn(host, dir);
+  const directory = pathOnHost(host, dir);
   const sorted = await foreseePrune(host, directory, retention);
   if (!json) io.out(pruneText(sorted));
   const isAgreed = yes || sorted.remove.length === 0 || dryRun || (await agreed(io, json));

@@ -1,8 +1,10 @@
 // blockferry backup verify: are the points in a directory what was written, and complete?
+
 import { checkPoints, choosePoint, readPoints } from '@blockferry/engine';
 import type { Command } from 'commander';
+import { pathOnHost } from '../../arguments/path-on-host.ts';
 import { ExitCode } from '../../exit-code.ts';
-import { type BackupTools, backupCommand, directoryOn } from '../run-backup.ts';
+import { type BackupTools, backupCommand } from '../run-backup.ts';
 import type { Run } from '../verb.ts';
 
 const EXAMPLES = `
@@ -42,7 +44,7 @@ async function runVerify(
   dir: string,
   point: string | undefined,
 ): Promise<ExitCode> {
-  const directory = directoryOn(host, dir);
+  const directory = pathOnHost(host, dir);
   const points = await readPoints(host, directory);
   const names =
     point === undefined ? points.map(({ name }) => name) : [choosePoint(points, directory, point)[0].point];

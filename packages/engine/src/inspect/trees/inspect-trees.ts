@@ -136,11 +136,15 @@ async function withKeys<T>(
 async function openMoves(
   context: Context,
 ): Promise<{ readonly moves: readonly MoveRecord[]; readonly unknown: readonly UnknownUse[] }> {
-  try {
-    return { moves: await findAllMoves(context), unknown: [] };
-  } catch (error) {
+  const doubt = (error: unknown): UnknownUse => {
     const why = `its open moves cannot be read: ${messageOf(error)}`;
-    return { moves: [], unknown: [{ domain: 'some domain', disk: undefined, why }] };
+    return { domain: 'some domain', disk: undefined, why };
+  };
+  try {
+    const { moves, unreadable } = await findAllMoves(context);
+    return { moves, unknown: unreadable.map(doubt) };
+  } catch (error) {
+    return { moves: [], unknown: [doubt(error)] };
   }
 }
 

@@ -1,5 +1,6 @@
 // From images seen one by one to whole trees: each image once, below the base that it stands on. Pure.
 import type { Bytes } from '../../model/units.ts';
+import type { DefinitionKind } from '../../observe/usage.ts';
 
 /** Tells images apart: two names of one file have one key. */
 export type ImageKey = string;
@@ -32,7 +33,7 @@ export interface SeenUse {
   readonly uuid: string;
   readonly running: boolean;
   readonly disk: string;
-  readonly definition: 'live' | 'persistent';
+  readonly definition: DefinitionKind;
   /** `active`: the active image; `mirror`: the destination of the block job `job`. */
   readonly role: 'active' | 'mirror';
   readonly job: string | undefined;
@@ -43,7 +44,7 @@ export interface TreeUser {
   readonly domain: string;
   readonly disk: string;
   readonly running: boolean;
-  readonly definitions: readonly ('live' | 'persistent')[];
+  readonly definitions: readonly DefinitionKind[];
   readonly role: 'active' | 'mirror';
   readonly job: string | undefined;
 }

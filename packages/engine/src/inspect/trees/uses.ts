@@ -12,7 +12,7 @@ import type { Location } from '@blockferry/qemu';
 import { messageOf } from '../../model/errors.ts';
 import type { ImageRef } from '../../model/record.ts';
 import { ofEveryDomain } from '../../observe/every-domain.ts';
-import { bothDefinitions } from '../../observe/usage.ts';
+import { bothDefinitions, savedDefinition } from '../../observe/usage.ts';
 import { placeOf } from '../../observe/volumes.ts';
 import { toSource } from '../../storage/to-image.ts';
 import type { SeenUse } from './tree.ts';
@@ -49,8 +49,12 @@ export async function readUses(connection: Connection): Promise<Uses> {
 
 async function usesBy(connection: Connection, domain: Domain): Promise<Uses> {
   const found = { uses: [], told: [], texts: [], unknown: [] } satisfies Uses as Mutable<Uses>;
-  const definitions = await bothDefinitions(connection, domain);
-  const running = definitions.some(({ definition }) => definition === 'live');
+  const both = await bothDefinitions(connection, domain);
+  const running = both.some(({ definition }) => definition === 'live');
+  const saved = await savedDefinition(connection, domain).catch((error: unknown) => {
+    found.unknown.push({ domain: domain.name, disk: undefined, why: messageOf(error) });
+  });
+  const definitions = saved ? [...both, { definition: 'saved' as const, xml: saved }] : both;
   for (const { definition, xml } of definitions) {
     found.texts.push({ whose: `the definition of ${xml.name}`, text: xml.toString() });
     const domainOf = { domain: xml.name, uuid: xml.uuid ?? '', running, definition };

@@ -1,7 +1,15 @@
 // A domain that is off: qemu-img does what the block job would. It works beside the loop, so that an abort, a Ctrl-C or a
 // start of the domain is noticed meanwhile.
-import { dirname, relative } from 'node:path';
-import { commit, type Image, rebase, relinkBacking } from '@blockferry/qemu';
+import { basename, dirname, join, relative } from 'node:path';
+import {
+  commit,
+  type Image,
+  readHeader,
+  rebase,
+  relinkBacking,
+  resolveBackingReference,
+  toRelativeReference,
+} from '@blockferry/qemu';
 import { filePath, hostOf, syncFile } from '../../layered/act/files.ts';
 import { isRunning } from '../../layered/act/walk.ts';
 import { mergeDown } from '../../layered/bitmaps.ts';
@@ -100,11 +108,26 @@ async function relink(scene: ShortenScene, above: ImageRef, below: ImageRef): Pr
   if (path !== undefined) await syncFile(host, path, 60_000);
 }
 
-async function backingOf({ move }: ShortenScene, above: ImageRef, below: ImageRef) {
+async function backingOf(scene: ShortenScene, above: ImageRef, below: ImageRef) {
   const { format } = toImage(below);
+  return { reference: (await relativeReference(scene, above, below)) ?? referenceTo(below), format };
+}
+
+/** Undefined: it is to be absolute. The way leads up from where the directory really is, whatever links lead there. */
+async function relativeReference(
+  scene: ShortenScene,
+  above: ImageRef,
+  below: ImageRef,
+): Promise<string | undefined> {
   const [from, to] = [filePath(above), filePath(below)];
-  const isRelative = shortenPart(move).keepRelative && from !== undefined && to !== undefined;
-  return { reference: isRelative ? relative(dirname(from), to) : referenceTo(below), format };
+  if (!shortenPart(scene.move).keepRelative || from === undefined || to === undefined) return undefined;
+  const host = hostOf(scene);
+  const { image, backing } = await readHeader(host, toImage(above));
+  if (backing === null || !resolveBackingReference(image.location, backing.reference).relative) {
+    return undefined;
+  }
+  const [here = '', there = ''] = await Promise.all([from, to].map((path) => host.realpath(dirname(path))));
+  return toRelativeReference(relative(here, join(there, basename(to))));
 }
 
 async function keyed({ context }: ShortenScene, images: readonly ImageRef[]): Promise<Image[]> {
