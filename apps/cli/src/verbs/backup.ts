@@ -1,5 +1,4 @@
 // blockferry backup: all disks of a domain at one instant, full or what changed since; and care of what is there.
-
 import { type BackupRecord, type BackupRequest, backupInto, preflightBackup } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { GUARD_OPTION, parseGuard } from '../arguments/guard.ts';

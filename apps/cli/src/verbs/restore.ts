@@ -1,5 +1,4 @@
 // blockferry restore: a point of a backup as a domain, new or in the place of one that is off.
-
 import {
   finishedBefore,
   preflightRestore,

@@ -1,5 +1,4 @@
 // blockferry backup list: the points in a directory of backups, and which of them can be used.
-
 import { readPoints } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { pathOnHost } from '../../arguments/path-on-host.ts';

@@ -1,5 +1,4 @@
 // blockferry backup prune: removes the points that nobody wants and nothing stands on.
-
 import { foreseePrune, prune, type Retention } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { pathOnHost } from '../../arguments/path-on-host.ts';

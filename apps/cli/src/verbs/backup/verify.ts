@@ -1,5 +1,4 @@
 // blockferry backup verify: are the points in a directory what was written, and complete?
-
 import { checkPoints, choosePoint, readPoints } from '@blockferry/engine';
 import type { Command } from 'commander';
 import { pathOnHost } from '../../arguments/path-on-host.ts';
