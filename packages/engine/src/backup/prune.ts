@@ -10,10 +10,16 @@ import { backupUnderWayRefusal } from './under-way.ts';
  * What a prune would do. @throws Refusal `backup-under-way`, `backup-moved`, `no-backup-directory`; FileError, HostError
  */
 export async function foreseePrune(host: Host, directory: string, retention: Retention): Promise<Sorted> {
+  await mustRest(host, directory);
   const points = await readPoints(host, directory);
+  // One that has ended since has sealed what looked unfinished; one that has begun is making what does.
+  await mustRest(host, directory);
+  return sortPoints(points, retention);
+}
+
+async function mustRest(host: Host, directory: string): Promise<void> {
   const open = await backupInto(host, directory);
   if (open !== undefined) throw backupUnderWayRefusal(open);
-  return sortPoints(points, retention);
 }
 
 /**
