@@ -1,6 +1,7 @@
 // Removes points that nobody wants and nothing stands on.
 import type { Host } from '@blockferry/qemu';
 import { backupInto } from './find-backups.ts';
+import { pruningPoints } from './lock.ts';
 import { readPoints } from './points.ts';
 import { removePoint } from './prepare.ts';
 import { type Retention, type Sorted, sortPoints } from './retention.ts';
@@ -26,6 +27,7 @@ async function mustRest(host: Host, directory: string): Promise<void> {
  * Each point's manifest goes first: a crash leaves one that is none, which the next prune removes. May be repeated.
  *
  * @param removed called with the name of each
+ * @throws Refusal `backup-at-work` while points are restored or checked; `not-ours`; FileError, HostError
  */
 export async function prune(
   host: Host,
@@ -33,6 +35,8 @@ export async function prune(
   { remove }: Sorted,
   removed: (name: string) => void,
 ): Promise<void> {
+  if (remove.length === 0) return;
+  using _ = await pruningPoints(host, directory);
   for (const name of remove) {
     await removePoint(host, directory, name);
     removed(name);

@@ -5,6 +5,7 @@ import { compare, convert, type Host, type Image, QemuImgError, quoteArgument } 
 import { checkPoints } from '../backup/check-points.ts';
 import { deleted, isCheckpointOfOurs } from '../backup/checkpoints.ts';
 import { NVRAM, pointPath } from '../backup/layout.ts';
+import { readingPoints } from '../backup/lock.ts';
 import { keyed, type LockableImage, storedImage } from '../backup/locked.ts';
 import { imagesOf, type PointChain, readPoints } from '../backup/points.ts';
 import { Refusal } from '../model/errors.ts';
@@ -57,6 +58,7 @@ export async function restore(
   const host = hostOf(context);
   const { name } = (await preflightRestore(context, request)).plan;
   using _ = await aloneRestoring(host, name, options.signal);
+  using __ = await readingPoints(host, request.directory, options.signal);
   // Whoever was ahead may have ended in between.
   const first = await preflightRestore(context, request);
   const afresh = await withoutRemains(context, first.plan, options);
