@@ -105,12 +105,17 @@ test('the variables of the firmware come along', async () => {
 test('a disk that the backup does not hold stays where it is by now; another domain gets none, nor a LUN', async () => {
   const disk = (target: string, name: string) => ({ target, path: at(name), format: 'qcow2' }) as const;
   const lun = `<disk type='block' device='lun'><source dev='/dev/lun'/><target dev='sda' bus='scsi'/></disk>`;
-  const extraXml = '<uuid>5c1f7a52-0a3c-4f0e-9d8e-6f6f2f7b1c11</uuid>';
-  const define = (disks: IdleSpec['disks']) => startIdle(host, { name: 'vm', disks, extraXml, as: 'off' });
+  const extraXml = `<uuid>5c1f7a52-0a3c-4f0e-9d8e-6f6f2f7b1c11</uuid><maxMemory slots='1' unit='MiB'>512</maxMemory>
+    <cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/></numa></cpu>`;
+  const extraDevices = `<memory model='nvdimm'><source><path>${at('nvdimm')}</path></source>
+    <target><size unit='MiB'>64</size><node>0</node><label><size unit='KiB'>128</size></label></target></memory>`;
+  const define = (disks: IdleSpec['disks']) =>
+    startIdle(host, { name: 'vm', disks, extraXml, extraDevices, as: 'off' });
   await define([disk('vda', 'base'), disk('vdb', 'then'), lun]);
   await backUp(mover.context, { domain: 'vm', directory, disks: ['vda'] });
   await restored({ as: { kind: 'new', name: 'other' } });
   expect(await host.virsh('domblklist', 'other')).not.toMatch(/vdb|sda/);
+  expect(await host.virsh('dumpxml', 'other')).not.toContain('nvdimm');
   await define([disk('vda', 'base'), disk('vdb', 'now'), disk('vdc', 'new')]);
   const { warnings } = await preflightRestore(mover.context, { directory, as: { kind: 'over' } });
   expect(warnings.filter(({ code }) => code === 'disk-left-out').map(({ message }) => message)).toEqual([
