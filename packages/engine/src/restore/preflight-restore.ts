@@ -13,14 +13,11 @@ import {
 import { type Host, quoteArgument } from '@blockferry/qemu';
 import { DEFINITION, pointPath } from '../backup/layout.ts';
 import type { Manifest, StoredDisk } from '../backup/model.ts';
-import { choosePoint, type PointChain, readPoints } from '../backup/points.ts';
+import { choosePoint, readPoints } from '../backup/points.ts';
 import { Refusal } from '../model/errors.ts';
 import { LONGEST_NAME, nameLength } from '../model/file-names.ts';
-import type { Bytes } from '../model/units.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
-import { LUKS_HEADER_BYTES } from '../preflight/encryption.ts';
-import { mustHoldAll } from '../preflight/file-systems.ts';
-import { lookAt, mustHaveDirectory, mustServe } from '../preflight/look.ts';
+import { lookAt, mustHaveDirectory } from '../preflight/look.ts';
 import { checkBeginning } from '../preflight/open-moves.ts';
 import { underWay } from '../preflight/under-way.ts';
 import type { Context } from '../run/context.ts';
@@ -32,6 +29,7 @@ import { restoreJournalPath } from './journal.ts';
 import { mustHaveSecrets } from './keys.ts';
 import { asWritten, keepPlaces, warningsFor } from './left-out.ts';
 import type { RestoreAs, RestoredDisk, RestorePlan, RestorePreflight, RestoreRequest } from './request.ts';
+import { bytesOf, mustHaveRoom } from './room.ts';
 import { planTpm } from './tpm.ts';
 
 /** @throws Refusal, with nothing touched; what the point holds is checked later, and before anything is made */
@@ -272,31 +270,6 @@ function mustBeShort(path: string): void {
     { path },
     'give the domain a shorter one: --name NAME',
   );
-}
-
-/** No more than the guest saw of a disk, and no more than its images hold. */
-function bytesOf(chain: PointChain, target: string): Bytes {
-  const disk = chain[0].disks.find((each) => each.target === target);
-  if (disk === undefined) throw new Error(`the point has no disk ${target}`);
-  const { capacity, format, images } = disk;
-  const [{ secret }] = images;
-  const header = secret === undefined ? 0n : LUKS_HEADER_BYTES;
-  const held = chain.reduce((all, { disks, files }) => {
-    const own = disks.find((each) => each.target === target)?.images ?? [];
-    const sizes = files.filter(({ path }) => own.some((image) => image.path === path));
-    return all + sizes.reduce((each, { size }) => each + size, 0n);
-  }, 0n);
-  // Raw in LUKS is written in full, zeros and all.
-  const isSparse = format !== 'raw' || secret === undefined;
-  return header + (isSparse && held < capacity ? held : capacity);
-}
-
-/** Each file system takes the disks that go there: they may be as far apart as those of the domain were. */
-async function mustHaveRoom(host: Host, { disks }: RestorePlan, chain: PointChain): Promise<void> {
-  const files = disks.map(({ target, path }) => ({ path, bytes: bytesOf(chain, target) }));
-  const hint = 'make room there, or choose another directory: --to DIR';
-  await mustHoldAll(host, files, { what: 'what is restored needs', hint });
-  for (const { path } of disks) await mustServe(host, path);
 }
 
 function keptOf(present: Definitions | undefined, { disks }: RestorePlan): readonly string[] {

@@ -292,12 +292,7 @@ export class DiskRun {
   }
 
   ended(ending: Ended['ending']): Ended {
-    return {
-      ending,
-      move: this.#move,
-      cutoverMs: this.#cutoverMs,
-      durationMs: performance.now() - this.#began,
-      layers: summaryOf(this.memory),
-    };
+    const [cutoverMs, durationMs] = [this.#cutoverMs, performance.now() - this.#began];
+    return { ending, move: this.#move, cutoverMs, durationMs, layers: summaryOf(this.memory) };
   }
 }
