@@ -36,6 +36,7 @@ export async function runToResult(
   const copied = new CopiedBytes(options.recorded);
   const run: RunOptions = {
     begins: !options.recorded,
+    recorded: options.recorded,
     ...(options.waits !== undefined && { waits: options.waits }),
     signal: options.signal,
     report: (report) => {

@@ -21,6 +21,7 @@ export async function runTogether(
   try {
     const ended = await runGroup(context, moves, {
       begins: !options.recorded,
+      recorded: options.recorded,
       ...(options.waits !== undefined && { waits: options.waits }),
       signal: options.signal,
       report: (move, report) => {

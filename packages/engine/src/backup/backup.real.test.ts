@@ -245,10 +245,13 @@ test('spoilt points are found, and not restored; prune keeps what is stood on', 
   const sorted = await foreseePrune(tools, directory, { last: 9 });
   expect(sorted.keep.map(({ manifest }) => manifest.point)).toEqual([other.record.point]);
   // What somebody else has put there is not removed, nor anything that stands below it.
-  await run(['mkdir', join(directory, second.record.point, 'theirs')]);
-  expect(await codeOf(prune(tools, directory, sorted, () => {}))).toBe('not-ours');
-  expect(await readPoints(tools, directory)).toHaveLength(4);
-  await run(['rmdir', join(directory, second.record.point, 'theirs')]);
+  for (const make of ['mkdir', 'touch']) {
+    const theirs = join(directory, second.record.point, 'theirs');
+    await run([make, theirs]);
+    expect(await codeOf(prune(tools, directory, sorted, () => {}))).toBe('not-ours');
+    expect(await readPoints(tools, directory)).toHaveLength(4);
+    await run(['rm', '-d', theirs]);
+  }
   await prune(tools, directory, sorted, () => {});
   expect((await readPoints(tools, directory)).map(({ name }) => name)).toEqual([other.record.point]);
 });

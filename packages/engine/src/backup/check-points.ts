@@ -6,6 +6,7 @@ import type { Bytes } from '../model/units.ts';
 import { toRef } from '../storage/to-image.ts';
 import { Pace } from '../verify/pace.ts';
 import { pointPath } from './layout.ts';
+import { readingPoints } from './lock.ts';
 import type { LockableImage } from './locked.ts';
 import type { Manifest } from './model.ts';
 import { chainOf, imagesOf, type Point, type PointChain } from './points.ts';
@@ -21,7 +22,7 @@ export interface CheckedPoint {
 /**
  * Reads the files of all these points and of those that they stand on, each once. Changes nothing; may be repeated.
  *
- * @throws HostError, which the signal also causes. What is wrong with a point is no error
+ * @throws Refusal `backup-at-work`; HostError, which the signal also causes. What is wrong with a point is no error
  */
 export async function checkPoints(
   host: Host,
@@ -30,6 +31,7 @@ export async function checkPoints(
   names: readonly string[],
   options: WorkOptions,
 ): Promise<readonly CheckedPoint[]> {
+  using _ = await readingPoints(host, directory, options.signal);
   const found = names.map((name) => ({ name, chain: chainOf(points, name) }));
   const chains = found.flatMap(({ chain }) => (chain.kind === 'whole' ? [chain.chain] : []));
   const own = await checkEach(host, directory, chains, options);

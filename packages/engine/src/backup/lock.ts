@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Host } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
-import { HELD_ELSEWHERE, isFileLockHeld, SAYS_HELD, takeHostLock } from '../run/host-lock.ts';
+import { HELD_ELSEWHERE, type HostLock, isFileLockHeld, SAYS_HELD, takeHostLock } from '../run/host-lock.ts';
 
 /** Seconds: whoever asks whether the lock is held has it for an instant. */
 const ASKS_WITHIN_S = '1';
@@ -46,4 +46,46 @@ export async function withDirectoryLock<T>(
   const argv = ['flock', ...how, path, 'sh', '-c', SAYS_HELD];
   using _ = await takeHostLock(host, argv, { refusal, signal });
   return await work();
+}
+
+/** Of the directory itself, which makes no file there: it may be read-only. Storage that knows no such lock has none. */
+const LOCK_DIRECTORY = `
+command -v flock >/dev/null || exit 0
+exec flock "$@" sh -c '${SAYS_HELD}'`;
+
+/**
+ * Points are read, until it is disposed of: none of them is pruned meanwhile.
+ *
+ * @throws Refusal `backup-at-work`; the signal's reason; HostError
+ */
+export function readingPoints(host: Host, directory: string, signal: AbortSignal): Promise<HostLock> {
+  return lockDirectory(
+    host,
+    directory,
+    ['--shared', '-w', PRUNED_WITHIN_S],
+    `${directory} is being pruned`,
+    signal,
+  );
+}
+
+/** Nobody reads points meanwhile. @throws Refusal `backup-at-work`; HostError */
+export function pruningPoints(host: Host, directory: string): Promise<HostLock> {
+  const why = `backups in ${directory} are being restored or checked`;
+  return lockDirectory(host, directory, ['-w', ASKS_WITHIN_S], why, AbortSignal.any([]));
+}
+
+/** Seconds. */
+const PRUNED_WITHIN_S = '60';
+
+function lockDirectory(
+  host: Host,
+  directory: string,
+  how: readonly string[],
+  why: string,
+  signal: AbortSignal,
+): Promise<HostLock> {
+  const refusal = () =>
+    new Refusal('backup-at-work', why, { path: directory }, 'wait for it, and do this again');
+  const argv = ['sh', '-c', LOCK_DIRECTORY, 'sh', ...how, '-E', String(HELD_ELSEWHERE), directory];
+  return takeHostLock(host, argv, { refusal, signal });
 }

@@ -34,7 +34,8 @@ export async function readPoints(host: Host, directory: string): Promise<readonl
   return Promise.all(names.map((name) => readPoint(host, directory, name)));
 }
 
-async function readPoint(host: Host, directory: string, name: string): Promise<Point> {
+/** @throws HostError */
+export async function readPoint(host: Host, directory: string, name: string): Promise<Point> {
   try {
     const text = await host.readFile(manifestPath(directory, name));
     if (text === null) return { kind: 'unfinished', name };

@@ -11,6 +11,7 @@ import { DEFINITION, MANIFEST, NVRAM, pointPath, TPM } from './layout.ts';
 import { keyed, storedImage } from './locked.ts';
 import type { BackupRecord, StoredImage } from './model.ts';
 import { withoutRecords } from './plain-definition.ts';
+import { readPoint } from './points.ts';
 import { type BackupScene, domainOf } from './scene.ts';
 import { archive } from './tpm.ts';
 
@@ -51,6 +52,7 @@ export async function removePoint(host: Host, directory: string, name: string): 
   if ((await host.stat(point, { followSymlinks: false }))?.type !== 'directory') return;
   const names = await host.readdir(point);
   await mustBeFiles(host, point, names);
+  await mustBeOfPoint(host, { directory, name }, names);
   await host.unlink(join(point, MANIFEST));
   for (const each of names) await host.unlink(join(point, each));
   await host.rmdir(point);
@@ -68,6 +70,25 @@ async function mustBeFiles(host: Host, point: string, names: readonly string[]):
       hint,
     );
   }
+}
+
+/**
+ * What a manifest does not name is somebody else's: an image that was restored to there, or an overlay on a backup. Hidden
+ * files are what our tools leave. @throws Refusal `not-ours`, with nothing removed
+ */
+async function mustBeOfPoint(
+  host: Host,
+  { directory, name }: { readonly directory: string; readonly name: string },
+  names: readonly string[],
+): Promise<void> {
+  const point = await readPoint(host, directory, name);
+  if (point.kind !== 'sealed') return;
+  const own = [MANIFEST, ...point.manifest.files.map(({ path }) => path)];
+  const stranger = names.find((each) => !own.includes(each) && !each.startsWith('.'));
+  if (stranger === undefined) return;
+  const path = join(pointPath(directory, name), stranger);
+  const hint = `see what it is, and move it away: ls -la ${quoteArgument(path)}`;
+  throw new Refusal('not-ours', `${path} is not of the backup ${name}, which is not removed`, { path }, hint);
 }
 
 /** Empty images over those of the point before, which QEMU is then told to write what changed into. */

@@ -140,22 +140,39 @@ test('what cannot be done is refused, and nothing is touched on either host', as
   expect(await refusal()).toMatchObject({ code: 'destination-exists' });
   await run(['rm', join(to, 'disk.qcow2')]);
   await one.virsh('undefine', 'refused');
-  const cases: Readonly<Record<string, Partial<IdleSpec>>> = {
-    'no-network': { extraDevices: "<interface type='network'><source network='nowhere'/></interface>" },
-    'missing-file': {
-      extraDevices:
+  const withDevice = (extraDevices: string): Partial<IdleSpec> => ({ extraDevices });
+  const cases: readonly (readonly [string, Partial<IdleSpec>])[] = [
+    ['no-network', withDevice("<interface type='network'><source network='nowhere'/></interface>")],
+    [
+      'missing-file',
+      withDevice(
         "<disk type='file' device='cdrom'><source file='/nowhere/cd.iso'/><target dev='sdc' bus='sata'/></disk>",
-    },
-    'no-cpu-model': { extraXml: "<cpu mode='custom' match='exact'><model>POWER9</model></cpu>" },
-    'shared-directories': {
-      extraDevices: "<filesystem type='mount'><source dir='/srv'/><target dir='srv'/></filesystem>",
-    },
-  };
-  for (const [code, change] of Object.entries(cases)) {
+      ),
+    ],
+    ['missing-file', withDevice("<rng model='virtio'><backend model='random'>/dev/nowhere</backend></rng>")],
+    ['no-such-directory', withDevice("<serial type='file'><source path='/nowhere/vm.log'/></serial>")],
+    [
+      'no-listen-address',
+      withDevice("<graphics type='vnc'><listen type='address' address='192.0.2.1'/></graphics>"),
+    ],
+    ['no-cpu-model', { extraXml: "<cpu mode='custom' match='exact'><model>POWER9</model></cpu>" }],
+    ['cannot-run-there', { extraXml: '<memoryBacking><hugepages/></memoryBacking>' }],
+    [
+      'shared-directories',
+      withDevice("<filesystem type='mount'><source dir='/srv'/><target dir='srv'/></filesystem>"),
+    ],
+  ];
+  for (const [code, change] of cases) {
     await define(change);
     expect(await refusal()).toMatchObject({ code });
     await one.virsh('undefine', 'refused');
   }
+  const shared = "<shmem name='refused'><model type='ivshmem-plain'/><size unit='M'>1</size></shmem>";
+  await define(withDevice(shared));
+  await one.virsh('start', 'refused');
+  expect(await refusal({ offline: false })).toMatchObject({ code: 'not-migratable' });
+  await one.virsh('destroy', 'refused');
+  await one.virsh('undefine', 'refused');
   const [ram, direct] = [
     join(to, 'ram'),
     { path, format: 'qcow2', target: 'vda', driver: { cache: 'none' } },

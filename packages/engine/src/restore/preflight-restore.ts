@@ -1,6 +1,6 @@
 // Everything that speaks against a restore is said here, before anything is touched.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import {
   type Connection,
   type DiskDefinition,
@@ -13,22 +13,23 @@ import {
 import { type Host, quoteArgument } from '@blockferry/qemu';
 import { DEFINITION, pointPath } from '../backup/layout.ts';
 import type { Manifest, StoredDisk } from '../backup/model.ts';
-import { choosePoint, type PointChain, readPoints } from '../backup/points.ts';
+import { choosePoint, readPoints } from '../backup/points.ts';
 import { Refusal } from '../model/errors.ts';
-import type { Bytes } from '../model/units.ts';
+import { LONGEST_NAME, nameLength } from '../model/file-names.ts';
 import { type Definitions, readDefinitions } from '../observe/definitions.ts';
-import { LUKS_HEADER_BYTES } from '../preflight/encryption.ts';
-import { mustHoldAll } from '../preflight/file-systems.ts';
-import { lookAt, mustHaveDirectory, mustServe } from '../preflight/look.ts';
+import { lookAt, mustHaveDirectory } from '../preflight/look.ts';
 import { checkBeginning } from '../preflight/open-moves.ts';
 import { underWay } from '../preflight/under-way.ts';
 import type { Context } from '../run/context.ts';
 import { findMoves } from '../run/find-moves.ts';
 import { forgetSnapshots } from '../snapshots/index.ts';
+import { warningOfLibvirt } from './ask-libvirt.ts';
+import { definitionFor } from './definition.ts';
 import { restoreJournalPath } from './journal.ts';
 import { mustHaveSecrets } from './keys.ts';
-import { warningsFor } from './left-out.ts';
+import { asWritten, keepPlaces, warningsFor } from './left-out.ts';
 import type { RestoreAs, RestoredDisk, RestorePlan, RestorePreflight, RestoreRequest } from './request.ts';
+import { bytesOf, mustHaveRoom } from './room.ts';
 import { planTpm } from './tpm.ts';
 
 /** @throws Refusal, with nothing touched; what the point holds is checked later, and before anything is made */
@@ -40,20 +41,30 @@ export async function preflightRestore(context: Context, request: RestoreRequest
   const points = await readPoints(host, request.directory);
   const chain = choosePoint(points, request.directory, request.point);
   const [manifest] = chain;
-  const definition = await definitionOf(host, request.directory, manifest);
+  const stored = await definitionOf(host, request.directory, manifest);
   const connection = await link.connection();
   const present = await mayBeDefined(connection, manifest, request.as);
   if (present !== undefined) await mustBeIdle(context, present);
   await mustHaveSecrets(() => link.connection(), chain);
-  const { plan, warnings } = await planOf(context, host, request, manifest, definition);
+  const { plan, warnings } = await planOf(context, host, request, manifest, stored);
   const bytes = plan.disks.reduce((sum, { target }) => sum + bytesOf(chain, target), 0n);
   await mustHaveRoom(host, plan, chain);
+  const now = asWritten(present?.config);
+  keepPlaces(
+    stored,
+    now,
+    plan.disks.map(({ target }) => target),
+  );
+  const besides = await warningsFor(host, manifest, { definition: stored, present: now }, request);
+  const definition = definitionFor(plan, stored, now);
+  const objections = await warningOfLibvirt(connection, definition);
   return {
     plan,
     chain,
+    definition,
     bytes,
     kept: keptOf(present, plan),
-    warnings: [...(await warningsFor(host, manifest, definition, request)), ...warnings],
+    warnings: [...besides, ...warnings, ...objections],
   };
 }
 
@@ -78,7 +89,7 @@ async function mayBeDefined(
   const byUuid = await readDefinitions(connection, uuid);
   const wanted = as.kind === 'new' ? as.name : name;
   // libvirt would say so when all is copied.
-  if (/[/\n]|^\s*$/.test(wanted)) {
+  if (/[/\n]|^\s*$|^\.\.?$/.test(wanted)) {
     throw new Refusal('bad-name', `no domain can have the name ${JSON.stringify(wanted)}`, { name: wanted });
   }
   const byName = await named(connection, wanted);
@@ -150,13 +161,15 @@ async function planOf(
   const name = as.kind === 'new' ? as.name : manifest.domain.name;
   const place = nvramPlace(request, definition, name, dirname(first.path));
   const nvram = manifest.nvram === undefined ? undefined : await freePath(host, place, taken);
+  const journal = restoreJournalPath(dirname(first.path), name);
+  mustBeShort(journal);
   const id = randomBytes(4).toString('hex');
   const uuid = as.kind === 'new' ? randomUUID() : manifest.domain.uuid;
   const beside = dirname(first.path);
   const kept: Wish = { path: join(beside, `${fileName(name)}-tpm.tar`), suffix: suffixOf(manifest) };
   const { tpm, warnings } = await planTpm(context, host, {
     ...{ id, as, uuid, manifest, definition },
-    journal: restoreJournalPath(beside, name),
+    journal,
     freeName: () => freePath(host, kept, taken),
   });
   const plan: RestorePlan = {
@@ -241,35 +254,22 @@ async function freePath(host: Host, { path, suffix }: Wish, taken: Set<string>):
   for (let number = 0; ; number++) {
     const more = number === 0 ? '' : number === 1 ? `.${suffix}` : `.${suffix}-${number}`;
     const name = `${stem}${more}${extension}`;
+    mustBeShort(name);
     if (taken.has(name) || (await lookAt(host, name)) !== null) continue;
     taken.add(name);
     return name;
   }
 }
 
-/** No more than the guest saw of a disk, and no more than its images hold. */
-function bytesOf(chain: PointChain, target: string): Bytes {
-  const disk = chain[0].disks.find((each) => each.target === target);
-  if (disk === undefined) throw new Error(`the point has no disk ${target}`);
-  const { capacity, format, images } = disk;
-  const [{ secret }] = images;
-  const header = secret === undefined ? 0n : LUKS_HEADER_BYTES;
-  const held = chain.reduce((all, { disks, files }) => {
-    const own = disks.find((each) => each.target === target)?.images ?? [];
-    const sizes = files.filter(({ path }) => own.some((image) => image.path === path));
-    return all + sizes.reduce((each, { size }) => each + size, 0n);
-  }, 0n);
-  // Raw in LUKS is written in full, zeros and all.
-  const isSparse = format !== 'raw' || secret === undefined;
-  return header + (isSparse && held < capacity ? held : capacity);
-}
-
-/** Each file system takes the disks that go there: they may be as far apart as those of the domain were. */
-async function mustHaveRoom(host: Host, { disks }: RestorePlan, chain: PointChain): Promise<void> {
-  const files = disks.map(({ target, path }) => ({ path, bytes: bytesOf(chain, target) }));
-  const hint = 'make room there, or choose another directory: --to DIR';
-  await mustHoldAll(host, files, { what: 'what is restored needs', hint });
-  for (const { path } of disks) await mustServe(host, path);
+/** @throws Refusal `bad-name` */
+function mustBeShort(path: string): void {
+  if (nameLength(path) <= LONGEST_NAME) return;
+  throw new Refusal(
+    'bad-name',
+    `a file that a restore makes would have too long a name (${nameLength(path)} bytes of at most ${LONGEST_NAME}): ${basename(path)}`,
+    { path },
+    'give the domain a shorter one: --name NAME',
+  );
 }
 
 function keptOf(present: Definitions | undefined, { disks }: RestorePlan): readonly string[] {

@@ -1,4 +1,5 @@
 // What is to be restored and as what, and what came of it.
+import type { DomainXml } from '@blockferry/libvirt';
 import type { PointChain } from '../backup/points.ts';
 import type { BackupReport } from '../backup/report.ts';
 import type { Bytes, Millis } from '../model/units.ts';
@@ -64,6 +65,8 @@ export interface RestorePlan {
 export interface RestorePreflight {
   readonly plan: RestorePlan;
   readonly chain: PointChain;
+  /** As it will be. */
+  readonly definition: DomainXml;
   /** To be read of the point and written. */
   readonly bytes: Bytes;
   /** Images that the domain's definition names until then, and that stay. */

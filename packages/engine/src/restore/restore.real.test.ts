@@ -1,9 +1,10 @@
 // Restoring to where things were: room, names, media that are not there, the variables of the firmware.
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   backUp,
   type DiskSpec,
+  type IdleSpec,
   type LibvirtHost,
   Mover,
   removeIdle,
@@ -99,4 +100,52 @@ test('the variables of the firmware come along', async () => {
   expect(plan.nvram).toBe(at('other_VARS.fd'));
   await run(['cmp', at('vars.fd'), at('other_VARS.fd')]);
   expect(await host.virsh('dumpxml', 'other')).toContain(at('other_VARS.fd'));
+});
+
+test('a disk that the backup does not hold stays where it is by now; another domain gets none, nor a LUN', async () => {
+  const disk = (target: string, name: string) => ({ target, path: at(name), format: 'qcow2' }) as const;
+  const lun = `<disk type='block' device='lun'><source dev='/dev/lun'/><target dev='sda' bus='scsi'/></disk>`;
+  const extraXml = `<uuid>5c1f7a52-0a3c-4f0e-9d8e-6f6f2f7b1c11</uuid><maxMemory slots='1' unit='MiB'>512</maxMemory>
+    <cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/></numa></cpu>`;
+  const extraDevices = `<memory model='nvdimm'><source><path>${at('nvdimm')}</path></source>
+    <target><size unit='MiB'>64</size><node>0</node><label><size unit='KiB'>128</size></label></target></memory>`;
+  const define = (disks: IdleSpec['disks']) =>
+    startIdle(host, { name: 'vm', disks, extraXml, extraDevices, as: 'off' });
+  await define([disk('vda', 'base'), disk('vdb', 'then'), lun]);
+  await backUp(mover.context, { domain: 'vm', directory, disks: ['vda'] });
+  await restored({ as: { kind: 'new', name: 'other' } });
+  expect(await host.virsh('domblklist', 'other')).not.toMatch(/vdb|sda/);
+  expect(await host.virsh('dumpxml', 'other')).not.toContain('nvdimm');
+  await define([disk('vda', 'base'), disk('vdb', 'now'), disk('vdc', 'new')]);
+  const { warnings } = await preflightRestore(mover.context, { directory, as: { kind: 'over' } });
+  expect(warnings.filter(({ code }) => code === 'disk-left-out').map(({ message }) => message)).toEqual([
+    `the backup holds no vdb: it stays on ${at('now')}`,
+    'the backup holds no sda: it gets it again, which it had then, with /dev/lun',
+    `vm has vdc (${at('new')}) now, and had it not then: it is taken out, and the image stays`,
+  ]);
+  await restored({ as: { kind: 'over' } });
+  expect(await host.virsh('domblklist', 'vm')).toContain(at('now'));
+});
+
+test('what libvirt has against the definition is told before anything is copied, and refused if it takes it nowise', async () => {
+  const emulator = at('qemu');
+  await run(['ln', '-s', '/usr/bin/qemu-system-x86_64', emulator]);
+  const disks = [{ target: 'vda', path: at('base'), format: 'qcow2' }] as const;
+  const extraDevices = `<emulator>${emulator}</emulator>`;
+  const extraXml = '<memoryBacking><hugepages/></memoryBacking>';
+  await startIdle(host, { name: 'vm', disks, extraXml, extraDevices, as: 'off' });
+  await make();
+  // It is defined all the same: huge pages are there, or are not, when it starts.
+  const request = { directory, as: { kind: 'new', name: 'other' } } as const;
+  expect((await preflightRestore(mover.context, request)).warnings).toMatchObject([{ code: 'cannot-start' }]);
+  await restored(request);
+  await removeIdle(host, 'other');
+  await run(['rm', emulator]);
+  const before = await readdir(host.imagesDir);
+  expect(await codeOf(restored({ as: { kind: 'new', name: 'another' } }))).toBe('definition-refused');
+  expect(await readdir(host.imagesDir)).toEqual(before);
+  expect((await host.virsh('list', '--all', '--name')).trim()).toBe('vm');
+  for (const name of ['.', 'n'.repeat(240)]) {
+    expect(await codeOf(restored({ as: { kind: 'new', name } }))).toBe('bad-name');
+  }
 });

@@ -1,12 +1,12 @@
 // Restores a point: checked, then one image a disk, compared with the point, and at the very end the definition.
 import { basename, dirname, join } from 'node:path';
-import { DomainCheckpointDeleteFlags, type DomainXml } from '@blockferry/libvirt';
+import { DomainCheckpointDeleteFlags } from '@blockferry/libvirt';
 import { compare, convert, type Host, type Image, QemuImgError, quoteArgument } from '@blockferry/qemu';
 import { checkPoints } from '../backup/check-points.ts';
 import { deleted, isCheckpointOfOurs } from '../backup/checkpoints.ts';
 import { NVRAM, pointPath } from '../backup/layout.ts';
-import { encryptionBy, keyed, type LockableImage, storedImage } from '../backup/locked.ts';
-import { withoutRecords } from '../backup/plain-definition.ts';
+import { readingPoints } from '../backup/lock.ts';
+import { keyed, type LockableImage, storedImage } from '../backup/locked.ts';
 import { imagesOf, type PointChain, readPoints } from '../backup/points.ts';
 import { Refusal } from '../model/errors.ts';
 import { checkpointsOf } from '../observe/checkpoints.ts';
@@ -17,7 +17,9 @@ import type { Context } from '../run/context.ts';
 import { CREATE_WITHIN_MS, createPatiently } from '../storage/create-patiently.ts';
 import { copyFile, flush } from '../storage/whole-files.ts';
 import { Pace } from '../verify/pace.ts';
+import { mustBeTaken } from './ask-libvirt.ts';
 import { aloneRestoring } from './at-work.ts';
+import { definitionFor } from './definition.ts';
 import {
   filesOf,
   journalPathOf,
@@ -26,7 +28,7 @@ import {
   writeRestoreJournal,
 } from './journal.ts';
 import { type Keys, mustOpen } from './keys.ts';
-import { disksBesides } from './left-out.ts';
+import { asWritten } from './left-out.ts';
 import { definitionOf, mustBeIdle, preflightRestore } from './preflight-restore.ts';
 import { removeUnused } from './remains.ts';
 import type {
@@ -56,12 +58,14 @@ export async function restore(
   const host = hostOf(context);
   const { name } = (await preflightRestore(context, request)).plan;
   using _ = await aloneRestoring(host, name, options.signal);
+  using __ = await readingPoints(host, request.directory, options.signal);
   // Whoever was ahead may have ended in between.
   const first = await preflightRestore(context, request);
   const afresh = await withoutRemains(context, first.plan, options);
   // Their names are free now.
   const preflight = afresh ? await preflightRestore(context, request) : first;
   for (const { code, message } of preflight.warnings) options.report({ type: 'warning', code, message });
+  await mustBeTaken(await context.link.connection(), preflight);
   await mustBeGood(host, preflight, options);
   const keys: Keys = () => context.link.connection();
   await mustOpen(host, keys, preflight, options.signal);
@@ -254,7 +258,8 @@ async function defineAlone(
   if (present !== undefined) await mustBeIdle(context, present);
   options.signal.throwIfAborted();
   const stored = await definitionOf(hostOf(context), plan.directory, chain[0]);
-  const domain = await connection.defineDomainXml(definitionFor(plan, stored).toString());
+  const definition = definitionFor(plan, stored, asWritten(present?.config));
+  const domain = await connection.defineDomainXml(definition.toString());
   options.afterStep?.('define');
   if (plan.tpm?.kind === 'replaced') {
     await placeTpm(context, plan, options.signal);
@@ -269,22 +274,6 @@ async function defineAlone(
     }
   }
   return domain.uuid;
-}
-
-function definitionFor(plan: RestorePlan, stored: DomainXml): DomainXml {
-  const definition = withoutRecords(stored);
-  const targets = plan.disks.map(({ target }) => target);
-  if (plan.as.kind === 'new') {
-    // They are another domain's, which writes to them.
-    for (const { target } of disksBesides(definition, targets)) definition.removeDisk(target);
-    definition.becomeAnother(plan.name, plan.uuid);
-  }
-  for (const { target, path, format, secret } of plan.disks) {
-    const encryption = secret !== undefined && { encryption: encryptionBy(secret) };
-    definition.setDiskSource(target, { kind: 'file', path, ...encryption }, format);
-  }
-  if (plan.nvram !== undefined) definition.setNvram(plan.nvram);
-  return definition;
 }
 
 /** Removes what was made, unless the domain is defined on it. */

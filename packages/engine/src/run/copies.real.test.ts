@@ -16,11 +16,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import {
   type CopiesRequest,
   copiedDisk,
+  findMoves,
   type GroupEnded,
   type MoveRecord,
   preflightCopies,
   type Refusal,
   runGroup,
+  runMove,
 } from '../index.ts';
 
 let host: LibvirtHost;
@@ -63,10 +65,15 @@ type Asked = Pick<CopiesRequest, 'disks'> & Partial<CopiesRequest>;
 const plan = (asked: Asked) =>
   preflightCopies(mover.context, { domain: 'vm', scope: 'chain', verify: true, quiesce: 'auto', ...asked });
 
+const options = () => ({ signal: AbortSignal.timeout(60_000), report: () => {} });
+
 async function copy(asked: Asked): Promise<GroupEnded> {
   const { disks } = await plan(asked);
-  const moves = disks.map(({ move }) => move);
-  return runGroup(mover.context, moves, { signal: AbortSignal.timeout(60_000), report: () => {} });
+  return runGroup(
+    mover.context,
+    disks.map(({ move }) => move),
+    options(),
+  );
 }
 
 const made = (move: MoveRecord) => copiedDisk(mover.context, move);
@@ -116,6 +123,17 @@ test('one disk as one compressed image, named by the caller', async () => {
   expect((await run(['qemu-img', 'check', '-f', 'qcow2', at('to/vda.image')])).stdout).toMatch(
     /[1-9][\d.]*% compressed clusters/,
   );
+});
+
+test('whoever resumes one that another blockferry ends meanwhile begins nothing anew', async () => {
+  await startIdle(host, DISKS());
+  const { disks } = await plan({ disks: [{ disk: 'vda', destination: at('to/') }] });
+  const [move] = disks.map((one) => one.move);
+  if (move === undefined) throw new Error('planned');
+  expect((await runMove(mover.context, move, options())).ending).toEqual({ kind: 'copied' });
+  const { ending } = await runMove(mover.context, move, { ...options(), recorded: true });
+  expect(ending).toMatchObject({ kind: 'back', why: 'ended by another blockferry' });
+  expect(await findMoves(mover.context, 'vm')).toEqual([]);
 });
 
 test.each(['raw', 'vmdk', 'vdi', 'vhdx'])('as one image in %s', async (format) => {

@@ -32,6 +32,8 @@ export interface RunOptions {
   readonly afterStep?: (step: StepName) => void;
   /** Another blockferry that carries it out has been told what is wanted, and is waited for. Default false: refused. */
   readonly waits?: boolean;
+  /** The record stands on the host already: where it does not, another blockferry has ended the move. Default false. */
+  readonly recorded?: boolean;
   /** The move is new: nothing else may be open on its disk, or begin there at the same time. */
   readonly begins?: boolean;
 }
@@ -67,7 +69,7 @@ export class DiskRun {
   readonly #began = performance.now();
   readonly #warned = new Set<string>();
   #move: MoveRecord;
-  #onRecord = false;
+  #onRecord: boolean;
   #hasRecorded = false;
   #pivotOrderedAt: number | undefined;
   #cutoverMs: Millis | undefined;
@@ -82,6 +84,7 @@ export class DiskRun {
     this.#context = context;
     this.#move = move;
     this.#options = options;
+    this.#onRecord = options.recorded ?? false;
     this.#bell = bell;
     this.#watch = new Watch(context.link, move, this.memory, bell);
     const report = (code: string, message: string) => options.report({ type: 'warning', code, message });
@@ -289,12 +292,7 @@ export class DiskRun {
   }
 
   ended(ending: Ended['ending']): Ended {
-    return {
-      ending,
-      move: this.#move,
-      cutoverMs: this.#cutoverMs,
-      durationMs: performance.now() - this.#began,
-      layers: summaryOf(this.memory),
-    };
+    const [cutoverMs, durationMs] = [this.#cutoverMs, performance.now() - this.#began];
+    return { ending, move: this.#move, cutoverMs, durationMs, layers: summaryOf(this.memory) };
   }
 }

@@ -15,7 +15,8 @@ import type { Look } from './strategy.ts';
 /** A guest that we paused runs on after this, whatever its disks wait for. */
 const PAUSE_AT_MOST_MS = 3_000;
 
-export interface GroupRunOptions extends Pick<RunOptions, 'signal' | 'afterStep' | 'begins' | 'waits'> {
+export interface GroupRunOptions
+  extends Pick<RunOptions, 'signal' | 'afterStep' | 'begins' | 'recorded' | 'waits'> {
   readonly report: (move: MoveRecord, report: Report) => void;
 }
 

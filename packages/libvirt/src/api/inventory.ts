@@ -210,6 +210,14 @@ export class Inventory implements Caller {
     return (await this.lanes.call(host.domainCapabilities, args, options)).xml;
   }
 
+  /**
+   * The command line by which QEMU would be started for a definition (`qemu-argv`). Nothing is defined or started: it is
+   * how libvirt says beforehand what it has against one.
+   */
+  async domainXmlToNative(xml: string, format = 'qemu-argv', options?: CallOptions): Promise<string> {
+    return (await this.lanes.call(host.domainXmlToNative, { format, xml, flags: 0 }, options)).config;
+  }
+
   async nodeInfo(options?: CallOptions): Promise<NodeInfo> {
     return await this.lanes.call(host.nodeInfo, {}, options);
   }

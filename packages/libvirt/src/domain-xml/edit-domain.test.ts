@@ -20,6 +20,7 @@ const xml = `<domain type='qemu'>
       <mac address='52:54:00:00:00:01'/>
       <source network='default'/>
     </interface>
+    <memory model='nvdimm'><source><path>/nvdimm</path></source></memory>
   </devices>
 </domain>
 `;
@@ -31,7 +32,7 @@ describe('a definition', () => {
     expect(definition.name).toBe('a<b');
     expect(definition.uuid).toBe('6b2f0000-0000-4000-8000-000000000001');
     expect(definition.toString().match(/<uuid>/g)).toHaveLength(1);
-    expect(definition.toString()).not.toMatch(/52:54|genid/);
+    expect(definition.toString()).not.toMatch(/52:54|genid|nvdimm/);
     expect(definition.toString()).toContain("<source network='default'/>");
   });
 

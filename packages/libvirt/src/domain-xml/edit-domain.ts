@@ -16,12 +16,16 @@ export function withoutMetadata(document: XmlDocument, isOne: (namespaceUri: str
 
 /**
  * The text with another name and UUID, and without what else no two domains may share: the MACs of interfaces, the
- * generation id. libvirt makes new ones.
+ * generation id, of which libvirt makes new ones; memory that is a file, which both would write to.
  */
 export function asAnotherDomain(document: XmlDocument, name: string, uuid: string): string {
   const { root } = document;
   const interfaces = childElements(child(root, 'devices') ?? root, 'interface');
+  const files = childElements(child(root, 'devices') ?? root, 'memory').filter((one) =>
+    ['nvdimm', 'virtio-pmem'].includes(attribute(one, 'model') ?? ''),
+  );
   const own = [
+    ...files,
     ...childElements(root, 'uuid'),
     ...interfaces.flatMap((one) => childElements(one, 'mac')),
     ...childElements(root, 'genid').filter((one) => (one.textContent ?? '') !== ''),

@@ -48,6 +48,12 @@ export const host = {
     },
     { xml: string() },
   ),
+  domainXmlToNative: procedure(
+    'CONNECT_DOMAIN_XML_TO_NATIVE',
+    136,
+    { format: string(), xml: string(), flags: uint32() },
+    { config: string() },
+  ),
   nodeInfo: procedure(
     'NODE_GET_INFO',
     6,

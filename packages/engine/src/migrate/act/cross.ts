@@ -1,25 +1,12 @@
 // libvirt's migration of memory and overlays, driven from here call by call (protocol version 3), beside the loop.
-import {
-  type Connection,
-  type Domain,
-  DomainMigrateFlags,
-  DomainXml,
-  DomainXmlFlags,
-  type MigrateParams,
-  type MigrationCookie,
-} from '@blockferry/libvirt';
+import type { Connection, Domain, MigrationCookie } from '@blockferry/libvirt';
 import { messageOf } from '../../model/errors.ts';
 import { meansLookAgain } from '../../run/link.ts';
-import { backingToTell } from '../../storage/chain-refs.ts';
+import { type Calls, callsOf } from '../calls.ts';
 import { StepImpossible } from '../errors.ts';
-import { mustHaveNoOther } from '../other-disks.ts';
-import { chainAt, type MigrationRecord } from '../record.ts';
+import type { MigrationRecord } from '../record.ts';
 import { journalPath, readJournal, wishPath, writeJournal, writeMetadata } from '../store.ts';
 import type { MigrationScene } from './scene.ts';
-
-/** VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES */
-const SYNCHRONOUS_WRITES_SINCE = 8_000_000n;
-const MiB = 1n << 20n;
 
 /** Begins it, and returns as soon as it has begun. Its end rings the loop's bell. */
 export function cross(scene: MigrationScene): void {
@@ -55,15 +42,6 @@ export function cross(scene: MigrationScene): void {
 
 const MAX_STARTS = 3;
 
-/** What all calls of one migration share. */
-interface Calls {
-  readonly home: Connection;
-  readonly away: Connection;
-  readonly domain: Domain;
-  readonly flags: number;
-  readonly params: MigrateParams;
-}
-
 /**
  * Begin, prepare, perform, finish; then the record says that it is to run there, and it is told to; then confirm, which ends
  * what is left at home. libvirt is asked to leave it standing still there (PAUSED), so that it never runs before the record
@@ -72,7 +50,7 @@ interface Calls {
  * @throws LibvirtError and others; then the migration was called off as far as that could be ordered
  */
 async function conduct(scene: MigrationScene, signal: AbortSignal): Promise<void> {
-  const calls = await prepareCalls(scene);
+  const calls = await callsOf(scene.pair, scene.record);
   const { domain, flags, params } = calls;
   const begun = await domain.migrateBegin3(params, flags);
   scene.passed('cross:begun');
@@ -164,51 +142,4 @@ async function callOff(calls: Calls, from: 'prepared' | 'finished'): Promise<voi
     await away.migrateFinish3(arrival, none, flags, true).catch(() => {});
   }
   await domain.migrateConfirm3(params, none, flags, true).catch(() => letGo(calls));
-}
-
-async function prepareCalls({ pair, record }: MigrationScene): Promise<Calls> {
-  const [home, away] = await Promise.all([pair.home.link.connection(), pair.away.link.connection()]);
-  const domain = await home.lookupDomainByUuid(record.domain.uuid);
-  const { SECURE, INACTIVE, MIGRATABLE } = DomainXmlFlags;
-  const [live, persistent] = await Promise.all([
-    domain.getXmlDesc(SECURE | MIGRATABLE),
-    domain.getXmlDesc(SECURE | MIGRATABLE | INACTIVE),
-  ]);
-  for (const xml of [live, persistent]) mustHaveNoOther(DomainXml.parse(xml), record);
-  const versions = await Promise.all([home.libVersion(), away.libVersion()]);
-  const synchronous = versions.every((version) => version >= SYNCHRONOUS_WRITES_SINCE);
-  const { bandwidth, migrateUri, tls } = record.options;
-  const params: MigrateParams = {
-    destination_xml: overThere(live, record),
-    persistent_xml: overThere(persistent, record),
-    migrate_disks: record.disks.map(({ target }) => target),
-    ...(migrateUri !== undefined && { migrate_uri: migrateUri }),
-    ...(tls?.name !== undefined && { 'tls.destination': tls.name }),
-    ...(bandwidth !== undefined && bandwidth > 0n && { bandwidth: (bandwidth + MiB - 1n) / MiB }),
-  };
-  return { home, away, domain, params, flags: flagsFor(record, synchronous) };
-}
-
-/** Synchronous writes, so that the overlays' mirror ends whatever the guest writes. */
-function flagsFor({ options }: MigrationRecord, synchronous: boolean): number {
-  const { LIVE, PERSIST_DEST, NON_SHARED_INC, CHANGE_PROTECTION, PAUSED, ABORT_ON_ERROR } =
-    DomainMigrateFlags;
-  const always = LIVE | PERSIST_DEST | NON_SHARED_INC | CHANGE_PROTECTION | PAUSED | ABORT_ON_ERROR;
-  const { NON_SHARED_SYNCHRONOUS_WRITES, AUTO_CONVERGE, TLS } = DomainMigrateFlags;
-  return (
-    always |
-    (synchronous ? NON_SHARED_SYNCHRONOUS_WRITES : 0) |
-    (options.autoConverge ? AUTO_CONVERGE : 0) |
-    (options.tls === undefined ? 0 : TLS)
-  );
-}
-
-/** The definition with its disks on the overlays there; libvirt finds what is below by headers, or is told (secrets). */
-function overThere(xml: string, { disks }: MigrationRecord): string {
-  const definition = DomainXml.parse(xml);
-  for (const disk of disks) {
-    const { source, format } = disk.overlay.away;
-    definition.setDiskSource(disk.target, source, format, backingToTell(chainAt(disk, 'away')));
-  }
-  return definition.toString();
 }

@@ -1,7 +1,9 @@
 // Is the other host another one, and does the domain find there what it needs besides its disks?
+import { dirname } from 'node:path';
 import { type Connection, type DomainXml, ErrorCode, isLibvirtError } from '@blockferry/libvirt';
-import { type Host, quoteArgument } from '@blockferry/qemu';
+import { type Host, QmpCommandError, quoteArgument, startStorageDaemon } from '@blockferry/qemu';
 import { messageOf, Refusal } from '../../model/errors.ts';
+import { lookAt } from '../../preflight/look.ts';
 import type { Warning } from '../../preflight/warning.ts';
 import { qemuSetting } from '../../storage/tls-credentials.ts';
 import { hostUuidOf } from '../hosts.ts';
@@ -101,7 +103,7 @@ export async function mustFindByName(home: Host, away: Connection, there: Host):
 
 /**
  * @param from said of needs that are not yet: ` from its next start on`
- * @throws Refusal `no-network`, `missing-file`
+ * @throws Refusal `no-network`, `missing-file`, `no-such-directory`, `no-listen-address`
  */
 export async function mustHave(away: Connection, host: Host, needs: Needs, from = ''): Promise<Warning[]> {
   for (const name of needs.networks) await mustHaveNetwork(away, name);
@@ -123,10 +125,52 @@ export async function mustHave(away: Connection, host: Host, needs: Needs, from 
       'copy it there; or take a medium out: virsh change-media --eject, with --live --config where it runs',
     );
   }
+  await mustHaveEnds(host, needs, from);
   if (!needs.hostCpu) return [];
   const message =
     'the domain has the CPU of its host (host-passthrough): QEMU does not check whether the other is the same';
   return [{ code: 'host-cpu', message }];
+}
+
+async function mustHaveEnds(host: Host, { nodes, made, addresses }: Needs, from: string): Promise<void> {
+  for (const path of nodes) {
+    if ((await lookAt(host, path)) !== null) continue;
+    const message = `a device of the domain is connected to ${path}${from}, which the destination does not have`;
+    const hint = 'make it there; or take the device out: virsh edit, virsh detach-device';
+    throw new Refusal('missing-file', message, { path }, hint);
+  }
+  for (const path of made) {
+    const directory = dirname(path);
+    if ((await lookAt(host, directory))?.type === 'directory') continue;
+    const message = `the domain has ${path} made${from}, and the destination has no directory ${directory}`;
+    const hint = `make it there: mkdir -p ${quoteArgument(directory)}`;
+    throw new Refusal('no-such-directory', message, { path: directory }, hint);
+  }
+  const own = addresses.filter((address) => !EVERYWHERE.includes(address));
+  if (own.length > 0) await mustListen(host, own, from);
+}
+
+const EVERYWHERE: readonly string[] = ['0.0.0.0', '::', '127.0.0.1', '::1', 'localhost'];
+
+/** QEMU's own code tries it, at a port that is free. */
+async function mustListen(host: Host, addresses: readonly string[], from: string): Promise<void> {
+  await using daemon = await startStorageDaemon(host);
+  for (const address of addresses) {
+    const addr = { type: 'inet', data: { host: address, port: '0' } } as const;
+    try {
+      await daemon.qmp.execute('nbd-server-start', { addr });
+    } catch (error) {
+      if (!(error instanceof QmpCommandError)) throw error;
+      throw new Refusal(
+        'no-listen-address',
+        `the domain listens on ${address}${from}, which the destination cannot: ${error.message}`,
+        { address },
+        'give the destination that address; or have the domain listen on one that both hosts have, or on that of a network (<listen>): virsh edit, and a restart of the domain',
+        { cause: error },
+      );
+    }
+    await daemon.qmp.execute('nbd-server-stop');
+  }
 }
 
 async function mustHaveNetwork(away: Connection, name: string): Promise<void> {

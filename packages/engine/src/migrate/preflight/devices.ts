@@ -9,6 +9,12 @@ export interface Needs {
   readonly links: readonly string[];
   /** Files that QEMU opens besides the disks that are copied. */
   readonly files: readonly string[];
+  /** Devices, sockets and pipes of the host that QEMU opens. */
+  readonly nodes: readonly string[];
+  /** Files and sockets that are made there, logs for instance: their directories must be there. */
+  readonly made: readonly string[];
+  /** Addresses that displays and serial ports listen on. */
+  readonly addresses: readonly string[];
   readonly machine: string | undefined;
   readonly arch: string | undefined;
   /** A named CPU model. */
@@ -19,12 +25,11 @@ export interface Needs {
 
 /** @throws Refusal for devices that exist on the host at home only */
 export function needsOf(definition: DomainXml): Needs {
-  const xml = definition.toString();
+  // What others keep in its metadata is not of the domain.
+  const xml = definition.toString().replace(/<metadata>[\s\S]*<\/metadata>/, '');
   mustHaveNothingOfHost(xml, definition.name);
   const cpu = /<cpu\b[^>]*>/.exec(xml)?.[0] ?? '';
-  const all = (pattern: RegExp, where = xml) => [
-    ...new Set([...where.matchAll(pattern)].map(([, found]) => unescaped(found))),
-  ];
+  const all = (pattern: RegExp, where = xml) => allIn(where, pattern);
   const media = definition
     .disks()
     .filter(({ readonly, device }) => readonly || device !== 'disk')
@@ -38,11 +43,79 @@ export function needsOf(definition: DomainXml): Needs {
     networks: all(/<source\b[^>]*\snetwork=['"]([^'"]+)/g),
     links: all(/\s(?:bridge|dev)=['"]([^'"/]+)/g, links.join('')),
     files: [...media, ...boot, ...loader],
+    ...endsOf(xml),
     machine: /<type\b[^>]*\bmachine=['"]([^'"]+)/.exec(xml)?.[1],
     arch: /<type\b[^>]*\barch=['"]([^'"]+)/.exec(xml)?.[1],
     cpuModel: /<model\b[^>]*>([^<]+)</.exec(elementOf(xml, 'cpu'))?.[1],
     hostCpu: /mode=['"]host-passthrough/.test(cpu),
   };
+}
+
+function allIn(xml: string, pattern: RegExp): string[] {
+  return [...new Set([...xml.matchAll(pattern)].map(([, found]) => unescaped(found)))];
+}
+
+/** Directories that libvirt makes for a domain, with its id in their names. */
+const OF_LIBVIRT = /\/libvirt\/qemu\/(channel|domain-)/;
+const WITH_ENDS = /<(serial|parallel|console|channel|interface|input|graphics)\b[^>]*[^/]>[\s\S]*?<\/\1>/g;
+
+type Ends = Pick<Needs, 'nodes' | 'made' | 'addresses'>;
+
+/** The ends on the host that serial ports, channels, displays and the like have. */
+function endsOf(xml: string): Ends {
+  const ends = [...xml.matchAll(WITH_ENDS)].flatMap(([device]) => {
+    const { type = '' } = attributesOf(device.slice(0, device.indexOf('>')));
+    const waits = /<reconnect\b[^>]*\senabled=['"]yes/.test(device);
+    const tags = [...device.matchAll(/<(source|log|listen)\b[^>]*>/g)];
+    return tags.flatMap(([tag, name = '']) => endOf(name, type, attributesOf(tag), waits));
+  });
+  const of = (kind: keyof Ends) => ends.flatMap((end) => (end[0] === kind && end[1] ? [end[1]] : []));
+  const random = allIn(xml, /<backend\b[^>]*\smodel=['"]random['"][^>]*>([^<]+)</g);
+  const vsock = /<vsock\b/.test(xml) ? ['/dev/vhost-vsock'] : [];
+  const foreign = (paths: readonly string[]) => [...new Set(paths)].filter((path) => !OF_LIBVIRT.test(path));
+  return {
+    nodes: foreign([...of('nodes'), ...random, ...vsock]),
+    made: foreign(of('made')),
+    addresses: [...new Set(of('addresses'))],
+  };
+}
+
+/** @param waits QEMU starts without whoever it connects to */
+function endOf(
+  tag: string,
+  type: string,
+  { mode, path, host, file, dev, evdev, ...listen }: Readonly<Record<string, string>>,
+  waits: boolean,
+): (readonly [keyof Ends, string | undefined])[] {
+  if (tag === 'log') return [['made', file]];
+  if (tag === 'listen') {
+    return listen.type === 'address' ? [['addresses', listen.address]] : [['made', listen.socket]];
+  }
+  const connects = mode === 'connect' || mode === 'client';
+  switch (type) {
+    case 'file':
+      return [['made', path]];
+    case 'dev':
+    case 'pipe':
+      return [['nodes', path]];
+    case 'unix':
+    case 'vhostuser':
+      if (connects && waits) return [];
+      return [[connects ? 'nodes' : 'made', path]];
+    case 'tcp':
+    case 'udp':
+      return mode === 'bind' ? [['addresses', host]] : [];
+    case 'evdev':
+    case 'passthrough':
+      return [['nodes', dev ?? evdev]];
+    default:
+      return [];
+  }
+}
+
+function attributesOf(tag: string): Record<string, string> {
+  const found = tag.matchAll(/\s([\w-]+)=(?:'([^']*)'|"([^"]*)")/g);
+  return Object.fromEntries([...found].map(([, name, one, other]) => [name, unescaped(one ?? other)]));
 }
 
 function elementOf(xml: string, name: string): string {
@@ -55,10 +128,19 @@ function unescaped(text = ''): string {
 }
 
 function mustHaveNothingOfHost(xml: string, name: string): void {
-  if (/<hostdev\b/.test(xml)) {
+  if (/<memory\b[^>]*\smodel=['"](nvdimm|virtio-pmem)/.test(xml)) {
+    throw new Refusal(
+      'unsupported-storage',
+      `${name} has memory that keeps what the guest writes (NVDIMM, virtio-pmem), and its file is not copied`,
+      {},
+      'take it out first: virsh edit, and a restart of the domain',
+    );
+  }
+  // An interface that is one says so in its type.
+  if (/<hostdev\b|<interface\b[^>]*\stype=['"]hostdev/.test(xml)) {
     throw new Refusal(
       'host-devices',
-      `${name} has a device of its host (<hostdev>), which stays where it is`,
+      `${name} has a device of its host (hostdev), which stays where it is`,
       {},
       'detach it first: virsh detach-device; and attach another one there',
     );

@@ -20,6 +20,7 @@ import { hasRoom } from '../../space/room.ts';
 import type { Pair } from '../pair.ts';
 import { type MigrationOptions, type MigrationRecord, pathOf } from '../record.ts';
 import type { MigrationRequest } from '../request.ts';
+import { mustLetItCross } from './ask-libvirt.ts';
 import { mustAgree } from './both-definitions.ts';
 import { atDestination, mustBeElsewhere, mustFindByName, mustHave, mustRun } from './destination.ts';
 import { needsOf } from './devices.ts';
@@ -80,6 +81,7 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
     goal: 'away',
     revision: 0,
   };
+  await mustLetItCross(pair, record);
   const labels = [first, ...rest].flatMap(({ situation, disk }) =>
     labelWarnings(situation, { image: disk.layers[0].to }),
   );
