@@ -30,6 +30,7 @@ export class MigrationProgress {
       copied: cur,
       copiedBefore: 0n,
       verified: 0n,
+      readBack: undefined,
       total: end,
       space: 'enough',
       guard: undefined,

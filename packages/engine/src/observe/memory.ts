@@ -27,6 +27,8 @@ export interface LayersProgress {
   /** Of that, by runs before this one. */
   readonly copiedBefore: Bytes;
   readonly verified: Bytes;
+  /** The same, with what was read of windows that are under way; undefined: nothing is read back. */
+  readonly readBack: Bytes | undefined;
   readonly total: Bytes;
   /** At the destination; unless there is enough, nothing is copied until there is. */
   readonly space: 'enough' | 'low' | 'full';

@@ -21,6 +21,7 @@ interface GuestSample {
 export class Progress {
   #samples: Sample[] = [];
   #guest: GuestSample[] = [];
+  #readBack: { readonly at: number; readonly value: Bytes }[] = [];
   #latest: ProgressReport | undefined;
 
   /** What was told last of the copy that is under way. */
@@ -33,6 +34,7 @@ export class Progress {
     this.#latest = undefined;
     this.#samples = [];
     this.#guest = [];
+    this.#readBack = [];
   }
 
   /** Takes a sample of the job and of the guest's writes, if there is a guest. */
@@ -47,17 +49,32 @@ export class Progress {
   async sampleLayers(
     domain: Domain | undefined,
     disk: string,
-    { copied, verified, total, guard, space }: LayersProgress,
+    { copied, verified, readBack, total, guard, space }: LayersProgress,
   ): Promise<ProgressReport> {
     const at = performance.now();
     this.#samples = recent([...this.#samples, { at, cur: copied, end: total }]);
     await this.#sampleGuest(domain, disk, at).catch(() => {}); // off: it writes nothing
+    const copying = this.#report(at, { cur: copied, end: total });
+    this.#latest = { ...copying, ...(readBack !== undefined && this.#readingBack(at, readBack, copying)) };
     return {
-      ...this.#report(at, { cur: copied, end: total }),
+      ...this.#latest,
       verified,
       ...(guard && { guard }),
       ...(space !== 'enough' && { space }),
     };
+  }
+
+  /** When all is copied, the reading back is what takes time. */
+  #readingBack(
+    at: number,
+    readBack: Bytes,
+    { copied, total, etaMs }: ProgressReport,
+  ): Partial<ProgressReport> {
+    this.#readBack = [...this.#readBack.filter((s) => at - s.at <= RATE_WINDOW_MS), { at, value: readBack }];
+    const readBackRate = rateOf(this.#readBack);
+    const isLast = copied >= total && readBackRate !== undefined && readBackRate > 0n;
+    const left = isLast ? Number(((total - readBack) * 1000n) / readBackRate) : undefined;
+    return { readBack, readBackRate, etaMs: left ?? etaMs };
   }
 
   async #sampleGuest(domain: Domain | undefined, disk: string, at: number): Promise<void> {
