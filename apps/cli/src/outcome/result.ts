@@ -136,11 +136,16 @@ export function commandsFor({
   };
 }
 
-/** What to do about a move that stands: what is complete cannot be undone. */
+/** What is complete stays, and a guest that has left its source for good does not come back: an abort would finish it. */
+export function isPastUndo({ phase, copy, goal }: MoveRecord): boolean {
+  const hasLeft = phase === 'collapsing' || phase === 'landing' || phase === 'settling';
+  return hasLeft || (copy !== undefined && goal === 'keep');
+}
+
+/** What to do about a move that stands. */
 export function waysOn(move: MoveRecord): string {
   const { resume, undo } = commandsFor(move);
-  const isComplete = move.copy !== undefined && move.goal === 'keep';
-  return isComplete ? `go on: ${resume}` : `go on: ${resume}\nundo: ${undo}`;
+  return isPastUndo(move) ? `go on: ${resume}` : `go on: ${resume}\nundo: ${undo}`;
 }
 
 export type Ending = Ended['ending'];
