@@ -4,6 +4,7 @@ import {
   type Ended,
   type LayersSummary,
   type MoveRecord,
+  undoCommand,
   unreachable,
 } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
@@ -121,17 +122,14 @@ export function namesOf(
 }
 
 /** What an operator types about an open move. */
-export function commandsFor({
-  domain,
-  disk,
-  group,
-}: MoveRecord): Readonly<Record<'resume' | 'undo' | 'pivot', string>> {
+export function commandsFor(move: MoveRecord): Readonly<Record<'resume' | 'undo' | 'pivot', string>> {
+  const { domain, disk, group } = move;
   const name = quoteArgument(domain.name);
   // Disks that move as one are named by their domain.
   const which = group === undefined ? `${name} ${disk}` : name;
   return {
     resume: `blockferry resume ${name}`,
-    undo: `blockferry abort ${which}`,
+    undo: undoCommand(move),
     pivot: `blockferry pivot ${which}`,
   };
 }
