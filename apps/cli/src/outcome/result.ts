@@ -67,6 +67,8 @@ export interface Result {
   readonly sourcesKept: readonly string[];
   /** Of those that are no files, the commands that remove them from where they are. For people. */
   readonly removals?: readonly string[];
+  /** Of a copy that is ready: it cannot be kept without a switch. For people. */
+  readonly cannotBeKept?: true;
   /** Those that are gone, as was asked for. */
   readonly sourcesDeleted: readonly string[];
   /** Files of ours that this command could not or did not remove. */

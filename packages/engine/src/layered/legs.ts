@@ -77,6 +77,14 @@ function withPhantom(world: LayeredWorld, move: MoveRecord, leg: Leg): Decision<
   }
 }
 
+/**
+ * A job that failed is worth another start: its destination's server is there. QEMU learns from the first request that fails
+ * that its connection was cut, and connects anew for the next one.
+ */
+export function isServedAgain({ witnessed, answers, starts }: LayeredWorld): boolean {
+  return witnessed === 'failed' && answers === 'yes' && starts < MAX_STARTS;
+}
+
 /** Why the leg that ended without a switch is not begun again; undefined: it may be. */
 export function endedLeg(world: LayeredWorld, leg: Leg): string | undefined {
   const { lastLeg, witnessed, failure, starts } = world;
