@@ -101,7 +101,7 @@ export async function observeLayered(
     overlayFresh: layered.overlayFresh,
     carrierFresh: layered.carrierFresh,
     lastLeg: layered.lastLeg,
-    answers: await answersOf(context, current, job, memory),
+    answers: await answersOf(context, current, { job, where }, memory),
     qemuWrites,
     sourceRemains: await sourcesRemain(context, move, live, memory),
     sides: memory.sides,
@@ -216,14 +216,21 @@ function legInDoubt(move: MoveRecord, live: Place, job: LegJob): Leg {
 /**
  * QEMU opens what is below the carrier at the switch (libvirt adds it right before), and the guest waits for that. Copies
  * that are files were written and read back a moment ago, on the storage where the carrier stands. Going back, QEMU has
- * none of it open.
+ * none of it open. A server may have been gone when a commit to it failed.
  */
 async function answersOf(
   context: Context,
   move: MoveRecord,
-  job: LegJob,
+  { job, where }: { readonly job: LegJob; readonly where: Place },
   memory: Memory,
 ): Promise<LayeredWorld['answers']> {
+  const hasFailed = memory.layered.lastLeg === 'collapse' && memory.witnessed === 'failed';
+  if (where === 'carrier' && job.kind === 'none' && hasFailed && move.destination.source.kind === 'network') {
+    // There is no way back from here, whatever is wanted: one that fails at once is no answer.
+    return askDestination(context, { ...move, goal: 'pivot' }, memory);
+  }
+  const isUnderWay = job.kind === 'ours' || copyingOf(memory) === 'running';
+  if (memory.standsStill && isUnderWay && !wantsBack(move)) return askDestination(context, move, memory);
   const toSwitch = job.kind === 'ours' && job.leg === 'switch' && job.state === 'ready';
   if (!toSwitch || wantsBack(move) || move.destination.source.kind === 'file') return 'not-asked';
   // It did when it was copied to.
