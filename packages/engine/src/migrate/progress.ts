@@ -31,6 +31,7 @@ export class MigrationProgress {
       copiedBefore: 0n,
       verified: 0n,
       readBack: undefined,
+      moved: cur,
       total: end,
       space: 'enough',
       guard: undefined,
