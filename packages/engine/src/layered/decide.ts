@@ -216,10 +216,6 @@ function goBack(world: LayeredWorld, move: MoveRecord): LayeredDecision {
     if (job.state === 'pivoting' || job.state === 'aborting') {
       return { kind: 'wait', wait: { for: 'job-end' } };
     }
-    // QEMU drains the disk before it ends a mirror: the guest would wait for a carrier that hangs.
-    if (world.answers === 'silent') {
-      return recorded(world, move, 'undoing') ?? { kind: 'wait', wait: { for: 'destination' } };
-    }
     return act(world, move, 'undoing', { name: 'cancel-leg', leg: job.leg });
   }
   if (world.domain !== 'running') return act(world, move, 'undoing', { name: 'walk', leg: 'return' });

@@ -216,7 +216,8 @@ function legInDoubt(move: MoveRecord, live: Place, job: LegJob): Leg {
 /**
  * QEMU opens what is below the carrier at the switch (libvirt adds it right before), and the guest waits for that. Copies
  * that are files were written and read back a moment ago, on the storage where the carrier stands. Going back, QEMU has
- * none of it open. A server may have been gone when a commit to it failed.
+ * none of it open; but one of several that move as one goes forward, whatever its own record wants, once another has. A
+ * server may have been gone when a commit to it failed.
  */
 async function answersOf(
   context: Context,
@@ -225,17 +226,19 @@ async function answersOf(
   memory: Memory,
 ): Promise<LayeredWorld['answers']> {
   const hasFailed = memory.layered.lastLeg === 'collapse' && memory.witnessed === 'failed';
+  // On the way forward, one that fails at once is no answer.
+  const ask = () => askDestination(context, { ...move, goal: 'pivot' }, memory);
   if (where === 'carrier' && job.kind === 'none' && hasFailed && move.destination.source.kind === 'network') {
-    // There is no way back from here, whatever is wanted: one that fails at once is no answer.
-    return askDestination(context, { ...move, goal: 'pivot' }, memory);
+    return ask();
   }
   const isUnderWay = job.kind === 'ours' || copyingOf(memory) === 'running';
-  if (memory.standsStill && isUnderWay && !wantsBack(move)) return askDestination(context, move, memory);
+  if (memory.standsStill && isUnderWay && !wantsBack(move)) return ask();
   const toSwitch = job.kind === 'ours' && job.leg === 'switch' && job.state === 'ready';
-  if (!toSwitch || wantsBack(move) || move.destination.source.kind === 'file') return 'not-asked';
+  const goesBack = wantsBack(move) && move.group === undefined;
+  if (!toSwitch || goesBack || move.destination.source.kind === 'file') return 'not-asked';
   // It did when it was copied to.
   memory.everAnswered = true;
-  return askDestination(context, move, memory);
+  return ask();
 }
 
 function copyingOf({ layered }: Memory): LayeredWorld['copying'] {
