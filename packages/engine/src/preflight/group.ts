@@ -57,8 +57,10 @@ export async function preflightGroup(context: Context, request: GroupRequest): P
   const looks = await Promise.allSettled(
     disks.map((one) => preflight(context, { ...each, domain, ...one, strategy: 'layered' })),
   );
+  const others = disks.filter((_, at) => looks[at]?.status === 'fulfilled');
   const found = looks.map((look, at): Preflight => {
-    if (look.status === 'rejected') throw forOneOf(look.reason, disks, at, 'allTo' in request.disks);
+    if (look.status === 'rejected')
+      throw forOneOf(look.reason, disks[at]?.disk ?? '', 'allTo' in request.disks ? others : []);
     return look.value;
   });
   await mustGoTogether(context, found);
@@ -66,20 +68,21 @@ export async function preflightGroup(context: Context, request: GroupRequest): P
   return { disks: asGroup(found, pause).map((one) => ({ ...one, why })), leftOut };
 }
 
-/** Says which disk is meant, how to leave out one that nobody named, and gives no advice that is for a disk that moves alone. */
-function forOneOf(reason: unknown, disks: readonly DiskTo[], at: number, isAll: boolean): unknown {
+/**
+ * Says which disk is meant, and gives no advice that is for a disk that moves alone.
+ *
+ * @param others that move without it, where nobody named one
+ */
+function forOneOf(reason: unknown, disk: string, others: readonly DiskTo[]): unknown {
   if (!(reason instanceof Refusal)) return reason;
   const { code, message, facts, hint } = reason;
-  const disk = disks[at]?.disk ?? '';
   const named = message.includes(disk) ? message : `${disk}: ${message}`;
   const alone = `a mirror is for one disk: move ${disk} by itself`;
   const isForMirror = hint?.includes('--strategy mirror') === true;
-  const others = disks.filter((_, other) => other !== at).map((one) => `${one.disk}=${one.destination}`);
+  const rest = others.map((one) => quoteArgument(`${one.disk}=${one.destination}`));
   const hints = [
     ...(isForMirror ? [`${alone}, and ${hint}`] : hint === undefined ? [] : [hint]),
-    ...(isAll && others.length > 0
-      ? [`the others move without it: ${others.map(quoteArgument).join(' ')} instead of --all`]
-      : []),
+    ...(rest.length > 0 ? [`the others move without it: ${rest.join(' ')} instead of --all`] : []),
   ];
   return new Refusal(code, named, facts, hints.length === 0 ? undefined : hints.join('\n'), {
     cause: reason,
