@@ -36,6 +36,7 @@ export type {
 } from './model/record.ts';
 export { allLayers, filesMadeBy, overlaysOf, sidesOf } from './model/rounds.ts';
 export { formatBytes } from './model/sizes.ts';
+export { undoCommand } from './model/undo-command.ts';
 export { type Bytes, type BytesPerSecond, type Millis, unreachable } from './model/units.ts';
 export { type Definitions, jobOf, readDefinitions, sideOf } from './observe/definitions.ts';
 export { readUsage, type Usage, type Use, usesOf } from './observe/usage.ts';

@@ -63,7 +63,7 @@ export {
   type JsonObject,
   parseExactJson,
 } from './json/exact-json.ts';
-export { type DestinationProbe, probeDestination } from './probe/destination.ts';
+export { type DestinationProbe, probeDestination, takesTwoClients } from './probe/destination.ts';
 export { hasWriter, type Writer } from './probe/writer.ts';
 export {
   type CarriedBitmaps,

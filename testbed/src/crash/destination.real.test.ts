@@ -1,6 +1,6 @@
 // Destinations that fill up, fail, die or hang under a move: the guest never notices, and nothing is left behind.
 import assert from 'node:assert/strict';
-import { readdir, truncate, writeFile } from 'node:fs/promises';
+import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, it } from 'vitest';
 import { type SmallFileSystem, smallFileSystem } from '../faults/file-system.ts';
@@ -128,6 +128,28 @@ describe('a destination that hangs', () => {
     assert.equal((await abort.result()).outcome, 'back');
     assert.equal((await ferry.result()).outcome, 'back');
     await whole('hangs while copying');
+    await server.stop();
+  });
+
+  it('is named while layers are copied to it too; killed meanwhile, the next one goes on when it answers', async () => {
+    const server = await nbdServer({ path: await volume('layers.raw') });
+    const slowly = ['--strategy', 'layered', '--guard', 'off', '--bandwidth', '8M'];
+    const ferry = berth.move(server.uri, ['--flatten', ...slowly]);
+    await ferry.copying();
+    server.hang();
+    assert.match(await ferry.warning('destination-silent'), /does not answer.*abort/s);
+    await berth.guest.waitForWrites(30);
+    await ferry.kill();
+    const resume = berth.resume();
+    await resume.step('copy-layers');
+    server.resume();
+    await berth.ferry(['bandwidth', berth.name, '0']).gone();
+    assert.equal((await resume.result()).outcome, 'moved');
+    const home = berth.newPath();
+    const left = (await berth.files()).map((name) => join(berth.directory, name));
+    assert.equal((await berth.move(home, ['--flatten', '--format', 'qcow2']).result()).outcome, 'moved');
+    await expectWhole(berth, 'hung under layers', { on: home, besides: left, restart: false });
+    for (const path of left) await rm(path);
     await server.stop();
   });
 

@@ -1,8 +1,11 @@
 // Two disks moved as one, through deaths of blockferry and of QEMU: both end on the same side, and nothing is lost.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { connect } from '@blockferry/libvirt';
 import { afterAll, beforeAll, it } from 'vitest';
+import { nbdServer } from '../faults/nbd-server.ts';
 import type { LibvirtHost } from '../libvirt-host/host.ts';
+import { run } from '../process/run.ts';
 import { until } from '../process/until.ts';
 import { startHarbour } from './berth.ts';
 import { ends, refuses } from './endings.ts';
@@ -94,6 +97,28 @@ it('libvirtd is killed and started again: the same blockferry goes on', async ()
     await ends(ferry, 'moved');
     await pair.expectMoved(`libvirtd killed after ${name}`, directory);
   }
+});
+
+it('the other follows to a server that hangs when that answers, though an abort came too late', async () => {
+  const directory = await pair.newDirectory();
+  const path = join(host.directory, 'guest', 'follows.raw');
+  await run(['truncate', '-s', '64M', path]);
+  const server = await nbdServer({ path });
+  const disks = [`vda=${directory}/`, `vdb=${server.uri}`];
+  const options = ['--flatten', '--guard', 'off'];
+  const killed = { at: 'step-done', name: 'finish-leg' } as const;
+  await pair.ferry(['move', pair.name, ...disks, ...options], killed).gone();
+  server.hang();
+  const abort = pair.ferry(['abort', pair.name]);
+  await abort.warning('destination-silent');
+  // Pivoted onto it, the guest would stand still.
+  await pair.guest.waitForWrites(20, { disk: 'vdb' });
+  server.resume();
+  await ends(abort, 'moved');
+  const home = join(directory, 'data.qcow2');
+  await ends(pair.ferry(['move', pair.name, 'vdb', home, '--flatten', '--format', 'qcow2']), 'moved');
+  await server.stop();
+  await pair.expectMoved('followed to a server that hung', directory);
 });
 
 it('QEMU is killed when one disk is switched and the other is not: the other follows', async () => {

@@ -49,6 +49,14 @@ describe('the words of an ending', () => {
     expect(complete?.hint).toBe('go on: blockferry resume web');
   });
 
+  it.each(['collapsing', 'landing', 'settling'] as const)(
+    'do not offer to undo a move whose guest has left its source (%s)',
+    (phase) => {
+      const error = errorOf({ kind: 'interrupted', why: 'copy-failed' }, sampleMove({ phase }), 'move');
+      expect(error?.hint).toBe('go on: blockferry resume web');
+    },
+  );
+
   it('name the two images that the guest may be on while it goes back', () => {
     const overlay = { source: { kind: 'file', path: '/old/overlay' }, format: 'qcow2' } as const;
     const layers = [{ from: move.origin, to: move.destination, how: 'contents' }] as const;

@@ -4,6 +4,7 @@ import {
   type Ended,
   type LayersSummary,
   type MoveRecord,
+  undoCommand,
   unreachable,
 } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
@@ -66,6 +67,8 @@ export interface Result {
   readonly sourcesKept: readonly string[];
   /** Of those that are no files, the commands that remove them from where they are. For people. */
   readonly removals?: readonly string[];
+  /** Of a copy that is ready: it cannot be kept without a switch. For people. */
+  readonly cannotBeKept?: true;
   /** Those that are gone, as was asked for. */
   readonly sourcesDeleted: readonly string[];
   /** Files of ours that this command could not or did not remove. */
@@ -121,26 +124,28 @@ export function namesOf(
 }
 
 /** What an operator types about an open move. */
-export function commandsFor({
-  domain,
-  disk,
-  group,
-}: MoveRecord): Readonly<Record<'resume' | 'undo' | 'pivot', string>> {
+export function commandsFor(move: MoveRecord): Readonly<Record<'resume' | 'undo' | 'pivot', string>> {
+  const { domain, disk, group } = move;
   const name = quoteArgument(domain.name);
   // Disks that move as one are named by their domain.
   const which = group === undefined ? `${name} ${disk}` : name;
   return {
     resume: `blockferry resume ${name}`,
-    undo: `blockferry abort ${which}`,
+    undo: undoCommand(move),
     pivot: `blockferry pivot ${which}`,
   };
 }
 
-/** What to do about a move that stands: what is complete cannot be undone. */
+/** What is complete stays, and a guest that has left its source for good does not come back: an abort would finish it. */
+export function isPastUndo({ phase, copy, goal }: MoveRecord): boolean {
+  const hasLeft = phase === 'collapsing' || phase === 'landing' || phase === 'settling';
+  return hasLeft || (copy !== undefined && goal === 'keep');
+}
+
+/** What to do about a move that stands. */
 export function waysOn(move: MoveRecord): string {
   const { resume, undo } = commandsFor(move);
-  const isComplete = move.copy !== undefined && move.goal === 'keep';
-  return isComplete ? `go on: ${resume}` : `go on: ${resume}\nundo: ${undo}`;
+  return isPastUndo(move) ? `go on: ${resume}` : `go on: ${resume}\nundo: ${undo}`;
 }
 
 export type Ending = Ended['ending'];

@@ -1,5 +1,6 @@
 // blockferry bandwidth: changes the limit of a copy while it runs.
 import { type Context, changeGoal, type MoveRecord, Refusal } from '@blockferry/engine';
+import { quoteArgument } from '@blockferry/qemu';
 import type { Command } from 'commander';
 import { parseRate } from '../arguments/size.ts';
 import { ExitCode } from '../exit-code.ts';
@@ -73,7 +74,7 @@ async function limit(context: Context, move: MoveRecord, rate: bigint): Promise<
       'no-job',
       `no copy of ${move.disk} of ${move.domain.name} runs now`,
       {},
-      `go on with it first: blockferry resume ${move.domain.name}`,
+      `go on with it first: blockferry resume ${quoteArgument(move.domain.name)}`,
     );
   }
   if (runs) await handle.blockJobSetSpeed(move.disk, rate);

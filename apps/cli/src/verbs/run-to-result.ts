@@ -109,6 +109,7 @@ export async function resultOf(
         ? await allocatedBytes(context, move)
         : undefined,
     ...(ending.kind === 'copied' ? await madeBy(context, move) : {}),
+    ...(move.strategy === 'layered' && { cannotBeKept: true }),
     leftovers: ending.kind === 'back' ? await leftoversOf(context, move) : [],
     ...(ending.kind === 'moved' ? await sourcesLeft(context, move) : {}),
     error: errorOf(ending, move, asked, ending.kind === 'ask' ? await sideFacts(context, move) : []),

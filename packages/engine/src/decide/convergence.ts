@@ -29,14 +29,22 @@ export function paceOf(samples: readonly Sample[]): Pace {
   if (last === undefined) return { kind: 'unknown' };
   const remaining = last.end - last.cur;
   if (remaining <= 0n) return { kind: 'moving' };
-  const lastMove = samples.findLast((sample, index) => index > 0 && sample.cur !== samples[index - 1]?.cur);
-  const stillSince = lastMove?.at ?? samples[0]?.at ?? last.at;
-  if (last.at - stillSince >= STILL_AFTER_MS) return { kind: 'still', forMs: last.at - stillSince };
+  const forMs = stillFor(samples);
+  if (forMs !== undefined) return { kind: 'still', forMs };
   const then = samples.findLast((sample) => last.at - sample.at >= DIVERGING_AFTER_MS);
   if (then === undefined) return { kind: 'unknown' };
   const before = then.end - then.cur;
   // QEMU counts what the guest dirtied only between two chunks, so that libvirt often tells of one byte left, for ever.
   return (before - remaining) * SHRINK < before ? { kind: 'diverging' } : { kind: 'moving' };
+}
+
+/** Since when nothing has moved; undefined: it has, or that is not long. */
+export function stillFor(samples: readonly Pick<Sample, 'at' | 'cur'>[]): Millis | undefined {
+  const last = samples.at(-1);
+  if (last === undefined) return undefined;
+  const lastMove = samples.findLast((sample, index) => index > 0 && sample.cur !== samples[index - 1]?.cur);
+  const forMs = last.at - (lastMove?.at ?? samples[0]?.at ?? last.at);
+  return forMs >= STILL_AFTER_MS ? forMs : undefined;
 }
 
 /** Drops what `paceOf` no longer looks at, so that a move of days keeps few samples. */

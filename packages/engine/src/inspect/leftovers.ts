@@ -7,6 +7,7 @@ import { fileBeside } from '../model/beside.ts';
 import { messageOf, Refusal } from '../model/errors.ts';
 import type { LayeredPart, MoveRecord } from '../model/record.ts';
 import { allLayers, overlaysOf } from '../model/rounds.ts';
+import { undoCommand } from '../model/undo-command.ts';
 import { unreachable } from '../model/units.ts';
 import { readDefinitions } from '../observe/definitions.ts';
 import { readUsage, type Usage, usesOf } from '../observe/usage.ts';
@@ -233,8 +234,8 @@ async function claimOf(host: Host, journal: Journal, path: string): Promise<'our
   return same ? 'ours' : `${path} is another file than the one we made`;
 }
 
-function continueOrUndo({ domain, disk }: MoveRecord): string {
-  return `go on: blockferry resume ${quoteArgument(domain.name)}; undo: blockferry abort ${quoteArgument(domain.name)} ${disk}`;
+function continueOrUndo(move: MoveRecord): string {
+  return `go on: blockferry resume ${quoteArgument(move.domain.name)}; undo: ${undoCommand(move)}`;
 }
 
 /** Our note is kept by domain and disk: a later move of the same disk, or one that cannot be read, may have taken its place. */

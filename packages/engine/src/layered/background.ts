@@ -41,11 +41,13 @@ export function inBackground(
     state: () => state,
     over: work,
     progress: () => {
-      const { copiedBefore, copiedNow, verified, total, state: doing } = copy.progress();
+      const { copiedBefore, copiedNow, readFirst, verified, readBack, total, state: doing } = copy.progress();
       return {
         copied: copiedBefore + copiedNow,
         copiedBefore,
         verified,
+        readBack,
+        moved: copiedBefore + copiedNow + readFirst + (readBack ?? 0n),
         total,
         space: doing === 'waiting-for-space' ? 'full' : doing === 'short-of-space' ? 'low' : 'enough',
         guard: guard.verdict(),

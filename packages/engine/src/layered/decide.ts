@@ -6,7 +6,7 @@ import type { MoveRecord, Phase } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
 import { isSomething } from './claims.ts';
 import { fellBack, lostSwitch, unknownToLibvirt } from './doubt.ts';
-import { endedLeg, onLeg } from './legs.ts';
+import { endedLeg, isServedAgain, onLeg } from './legs.ts';
 import { nextRound, ontoOverlay } from './rounds.ts';
 
 export type LayeredDecision = Decision<LayeredStep>;
@@ -179,7 +179,7 @@ function onCarrier(world: LayeredWorld, move: MoveRecord): LayeredDecision {
   if (world.domain !== 'running') return act(world, move, 'collapsing', { name: 'walk', leg: 'collapse' });
   const ended = world.job.kind === 'none' ? endedLeg(world, 'collapse') : undefined;
   // The guest has left the source for good, so there is no way back: it stays where it is until it can go on.
-  if (ended !== undefined) return interrupted(world, move, 'copy-failed', ended);
+  if (ended !== undefined && !isServedAgain(world)) return interrupted(world, move, 'copy-failed', ended);
   return onLeg(world, move, 'collapse', 'collapsing', 'landing');
 }
 
@@ -215,10 +215,6 @@ function goBack(world: LayeredWorld, move: MoveRecord): LayeredDecision {
   if (job.kind === 'ours' && job.leg !== 'return') {
     if (job.state === 'pivoting' || job.state === 'aborting') {
       return { kind: 'wait', wait: { for: 'job-end' } };
-    }
-    // QEMU drains the disk before it ends a mirror: the guest would wait for a carrier that hangs.
-    if (world.answers === 'silent') {
-      return recorded(world, move, 'undoing') ?? { kind: 'wait', wait: { for: 'destination' } };
     }
     return act(world, move, 'undoing', { name: 'cancel-leg', leg: job.leg });
   }

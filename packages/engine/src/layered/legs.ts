@@ -6,6 +6,8 @@ import type { MoveRecord, Phase } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
 
 const MAX_STARTS = 3;
+/** A second apart (see startLeg): longer than QEMU rests before it connects again. */
+const MAX_STARTS_WHEN_SERVED = 25;
 
 /**
  * @param running the phase while the job runs
@@ -75,6 +77,14 @@ function withPhantom(world: LayeredWorld, move: MoveRecord, leg: Leg): Decision<
     default:
       return unreachable(world.qemuWrites);
   }
+}
+
+/**
+ * A job that failed is worth another start: its destination's server is there. QEMU learns from a request that fails that
+ * its connection was cut, and connects anew for a later one.
+ */
+export function isServedAgain({ witnessed, answers, starts }: LayeredWorld): boolean {
+  return witnessed === 'failed' && answers === 'yes' && starts < MAX_STARTS_WHEN_SERVED;
 }
 
 /** Why the leg that ended without a switch is not begun again; undefined: it may be. */

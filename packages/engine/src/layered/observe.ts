@@ -106,7 +106,7 @@ export async function observeLayered(
     overlayFresh: layered.overlayFresh,
     carrierFresh: layered.carrierFresh,
     lastLeg: layered.lastLeg,
-    answers: await answersOf(context, current, job, memory),
+    answers: await answersOf(context, current, { job, where }, memory),
     qemuWrites,
     sourceRemains: await sourcesRemain(context, move, live, memory),
     sides: memory.sides,
@@ -220,19 +220,29 @@ function legInDoubt(move: MoveRecord, live: Place, job: LegJob): Leg {
 /**
  * QEMU opens what is below the carrier at the switch (libvirt adds it right before), and the guest waits for that. Copies
  * that are files were written and read back a moment ago, on the storage where the carrier stands. Going back, QEMU has
- * none of it open.
+ * none of it open; but one of several that move as one goes forward, whatever its own record wants, once another has. A
+ * server may have been gone when a commit to it failed.
  */
 async function answersOf(
   context: Context,
   move: MoveRecord,
-  job: LegJob,
+  { job, where }: { readonly job: LegJob; readonly where: Place },
   memory: Memory,
 ): Promise<LayeredWorld['answers']> {
+  const hasFailed = memory.layered.lastLeg === 'collapse' && memory.witnessed === 'failed';
+  // On the way forward, one that fails at once is no answer.
+  const ask = () => askDestination(context, { ...move, goal: 'pivot' }, memory);
+  if (where === 'carrier' && job.kind === 'none' && hasFailed && move.destination.source.kind === 'network') {
+    return ask();
+  }
+  const isUnderWay = job.kind === 'ours' || copyingOf(memory) === 'running';
+  if (memory.standsStill && isUnderWay && !wantsBack(move)) return ask();
   const toSwitch = job.kind === 'ours' && job.leg === 'switch' && job.state === 'ready';
-  if (!toSwitch || wantsBack(move) || move.destination.source.kind === 'file') return 'not-asked';
+  const goesBack = wantsBack(move) && move.group === undefined;
+  if (!toSwitch || goesBack || move.destination.source.kind === 'file') return 'not-asked';
   // It did when it was copied to.
   memory.everAnswered = true;
-  return askDestination(context, move, memory);
+  return ask();
 }
 
 function copyingOf({ layered }: Memory): LayeredWorld['copying'] {

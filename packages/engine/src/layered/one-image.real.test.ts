@@ -191,3 +191,28 @@ test('an NBD export, of the same size and larger', async () => {
     await server.stop();
   }
 });
+
+test('a server that dies while the guest is on the carrier, and is back: who goes on next brings it to its end', async () => {
+  const path = at('dies');
+  await run(['truncate', '-s', String(vm.chain.size), path]);
+  server = await nbdServer({ path, export: 'vol' });
+  const ask = { domain: vm.name, disk: 'vda', ...layered, destination: server.uri } as const;
+  const { move } = await vm.mover.plan(ask);
+  const stop = new AbortController();
+  const { ending } = await runMove(vm.mover.context, move, {
+    signal: stop.signal,
+    report: () => {},
+    afterStep: (step) => step === 'finish-leg' && stop.abort(),
+  });
+  expect(ending.kind).toBe('stopped');
+  await server.kill();
+  const gone = await vm.mover.change(vm.name, { goal: 'abort' });
+  expect(gone.ending).toMatchObject({ kind: 'interrupted', why: 'copy-failed' });
+  expect(gone.steps.filter((step) => step === 'start-leg')).toHaveLength(1);
+  await server.start();
+  expect((await vm.mover.run(move)).ending).toEqual({ kind: 'moved' });
+  await vm.proveWritesKept({ path, format: 'raw' });
+  const file = at('from-dies.qcow2');
+  await vm.move({ destination: file, format: 'qcow2', scope: 'flatten', strategy: 'mirror' }, fileAt(file));
+  await server.stop();
+});

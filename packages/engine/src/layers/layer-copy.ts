@@ -46,7 +46,7 @@ export class LayerCopy {
   readonly #host: Host;
   readonly #plans: readonly LayerPlan[];
   readonly #options: LayerCopyOptions;
-  readonly #progress = new Progress();
+  readonly #progress: Progress;
   readonly #daemons = new Set<WindowDaemon>();
   #speed = 0n;
 
@@ -55,6 +55,7 @@ export class LayerCopy {
     this.#host = host;
     this.#plans = plans;
     this.#options = options;
+    this.#progress = new Progress(options.verify);
   }
 
   /**

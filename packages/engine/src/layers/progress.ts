@@ -26,6 +26,8 @@ export interface CopyProgress {
   readonly readFirst: bigint;
   /** Read back and found equal, by this run or earlier ones. */
   readonly verified: bigint;
+  /** The same, with what was read of the windows that are under way; undefined: nothing is read back. */
+  readonly readBack: bigint | undefined;
   /** Written by this run: more than copiedNow if windows had to be copied again. */
   readonly written: bigint;
   /** The layer that is being copied. */
@@ -43,6 +45,13 @@ export class Progress {
   /** Of the window that is under way. */
   #underWay = 0n;
   #task: Task | undefined;
+  readonly #readsBack: boolean;
+  /** Of each window that is read back and not journaled as verified yet. */
+  readonly #compared = new Map<Task, bigint>();
+
+  constructor(readsBack: boolean) {
+    this.#readsBack = readsBack;
+  }
 
   begin(layers: readonly Layer[]): void {
     this.#layers = layers;
@@ -59,6 +68,7 @@ export class Progress {
     this.#state = 'ended';
     this.#underWay = 0n;
     this.#task = undefined;
+    this.#compared.clear();
   }
 
   /** Watches the reading of one window into memory. */
@@ -83,6 +93,26 @@ export class Progress {
     };
   }
 
+  /** Watches the reading back of one window. */
+  watchCompare(task: Task): JobWatch {
+    return {
+      progress: (bytes) => {
+        this.#compared.set(task, bytes);
+      },
+      waitsForSpace: () => {},
+    };
+  }
+
+  /** It was read back, and its journal is written next. */
+  windowCompared(task: Task): void {
+    this.#compared.set(task, lengthOf(task));
+  }
+
+  /** Its journal says how it was. */
+  windowNoted(task: Task): void {
+    this.#compared.delete(task);
+  }
+
   windowWritten(task: Task): void {
     const length = lengthOf(task);
     this.#written += length;
@@ -92,13 +122,15 @@ export class Progress {
   }
 
   now(): CopyProgress {
+    const verified = this.#sum(({ journal }) => journal.verified.bytes(journal.cut));
     return {
       state: this.#state === 'copying' && this.#isShort ? 'short-of-space' : this.#state,
       total: this.#sum(({ journal }) => journal.cut.total),
       copiedBefore: this.#copiedBefore,
       copiedNow: this.#copiedNow + (this.#task?.again ? 0n : this.#underWay),
       readFirst: this.#readFirst,
-      verified: this.#sum(({ journal }) => journal.verified.bytes(journal.cut)),
+      verified,
+      readBack: this.#readsBack ? verified + this.#underComparison() : undefined,
       written: this.#written + this.#underWay,
       layer: this.#task?.layer.plan,
     };
@@ -107,6 +139,14 @@ export class Progress {
   /** Nearly full; once it was full, that is the word until the copy goes on. */
   shortOfSpace(waits: boolean): void {
     this.#isShort = waits;
+  }
+
+  #underComparison(): bigint {
+    let sum = 0n;
+    for (const [{ layer, index }, bytes] of this.#compared) {
+      if (!layer.journal.verified.has(index)) sum += bytes;
+    }
+    return sum;
   }
 
   #waitsForSpace(waits: boolean): void {

@@ -22,6 +22,7 @@ export async function verifyWindows(work: Work, reader: WindowDaemon): Promise<v
     if (!task) break;
     const window = windowAt(task.layer.journal.cut, task.index);
     const [result] = await Promise.all([verify(task, window), noted]);
+    work.progress.windowCompared(task);
     work.memory?.free(task);
     noted = note(work, task, result);
     noted.catch(() => {}); // awaited with the next window, or below
@@ -33,12 +34,14 @@ type Verify = (task: Task, window: Window) => Promise<VerifyResult>;
 
 /** By the daemon; by qemu-img where that cannot do it, and to know what is wrong where something is. */
 function verifier(work: Work, daemon: WindowDaemon): Verify {
+  const { progress, memory } = work;
   let hasQuorum = true;
   return async (task, window) => {
     const { layer } = task;
     if (hasQuorum) {
       try {
-        if (await daemon.isSame(layer, window, work.memory?.slotOf(task))) return { kind: 'same' };
+        if (await daemon.isSame(layer, window, memory?.slotOf(task), progress.watchCompare(task)))
+          return { kind: 'same' };
       } catch (error) {
         if (!(error instanceof QuorumMissing)) throw error;
         hasQuorum = false;
@@ -60,10 +63,15 @@ async function keepSpeed({ speed, signal }: Work, { length }: Window, takenMs: n
   if (restMs > 0) await sleep(restMs, undefined, { signal });
 }
 
-async function note({ backlog, settle, signal }: Work, task: Task, result: VerifyResult): Promise<void> {
+async function note(
+  { backlog, settle, signal, progress }: Work,
+  task: Task,
+  result: VerifyResult,
+): Promise<void> {
   const { layer, index } = task;
   if (result.kind === 'same') {
     await layer.markVerified(index);
+    progress.windowNoted(task);
     await settle(layer);
     backlog.verified();
     return;
@@ -71,6 +79,7 @@ async function note({ backlog, settle, signal }: Work, task: Task, result: Verif
   // A source that somebody writes to differs from any copy.
   await layer.checkSource(signal);
   await layer.markDiffering(index);
+  progress.windowNoted(task);
   if (task.again) throw new LayerDiffers(layer.plan, result.offset);
   backlog.differs(task);
 }

@@ -37,7 +37,7 @@ export interface StayingImage {
  */
 export async function noteLeftImages({ home }: Pair, record: MigrationRecord): Promise<readonly string[]> {
   const images: LeftNote['images'][number][] = [];
-  const sources = record.disks.flatMap((disk) => chainAt(disk, 'home').map(pathOf));
+  const sources = new Set(record.disks.flatMap((disk) => chainAt(disk, 'home').map(pathOf)));
   const nvrams = record.states.filter(({ kind }) => kind === 'nvram');
   for (const path of [...sources, ...nvrams.map((nvram) => nvram.path)]) {
     const stat = await home.host.stat(path).catch(() => null);

@@ -113,6 +113,31 @@ test('a base that two domains share is sent once; a domain that is off, its disk
   expect((await readdir(to)).sort()).toEqual(['base.qcow2', 'first.qcow2', 'second.qcow2']);
 });
 
+test('a base that two disks of a running guest share is sent once, and each has all that was written to it', async () => {
+  const { one, two } = hosts;
+  const [here, to] = [join(one.imagesDir, 'pair'), join(there, 'pair')];
+  await Promise.all([mkdir(here), mkdir(to)]);
+  const { top, region } = await makeChain(here, ['base', 'first'], { fill: 4n << 20n });
+  const second = { path: join(here, 'second.qcow2'), format: 'qcow2' } as const;
+  await copyFile(top.path, second.path);
+  const guest = await startGuest(one, {
+    name: 'pair',
+    disks: [
+      { target: 'vda', ...top },
+      { target: 'vdb', ...second },
+    ],
+    writers: [guestWriter('vda', region), guestWriter('vdb', region)],
+  });
+  const { record, ended } = await migrateNow(pair, ask('pair', { destinationDirectory: to }));
+  expect(record.disks.map(({ layers, shared }) => [layers.length, shared.length])).toEqual([
+    [2, 0],
+    [1, 1],
+  ]);
+  expect(ended.left).toEqual(['first', 'base', 'second'].map((name) => join(here, `${name}.qcow2`)));
+  expect((await readdir(to)).sort()).toEqual(['base.qcow2', 'first.qcow2', 'second.qcow2']);
+  await proveKept(guest, two, { vda: join(to, 'first.qcow2'), vdb: join(to, 'second.qcow2') });
+});
+
 test('what cannot be done is refused, and nothing is touched on either host', async () => {
   const { one, two } = hosts;
   const [here, to] = [join(one.imagesDir, 'refused'), join(there, 'refused')];

@@ -30,6 +30,8 @@ export class MigrationProgress {
       copied: cur,
       copiedBefore: 0n,
       verified: 0n,
+      readBack: undefined,
+      moved: cur,
       total: end,
       space: 'enough',
       guard: undefined,

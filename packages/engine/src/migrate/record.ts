@@ -36,7 +36,7 @@ export interface MigratedDisk {
   readonly origin: ImageRef;
   /** Images at home (`from`) and what becomes of them at the destination (`to`); top first. */
   readonly layers: readonly [Layer, ...Layer[]];
-  /** Bases that another migration has brought there already; top first. */
+  /** Bases that another migration has brought there already, or a disk before this one brings; top first. */
   readonly shared: readonly Layer[];
   /** Takes the guest's writes while the images below are copied, at home and then at the destination. */
   readonly overlay: { readonly home: ImageRef; readonly away: ImageRef };

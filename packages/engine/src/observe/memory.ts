@@ -27,6 +27,10 @@ export interface LayersProgress {
   /** Of that, by runs before this one. */
   readonly copiedBefore: Bytes;
   readonly verified: Bytes;
+  /** The same, with what was read of windows that are under way; undefined: nothing is read back. */
+  readonly readBack: Bytes | undefined;
+  /** Grows with whatever is read or written: as long as it does, it does not stand still. */
+  readonly moved: Bytes;
   readonly total: Bytes;
   /** At the destination; unless there is enough, nothing is copied until there is. */
   readonly space: 'enough' | 'low' | 'full';

@@ -1,7 +1,8 @@
 // What about the destination speaks against a move. Nothing is touched: what must write to find out comes last.
 import { dirname } from 'node:path';
 import { describeSource } from '@blockferry/libvirt';
-import { type Host, probeDestination, quoteArgument } from '@blockferry/qemu';
+import { type Host, probeDestination, quoteArgument, takesTwoClients } from '@blockferry/qemu';
+import { DEFAULT_WINDOW_BYTES } from '../layers/index.ts';
 import { Refusal } from '../model/errors.ts';
 import { LONGEST_NAME, nameLength } from '../model/file-names.ts';
 import type { MoveRecord } from '../model/record.ts';
@@ -64,6 +65,7 @@ export async function checkDestination(
   }
   const fitting = await checkReused(host, situation, request, destination, name);
   await checkAnswers(host, situation, destination, name);
+  if (strategy === 'layered') await mustTakeTwoClients(host, situation, destination, name);
   return { ...fitting, warnings };
 }
 
@@ -235,4 +237,23 @@ async function checkAnswers(
   if (probe.kind === 'answers') return;
   if (probe.kind === 'hang') throw silent(name, probe.detail);
   throw new Refusal('destination-unusable', probe.detail, {}, 'does its server let QEMU write to it?');
+}
+
+/** Each window of a copy is opened, by a connection of its own, while the one before is being written and read back. */
+async function mustTakeTwoClients(
+  host: Host,
+  { capacity }: Situation,
+  { image }: Destination,
+  name: string,
+): Promise<void> {
+  const { source } = image;
+  const isNbd = source.kind === 'network' && source.protocol === 'nbd';
+  if (!isNbd || capacity <= DEFAULT_WINDOW_BYTES) return;
+  if (await takesTwoClients(host, await toOpenableImage(host, image), ANSWER_WITHIN_MS)) return;
+  throw new Refusal(
+    'destination-unusable',
+    `${name} takes one client at a time, and strategy layered needs several connections to it`,
+    {},
+    'have its server take more (qemu-nbd --shared=8), or use --strategy mirror',
+  );
 }

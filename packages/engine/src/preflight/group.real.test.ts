@@ -86,6 +86,8 @@ test('advice for one disk of several is not to use what moves one alone', async 
     message: expect.stringContaining('vda: '),
     hint: expect.stringContaining('move vda by itself'),
   });
+  const mixed = mover.planGroup({ domain: 'mixed', disks: { allTo: at('to') } });
+  await expect(mixed).rejects.toMatchObject({ hint: expect.stringContaining(`=${at('to/')} instead of`) });
 });
 
 test('a domain that is off is planned as well', async () => {

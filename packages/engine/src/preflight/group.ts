@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { basename, dirname } from 'node:path';
 import { type DiskDefinition, type DomainXml, describeSource, sameSource } from '@blockferry/libvirt';
-import type { Host } from '@blockferry/qemu';
+import { type Host, quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { ImageRef, MoveRecord } from '../model/record.ts';
 import { readDefinitions } from '../observe/definitions.ts';
@@ -57,8 +57,10 @@ export async function preflightGroup(context: Context, request: GroupRequest): P
   const looks = await Promise.allSettled(
     disks.map((one) => preflight(context, { ...each, domain, ...one, strategy: 'layered' })),
   );
+  const others = disks.filter((_, at) => looks[at]?.status === 'fulfilled');
   const found = looks.map((look, at): Preflight => {
-    if (look.status === 'rejected') throw forOneOf(look.reason, disks[at]?.disk ?? '');
+    if (look.status === 'rejected')
+      throw forOneOf(look.reason, disks[at]?.disk ?? '', 'allTo' in request.disks ? others : []);
     return look.value;
   });
   await mustGoTogether(context, found);
@@ -66,14 +68,25 @@ export async function preflightGroup(context: Context, request: GroupRequest): P
   return { disks: asGroup(found, pause).map((one) => ({ ...one, why })), leftOut };
 }
 
-/** Says which disk is meant, and gives no advice that is for a disk that moves alone. */
-function forOneOf(reason: unknown, disk: string): unknown {
+/**
+ * Says which disk is meant, and gives no advice that is for a disk that moves alone.
+ *
+ * @param others that move without it, where nobody named one
+ */
+function forOneOf(reason: unknown, disk: string, others: readonly DiskTo[]): unknown {
   if (!(reason instanceof Refusal)) return reason;
   const { code, message, facts, hint } = reason;
   const named = message.includes(disk) ? message : `${disk}: ${message}`;
   const alone = `a mirror is for one disk: move ${disk} by itself`;
   const isForMirror = hint?.includes('--strategy mirror') === true;
-  return new Refusal(code, named, facts, isForMirror ? `${alone}, and ${hint}` : hint, { cause: reason });
+  const rest = others.map((one) => quoteArgument(`${one.disk}=${one.destination}`));
+  const hints = [
+    ...(isForMirror ? [`${alone}, and ${hint}`] : hint === undefined ? [] : [hint]),
+    ...(rest.length > 0 ? [`the others move without it: ${rest.join(' ')} instead of --all`] : []),
+  ];
+  return new Refusal(code, named, facts, hints.length === 0 ? undefined : hints.join('\n'), {
+    cause: reason,
+  });
 }
 
 /** They make different files, and there is room for all of them. @throws Refusal */

@@ -73,7 +73,9 @@ export function cannotBeLayered(situation: Situation, request: MoveRequest): Ref
   const { host, chain, disk, libVersion } = situation;
   const no = (code: string, why: string, hint?: string) => new Refusal(code, why, {}, hint);
   if (host === undefined || chain === undefined) {
-    return no('no-host', 'strategy layered runs tools on the host, and this connection gives no way to');
+    const why = 'strategy layered runs tools on the host, and this connection gives no way to';
+    const ssh = 'use a connection over ssh';
+    return no('no-host', why, request.copy === undefined ? `${ssh}, or --strategy mirror` : ssh);
   }
   const isChain = request.scope === 'chain' && chain.length > 1;
   // Which keeps the shape of no chain.

@@ -11,6 +11,7 @@ import {
   nbdServer,
   type Place,
   run,
+  startIdle,
   startLibvirtHost,
   startMovingGuest,
 } from '@blockferry/testbed';
@@ -98,4 +99,17 @@ test('a server that is down, one whose socket QEMU may not use, and one of anoth
   expect(await refusal(`nbd+unix:///other?socket=${join(images, 'small.raw')}.nbd`)).toBe(
     'destination-unusable',
   );
+});
+
+test('a server that takes one client at a time is refused for layers of more than one window', async () => {
+  const path = join(images, 'big.qcow2');
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', path, '256M']);
+  const disks = [{ target: 'vda', path, format: 'qcow2' }] as const;
+  await startIdle(vm.host, { name: 'big', disks, as: 'off' });
+  const { server } = await serve('one.raw', { extraArguments: ['--shared=1'] }, 256n << 20n);
+  const ask = { domain: 'big', disk: 'vda', scope: 'flatten', strategy: 'layered' } as const;
+  expect(await vm.mover.refusal({ ...ask, destination: server.uri })).toMatchObject({
+    code: 'destination-unusable',
+    message: expect.stringContaining('one client'),
+  });
 });

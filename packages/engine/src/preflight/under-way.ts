@@ -3,17 +3,16 @@ import { describeSource } from '@blockferry/libvirt';
 import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { MoveRecord } from '../model/record.ts';
+import { undoCommand } from '../model/undo-command.ts';
 import { unreachable } from '../model/units.ts';
 
 export function underWay(open: MoveRecord): Refusal {
   const { name } = open.domain;
-  // Disks that move as one are taken back together.
-  const which = open.group === undefined ? `${name} ${open.disk}` : name;
   return new Refusal(
     'move-under-way',
     `${workWords(open)} already`,
     { id: open.id },
-    `continue it: blockferry resume ${quoteArgument(name)}; or undo it: blockferry abort ${which}`,
+    `continue it: blockferry resume ${quoteArgument(name)}; or undo it: ${undoCommand(open)}`,
   );
 }
 

@@ -3,6 +3,7 @@ import { quoteArgument } from '@blockferry/qemu';
 import { record } from '../act/record.ts';
 import { Refusal } from '../model/errors.ts';
 import type { Goal, MoveRecord } from '../model/record.ts';
+import { undoCommand } from '../model/undo-command.ts';
 import type { BytesPerSecond } from '../model/units.ts';
 import { newMemory } from '../observe/memory.ts';
 import type { Context } from './context.ts';
@@ -75,7 +76,7 @@ function mustBeKeepable({ job }: Look, move: MoveRecord): void {
       'keep-not-layered',
       'strategy layered keeps no copy without a switch',
       {},
-      `undo it: blockferry abort ${quoteArgument(name)} ${move.disk}; and use --strategy mirror`,
+      `undo it: ${undoCommand(move)}; and use --strategy mirror`,
     );
   }
   if (job.kind === 'ours' && job.state === 'ready') return;

@@ -11,11 +11,12 @@ import { SpaceWatch } from '../space/watch.ts';
 import type { Bell } from './bell.ts';
 import type { Context } from './context.ts';
 import { diagnoseFailure } from './diagnose.ts';
+import { type Judged, judgeLayers, judgePace } from './judge-pace.ts';
 import { isHostLost, isLinkLost, isMonitorLost, meansLookAgain } from './link.ts';
 import { Progress, progressAt } from './progress.ts';
 import type { Report } from './report.ts';
 import { type AnyStep, type Look, look, ordersSwitch, startsCopy } from './strategy.ts';
-import { divergingWords, roomWords, silentWords } from './warnings.ts';
+import { roomWords, silentWords } from './warnings.ts';
 import { Watch } from './watch.ts';
 
 /** The slow poll that catches what events missed, and the pace of progress reports. */
@@ -146,7 +147,10 @@ export class DiskRun {
     this.#tellJob(seen);
     this.#show(decision);
     if (ordersSwitch(step)) this.#pivotOrderedAt = performance.now();
-    if (startsCopy(step)) this.#progress.reset();
+    if (startsCopy(step)) {
+      this.#progress.reset();
+      this.memory.standsStill = false;
+    }
     const warn = (code: string, message: string) => this.#warn(code, message);
     try {
       this.#move = await seen.act(this.#move, decision, warn);
@@ -187,32 +191,22 @@ export class DiskRun {
     if (decision.wait.for === 'layers' && layers !== undefined) {
       this.#options.report(await this.#progress.sampleLayers(definitions?.domain, this.#move.disk, layers));
       this.#tellRoom(layers.space);
+      judgeLayers(this.#judged(seen));
     } else if (seen.job.kind === 'ours' && definitions !== undefined) {
       this.#options.report(await this.#progress.sample(definitions.domain, this.#move.disk, seen.job));
-      this.#judgePace(seen);
+      judgePace(this.#judged(seen));
     }
     const work = this.memory.shorten.work?.progress();
     if (decision.wait.for === 'offline' && work !== undefined) {
       this.#options.report(await this.#progress.sample(undefined, this.#move.disk, work));
     }
     if (decision.wait.for === 'room') this.#tellRoom('low');
-    if (seen.answers === 'silent') this.#warn('destination-silent', silentWords(this.#move));
+    if (seen.answers === 'silent') this.#warn('destination-silent', silentWords(this.#move, seen.live));
   }
 
-  #judgePace(seen: Look): void {
-    const pace = this.#progress.pace();
-    this.memory.flows = this.#progress.flows();
-    this.memory.standsStill = pace.kind === 'still';
-    this.memory.diverging = pace.kind === 'diverging';
-    const { synchronousWrites, converge } = this.#move.options;
-    // On the way back the guest is slowed, which is said then.
-    const isBack = this.#move.phase === 'undoing' || this.#move.phase === 'returning';
-    if (pace.kind === 'diverging' && !synchronousWrites && !converge && !isBack) {
-      this.#warn('not-converging', divergingWords(this.#move));
-    }
-    if (pace.kind === 'still' && seen.answers !== 'silent') {
-      this.#warn('stands-still', `nothing was copied for ${Math.round(pace.forMs / 1000)} s`);
-    }
+  #judged({ answers }: Look): Judged {
+    const warn = (code: string, message: string) => this.#warn(code, message);
+    return { move: this.#move, progress: this.#progress, memory: this.memory, answers, warn };
   }
 
   /** Each time that it begins to wait. */

@@ -1,12 +1,15 @@
 // Follows the mirror's progress: rate, time to go, the guest's write rate, and whether it converges.
 import type { Domain } from '@blockferry/libvirt';
-import { type Pace, paceOf, recent, type Sample } from '../decide/convergence.ts';
-import type { Bytes, Millis } from '../model/units.ts';
+import { type Pace, paceOf, recent, type Sample, stillFor } from '../decide/convergence.ts';
+import type { Bytes, BytesPerSecond, Millis } from '../model/units.ts';
 import type { LayersProgress } from '../observe/memory.ts';
 import type { ProgressReport } from './report.ts';
 
 /** The rate shown is the mean of this much time. */
 const RATE_WINDOW_MS = 5_000;
+
+/** With a limit below this there are pauses between two pieces. */
+const HARDLY_ANY: BytesPerSecond = 1n << 20n;
 
 interface Done {
   readonly cur: Bytes;
@@ -21,6 +24,8 @@ interface GuestSample {
 export class Progress {
   #samples: Sample[] = [];
   #guest: GuestSample[] = [];
+  #readBack: { readonly at: number; readonly value: Bytes }[] = [];
+  #moved: Sample[] = [];
   #latest: ProgressReport | undefined;
 
   /** What was told last of the copy that is under way. */
@@ -33,6 +38,8 @@ export class Progress {
     this.#latest = undefined;
     this.#samples = [];
     this.#guest = [];
+    this.#readBack = [];
+    this.#moved = [];
   }
 
   /** Takes a sample of the job and of the guest's writes, if there is a guest. */
@@ -47,17 +54,38 @@ export class Progress {
   async sampleLayers(
     domain: Domain | undefined,
     disk: string,
-    { copied, verified, total, guard, space }: LayersProgress,
+    { copied, verified, readBack, moved, total, guard, space }: LayersProgress,
   ): Promise<ProgressReport> {
     const at = performance.now();
-    this.#samples = recent([...this.#samples, { at, cur: copied, end: total }]);
+    // Until it has begun, nothing is known of what runs before it did.
+    if (total > 0n) this.#samples = recent([...this.#samples, { at, cur: copied, end: total }]);
+    const waits = total === 0n || space !== 'enough';
+    this.#moved = waits ? [] : recent([...this.#moved, { at, cur: moved, end: total }]);
     await this.#sampleGuest(domain, disk, at).catch(() => {}); // off: it writes nothing
+    const copying = this.#report(at, { cur: copied, end: total });
+    this.#latest = {
+      ...copying,
+      ...(readBack !== undefined && total > 0n && this.#readingBack(at, readBack, copying)),
+    };
     return {
-      ...this.#report(at, { cur: copied, end: total }),
+      ...this.#latest,
       verified,
       ...(guard && { guard }),
       ...(space !== 'enough' && { space }),
     };
+  }
+
+  /** When all is copied, the reading back is what takes time. */
+  #readingBack(
+    at: number,
+    readBack: Bytes,
+    { copied, total, etaMs }: ProgressReport,
+  ): Partial<ProgressReport> {
+    this.#readBack = [...this.#readBack.filter((s) => at - s.at <= RATE_WINDOW_MS), { at, value: readBack }];
+    const readBackRate = rateOf(this.#readBack);
+    const isLast = copied >= total && readBackRate !== undefined && readBackRate > 0n;
+    const left = isLast ? Number(((total - readBack) * 1000n) / readBackRate) : undefined;
+    return { readBack, readBackRate, etaMs: left ?? etaMs };
   }
 
   async #sampleGuest(domain: Domain | undefined, disk: string, at: number): Promise<void> {
@@ -83,6 +111,11 @@ export class Progress {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
     if (first === undefined || last === undefined) return false;
     return last.cur >= last.end || last.cur > first.cur;
+  }
+
+  /** How long the copy of the layers has stood still, though it has begun and has room; undefined: it does not. */
+  layersStillFor(bandwidth: BytesPerSecond = 0n): Millis | undefined {
+    return bandwidth > 0n && bandwidth < HARDLY_ANY ? undefined : stillFor(this.#moved);
   }
 
   pace(): Pace {

@@ -20,12 +20,15 @@ export interface ProgressReport {
   readonly total: Bytes;
   /** Read back from the storage and compared; strategy `layered` only. */
   readonly verified?: Bytes;
+  /** The same, with what was read of windows that are under way; strategy `layered` only, and only if it reads back. */
+  readonly readBack?: Bytes;
+  readonly readBackRate?: BytesPerSecond | undefined;
   /** What the guard does, and the guest's mean write latency in ms; strategy `layered` only. */
   readonly guard?: GuardVerdict;
   /** The destination is nearly full, or full: nothing is copied until there is room. Strategy `layered` only. */
   readonly space?: 'low' | 'full';
   readonly rate: BytesPerSecond | undefined;
-  /** Unknown while the rate is, or while the guest writes as fast as the mirror copies. */
+  /** Of the copying; once all is copied, of the reading back. Unknown while the rate is, or while the guest writes as fast as the mirror copies. */
   readonly etaMs: Millis | undefined;
   readonly guestWriteRate: BytesPerSecond | undefined;
 }

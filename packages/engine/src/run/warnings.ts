@@ -1,15 +1,20 @@
 // The longer words that a run has for what holds it up, and what to do about it.
 import { dirname } from 'node:path';
 import { quoteArgument } from '@blockferry/qemu';
+import type { Place } from '../model/layered-world.ts';
 import type { MoveRecord } from '../model/record.ts';
+import { undoCommand } from '../model/undo-command.ts';
 import type { LayersProgress } from '../observe/memory.ts';
 
-export function silentWords({ domain, disk, goal }: MoveRecord): string {
+export function silentWords(move: MoveRecord, live: Place): string {
+  if (live === 'carrier') {
+    return 'the destination does not answer, and what the guest reads of it waits. Make it answer again and the move goes on';
+  }
   const now = 'the destination does not answer. The guest runs on the source and is not held up.';
-  const whenForward = `Make it answer again and the move goes on; or undo it with: blockferry abort ${quoteArgument(domain.name)} ${disk}`;
+  const whenForward = `Make it answer again and the move goes on; or undo it with: ${undoCommand(move)}`;
   const whenBack =
     'Ending the copy now would hold it up until the destination answers. Make it answer again, or end it for good (kill its server): then the copy ends by itself';
-  return `${now} ${goal === 'pivot' || goal === 'hold' ? whenForward : whenBack}`;
+  return `${now} ${move.goal === 'pivot' || move.goal === 'hold' ? whenForward : whenBack}`;
 }
 
 export function divergingWords(move: MoveRecord): string {

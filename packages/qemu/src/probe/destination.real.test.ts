@@ -12,7 +12,7 @@ import { create } from '../qemu-img/create.ts';
 import { startNbdkit, startQemuNbd, startTlsNbd } from '../testing/nbd-server.ts';
 import { freePort } from '../testing/sshd.ts';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
-import { probeDestination } from './destination.ts';
+import { probeDestination, takesTwoClients } from './destination.ts';
 
 const MiB = 1024n * 1024n;
 const SOON = 700;
@@ -83,6 +83,15 @@ test('an NBD server that is stopped hangs, and answers again when it goes on', a
 test('an NBD server that greets but serves no reads hangs', async () => {
   await using _ = await startNbdkit(at('sock'), '--filter=delay', 'memory', '1M', 'rdelay=600');
   expect(await probeDestination(host, nbd('sock'), SOON)).toMatchObject({ kind: 'hang' });
+});
+
+test('a server that serves one client at a time is told from one that serves several', async () => {
+  writeFileSync(at('disk'), Buffer.alloc(Number(MiB)));
+  await using _several = await startQemuNbd(at('disk'), at('several'));
+  expect(await takesTwoClients(host, nbd('several'), LATER)).toBe(true);
+  await using _one = await startQemuNbd(at('disk'), at('one'), '', 'raw', 1);
+  expect(await probeDestination(host, nbd('one'), LATER)).toMatchObject({ kind: 'answers' });
+  expect(await takesTwoClients(host, nbd('one'), SOON)).toBe(false);
 });
 
 test('a socket that accepts and says nothing hangs', async () => {

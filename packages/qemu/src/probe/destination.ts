@@ -41,6 +41,26 @@ export async function probeDestination(
   }
 }
 
+/**
+ * Does a server that answers take a second client while it has one? Asked by two connections that read one sector. Throws
+ * HostError when the host itself cannot be asked.
+ */
+export async function takesTwoClients(
+  host: Host,
+  { location }: Pick<Image, 'location'>,
+  timeoutMs: number,
+): Promise<boolean> {
+  const sector: Image = { location, format: 'raw', offset: 0n, size: 512n };
+  const name = toJsonFilename(sector);
+  const argv = ['qemu-img', 'compare', '-U', ...toObjectArguments(sector), name, name];
+  try {
+    return (await host.run(argv, { timeoutMs })).code === 0;
+  } catch (error) {
+    if (error instanceof HostError && error.code === 'timeout') return false;
+    throw error;
+  }
+}
+
 /** The storage below, whatever the format above. Null if it answers. */
 async function probeBytes(host: Host, image: Image, timeoutMs: number): Promise<DestinationProbe | null> {
   const { location } = image;

@@ -15,9 +15,14 @@ export function startQemuNbd(
   socket: string,
   exportName = '',
   format = 'raw',
+  clients = 0,
 ): Promise<NbdServer> {
   const name = exportName === '' ? [] : ['-x', exportName];
-  return start('qemu-nbd', ['--persistent', '--shared=0', '-f', format, ...name, '-k', socket, file], socket);
+  return start(
+    'qemu-nbd',
+    ['--persistent', `--shared=${clients}`, '-f', format, ...name, '-k', socket, file],
+    socket,
+  );
 }
 
 /** qemu-nbd on a TCP port of loopback that lets nobody in without a certificate from this directory (see tls.ts). */

@@ -23,13 +23,17 @@ export interface UnclearMigration {
 
 export function migrationPlanText({ record, bytes }: MigrationPreflight, withSteps: boolean): string {
   const off = record.mode === 'offline' ? ', while it is off' : '';
+  const copied = new Set(
+    record.disks.flatMap(({ layers }) => layers.map(({ to }) => describeSource(to.source))),
+  );
   const lines = [
     `${record.domain.name}: ${formatBytes(bytes)} to copy${off}`,
     `  from   ${record.home}`,
     `  to     ${record.away}`,
     ...record.disks.map(({ target, layers, shared }) => {
       const chain = [...layers, ...shared].map(({ to }) => describeSource(to.source));
-      const there = shared.length === 0 ? '' : ` (${shared.length} there already)`;
+      const brought = shared.filter(({ to }) => copied.has(describeSource(to.source))).length;
+      const there = `${partWords(shared.length - brought, 'there already')}${partWords(brought, 'with another disk')}`;
       return `  ${target}    ${chain.reverse().join(' <- ')}${there}`;
     }),
   ];
@@ -38,6 +42,10 @@ export function migrationPlanText({ record, bytes }: MigrationPreflight, withSte
     `      if everything stopped here: ${leaves}`,
   ]);
   return `${[...lines, ...(withSteps ? ['steps', ...steps] : [])].join('\n')}\n`;
+}
+
+function partWords(count: number, how: string): string {
+  return count === 0 ? '' : ` (${count} ${how})`;
 }
 
 export function continuingMigration({ domain, away, goal }: MigrationRecord): string {

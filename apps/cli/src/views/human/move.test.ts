@@ -40,10 +40,18 @@ describe('progress', () => {
   it('leaves out what is not known yet', () => {
     const unknown = { ...progress, rate: undefined, etaMs: undefined, guestWriteRate: undefined };
     expect(plainProgress({ phase: 'copying', progress: unknown })).toBe('copying  50 %  512 MiB of 1.0 GiB');
-    const readBack = { ...unknown, copied: 4n * MIB, total: 4n * MIB, verified: MIB };
-    expect(plainProgress({ phase: 'copying', progress: readBack })).toBe(
-      'verifying  25 %  1.0 MiB of 4.0 MiB',
+  });
+
+  it('is that of the reading back once all is copied, for the disk that it is of', () => {
+    const copied = { ...progress, copied: 4n * MIB, total: 4n * MIB, rate: 0n, guestWriteRate: undefined };
+    const nothing = { ...copied, verified: 0n, readBack: 0n, etaMs: undefined };
+    expect(plainProgress({ phase: 'copying', progress: nothing })).toBe('verifying  0 %  0 B of 4.0 MiB');
+    const some = { ...copied, verified: 0n, readBack: MIB, readBackRate: MIB, etaMs: 3_000 };
+    expect(plainProgress({ disk: 'vdb', phase: 'copying', progress: some })).toBe(
+      'vdb verifying  25 %  1.0 MiB of 4.0 MiB  1.0 MiB/s  3.0 s left',
     );
+    const all = { ...copied, verified: 4n * MIB, readBack: 4n * MIB, readBackRate: MIB, etaMs: undefined };
+    expect(plainProgress({ phase: 'copying', progress: all })).toMatch(/^copying {2}100 %/);
   });
 
   it('says so, instead of a rate, while the copy waits for room', () => {

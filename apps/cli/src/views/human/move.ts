@@ -97,8 +97,7 @@ export class HumanMoveView implements MoveView {
   }
 
   #show(changed: boolean): void {
-    const phase = this.#disk === undefined ? this.#phase : `${this.#disk} ${this.#phase}`;
-    this.#status.show({ phase, progress: this.#progress }, changed);
+    this.#status.show({ disk: this.#disk, phase: this.#phase, progress: this.#progress }, changed);
   }
 }
 

@@ -5,18 +5,20 @@ import { formatBytes, formatDuration, formatRate, percentOf } from '../format.ts
 const BAR_WIDTH = 20;
 
 export interface ProgressLine {
+  /** Named where there are several. */
+  readonly disk?: string | undefined;
   readonly phase: string;
   readonly progress: ProgressReport | undefined;
 }
 
 /** Without the bar: for logs and files. */
-export function plainProgress({ phase, progress }: ProgressLine): string {
-  return join({ phase, ...partsOf(progress), bar: undefined });
+export function plainProgress(line: ProgressLine): string {
+  return join({ ...partsOf(line), bar: undefined });
 }
 
 /** With the bar, cut to `columns` so that redrawing never wraps: the least important parts go first. */
-export function drawnProgress({ phase, progress }: ProgressLine, columns: number): string {
-  const parts: Parts = { phase, ...partsOf(progress) };
+export function drawnProgress(line: ProgressLine, columns: number): string {
+  const parts = partsOf(line);
   // The last column stays free: some terminals wrap when it is written to.
   for (const name of DISPENSABLE) {
     if (join(parts).length < columns) break;
@@ -38,24 +40,33 @@ function join(parts: Parts): string {
     .join('  ');
 }
 
-function partsOf(progress: ProgressReport | undefined): Parts {
-  if (progress === undefined) return {};
-  const { copied, verified = 0n, total, rate, etaMs, space } = progress;
+function partsOf({ disk, phase, progress }: ProgressLine): Parts {
+  const doing = progress !== undefined && verifies(progress) ? 'verifying' : phase;
+  return {
+    phase: disk === undefined ? doing : `${disk} ${doing}`,
+    ...(progress === undefined ? {} : progressParts(progress)),
+  };
+}
+
+/** All is copied, and what is awaited is the reading back. */
+function verifies({ copied, total, readBack }: ProgressReport): boolean {
+  return total > 0n && copied >= total && readBack !== undefined && readBack < total;
+}
+
+function progressParts(progress: ProgressReport): Parts {
+  const { total, etaMs, space } = progress;
   // Before the copy begins, or while the guard hears what the guest's writes take alone.
   if (total === 0n) return guestParts(progress);
-  // All is copied, and what is awaited is the reading back.
-  const verifies = copied >= total && verified > 0n && verified < total;
-  const done = verifies ? verified : copied;
+  const { done, rate } = verifies(progress)
+    ? { done: progress.readBack ?? 0n, rate: progress.readBackRate }
+    : { done: progress.copied, rate: progress.rate };
   const percent = percentOf(done, total);
   return {
-    ...(verifies && { phase: 'verifying' }),
     bar: drawBar(percent),
     percent: `${percent} %`,
     amount: `${formatBytes(done)} of ${formatBytes(total)}`,
-    rate:
-      space !== undefined ? 'waits for room' : rate === undefined || verifies ? undefined : formatRate(rate),
-    left:
-      verifies || etaMs === undefined || space !== undefined ? undefined : `${formatDuration(etaMs)} left`,
+    rate: space !== undefined ? 'waits for room' : rate && formatRate(rate),
+    left: etaMs === undefined || space !== undefined ? undefined : `${formatDuration(etaMs)} left`,
     ...guestParts(progress),
   };
 }

@@ -56,6 +56,12 @@ describe('the result', () => {
     );
   });
 
+  it('of one that is held offers to keep the copy only where that can be done', () => {
+    const held = bareResult('ready', ExitCode.DONE, namesOf(move));
+    expect(resultText(held)).toContain('blockferry abort web vda --keep');
+    expect(resultText({ ...held, cannotBeKept: true })).not.toContain('--keep');
+  });
+
   it('of a domain that is off does not say that it runs', () => {
     const text = resultText(bareResult('moved', ExitCode.DONE, namesOf(move)));
     expect(text).toBe('moved: web vda is on /new/web.qcow2\n');

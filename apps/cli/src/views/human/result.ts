@@ -70,15 +70,15 @@ function headline(result: Result): string {
 }
 
 function details(result: Result): string[] {
-  const { outcome, domain, disk } = result;
+  const { outcome, domain, disk, cannotBeKept } = result;
   const which = `${quoteArgument(domain ?? '')} ${disk}`;
-  const keep = `  stay here and keep the copy: blockferry abort ${which} --keep`;
+  const keep = cannotBeKept ? [] : [`  stay here and keep the copy: blockferry abort ${which} --keep`];
   return [
     ...lockedWords(result),
     ...figures(result),
     ...feltWords(result.guard),
     ...whereItRuns(result),
-    ...(outcome === 'ready' ? [...adviceWhenReady(which), keep] : []),
+    ...(outcome === 'ready' ? [...adviceWhenReady(which), ...keep] : []),
     ...whatIsLeft(result),
   ];
 }

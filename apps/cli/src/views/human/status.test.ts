@@ -41,6 +41,14 @@ describe('the status of a move', () => {
     expect(statusText({ ...status, atWork: undefined })).toContain('→ go on, if no blockferry does: ');
   });
 
+  it('offers to undo nothing once the guest has left its source', () => {
+    for (const live of ['carrier', 'destination'] as const) {
+      const text = statusText({ ...running, live, move: sampleMove({ phase: 'pivoting' }) });
+      expect(text).toContain('→ go on: blockferry resume web');
+      expect(text).not.toContain('undo');
+    }
+  });
+
   it('tells how to switch one that is held', () => {
     const job = { kind: 'ours', state: 'ready', cur: 1n, end: 1n } as const;
     const text = statusText({ ...running, move: sampleMove({ goal: 'hold' }), job });

@@ -2,7 +2,7 @@
 import { type MoveStatus, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { quoteArgument } from '@blockferry/qemu';
-import { commandsFor } from '../../outcome/result.ts';
+import { commandsFor, isPastUndo } from '../../outcome/result.ts';
 import { phaseWords } from '../../outcome/work-words.ts';
 import { formatBytes, percentOf } from '../format.ts';
 
@@ -90,7 +90,7 @@ function standsWords({ move, domain, job, live, layers }: MoveStatus): string {
   }
 }
 
-function adviceFor({ move, job, next, atWork }: MoveStatus): string[] {
+function adviceFor({ move, job, live, next, atWork }: MoveStatus): string[] {
   const { resume, undo, pivot } = commandsFor(move);
   if (next.kind === 'ask') {
     return [
@@ -103,5 +103,6 @@ function adviceFor({ move, job, next, atWork }: MoveStatus): string[] {
     return [`switch: ${pivot}`, `undo: ${undo}`];
   }
   const onward = goOnWords(atWork, resume);
-  return move.copy !== undefined && move.goal === 'keep' ? onward : [...onward, `undo: ${undo}`];
+  const isAcross = live === 'carrier' || live === 'destination';
+  return isAcross || isPastUndo(move) ? onward : [...onward, `undo: ${undo}`];
 }

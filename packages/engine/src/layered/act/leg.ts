@@ -1,4 +1,5 @@
 // The block jobs that carry the guest from image to image, each through libvirt.
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   DomainBlockCommitFlags,
   DomainBlockCopyFlags,
@@ -15,6 +16,7 @@ import { patiently } from '../../act/start-copy.ts';
 import { messageOf } from '../../model/errors.ts';
 import { LEGS, type Leg } from '../../model/layered-world.ts';
 import { allLayers, topCopy } from '../../model/rounds.ts';
+import type { Millis } from '../../model/units.ts';
 import { backingToTell } from '../../storage/chain-refs.ts';
 import { createPatiently } from '../../storage/create-patiently.ts';
 import { toImage } from '../../storage/to-image.ts';
@@ -26,6 +28,9 @@ import { dropStrayNodes, meansStrayNodes } from './stray-nodes.ts';
 
 /** A guest that hammers its disk may keep the job busy for a while after the order. */
 const END_WITHIN_MS = 60_000;
+
+/** As long as its server is away, QEMU tries to connect again after 1, 2, 4 up to 16 s (nbd/client-connection.c). */
+const AGAIN_AFTER_MS: Millis = 1_000;
 
 /**
  * Subclusters of 512 bytes, the least that a guest writes. libvirt gives the target of a shallow copy its backing file
@@ -56,6 +61,7 @@ export async function prepareCarrier(scene: LayeredScene): Promise<void> {
 export async function startLeg(scene: LayeredScene, leg: Leg): Promise<void> {
   const { memory } = scene;
   if (memory.layered.lastLeg !== leg) memory.starts = 0;
+  else if (memory.witnessed === 'failed') await sleep(AGAIN_AFTER_MS);
   // Before the call: events may come ahead of its reply.
   memory.layered.lastLeg = leg;
   memory.witnessed = 'nothing';

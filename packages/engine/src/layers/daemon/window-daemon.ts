@@ -178,14 +178,14 @@ export class WindowDaemon {
    *
    * @throws QuorumMissing; LayerFailed, LayerInUse when one cannot be opened; QmpConnectionError when the daemon ends
    */
-  async isSame(layer: Layer, window: Window, slot?: Slot): Promise<boolean> {
+  async isSame(layer: Layer, window: Window, slot?: Slot, watch: JobWatch = QUIET): Promise<boolean> {
     await using source = await this.#openContents(layer, window, slot);
     await using copy = await this.#open(layer, window, 'copy', readBackNodes);
     await using both = await this.#addQuorum([source.name, copy.name]);
     await using nowhere = await this.#add('nowhere', { driver: 'null-co', size: window.nodeLength });
     const job = { ...this.#newJob(layer.plan), device: both.name, target: nowhere.name };
     const smallClusters = hasSmallClusters(layer.plan);
-    const end = await this.#backup(job, window, { watch: QUIET, whenFull: 'report', smallClusters });
+    const end = await this.#backup(job, window, { watch, whenFull: 'report', smallClusters });
     return end.kind === 'done';
   }
 

@@ -32,12 +32,16 @@ export function isCopied({ device, readonly, source }: DiskDefinition): boolean 
   return device === 'disk' && !readonly && source !== undefined;
 }
 
-/** @throws Refusal; nothing is touched */
+/**
+ * @param before disks whose copies bring bases that this one may stand on too
+ * @throws Refusal; nothing is touched
+ */
 export async function examineDisk(
   pair: Pair,
   request: MigrationRequest,
   target: string,
   id: string,
+  before: readonly ExaminedDisk[],
 ): Promise<ExaminedDisk> {
   const connection = await pair.home.link.connection();
   const situation = await gather(connection, pair.home.host, { domain: request.domain, disk: target });
@@ -48,7 +52,7 @@ export async function examineDisk(
   mustKeepSecrets(situation);
   const { chain = [] } = situation;
   const all = chain.map((each, at): Layer => layerOf(situation, request, each, at));
-  const { layers, shared } = await withoutShared(pair, all, request.verify);
+  const { layers, shared } = await withoutShared(pair, all, request.verify, before);
   const top = refAt(situation, chain[0] ?? fail(), 0);
   const overlay = { home: overlayOn(top, id), away: overlayOn(layers[0].to, id) };
   mustHaveShortNames({ layers, overlay });
@@ -110,21 +114,33 @@ function placeThere(from: ImageRef, { destinationDirectory }: MigrationRequest):
   return lockedLike(from.source, { source: { kind: 'file', path }, format: from.format });
 }
 
-/** From the bottom up, as far as the journals there tell of copies of these very images, complete, verified, and as they were left. */
+/**
+ * From the bottom up, as far as the journals there tell of copies of these very images, complete, verified, and as they were
+ * left; or another disk brings them.
+ */
 async function withoutShared(
   pair: Pair,
   all: readonly Layer[],
   verify: boolean,
+  before: readonly ExaminedDisk[],
 ): Promise<Pick<MigratedDisk, 'layers' | 'shared'>> {
   const [top, ...lower] = all;
   const shared: Layer[] = [];
   for (let base = lower.at(-1); base !== undefined; base = lower.at(-1)) {
-    const found = await standingOf(pair.home.host, planOf(pair.away, base), verify);
-    if (found.kind !== 'as-left') break;
+    if (!isBroughtBy(before, base)) {
+      const found = await standingOf(pair.home.host, planOf(pair.away, base), verify);
+      if (found.kind !== 'as-left') break;
+    }
     shared.unshift(base);
     lower.pop();
   }
   return { layers: [top ?? fail(), ...lower], shared };
+}
+
+/** Not as the image that another disk writes to. */
+function isBroughtBy(disks: readonly ExaminedDisk[], { from, to }: Layer): boolean {
+  const bases = disks.flatMap(({ disk }) => disk.layers.slice(1));
+  return bases.some((base) => pathOf(base.from) === pathOf(from) && pathOf(base.to) === pathOf(to));
 }
 
 /** @throws Refusal `no-such-directory`, `destination-exists`, `destination-unusable`, `no-direct-io` */
@@ -166,10 +182,12 @@ export function mustBeDistinct(disks: readonly MigratedDisk[], states: readonly 
   throw new Refusal(
     'names-clash',
     clash === undefined
-      ? `two disks stand on ${pathOf(found.from)}`
+      ? `one disk writes to ${pathOf(found.from)}, and another uses it`
       : `two images would be called ${pathOf(found.to)} there`,
     {},
-    clash === undefined ? 'that is not built yet' : 'leave --dest-dir out, or rename one of them',
+    clash === undefined
+      ? 'give one of them an image of its own'
+      : 'leave --dest-dir out, or rename one of them',
   );
 }
 

@@ -100,7 +100,7 @@ async function examineDisks(
 ): Promise<[ExaminedDisk, ...ExaminedDisk[]]> {
   const examined: ExaminedDisk[] = [];
   for (const { target } of definition.disks().filter(isCopied)) {
-    examined.push(await examineDisk(pair, request, target, id));
+    examined.push(await examineDisk(pair, request, target, id, examined));
   }
   const [first, ...rest] = examined;
   if (first === undefined) throw nothingToCopy(definition.name);
