@@ -19,7 +19,9 @@ const CANNOT_START = 'cannot-start';
  * are given away.
  */
 export async function warningOfLibvirt(connection: Connection, definition: DomainXml): Promise<Warning[]> {
-  const error = await objection(connection.domainXmlToNative(withoutHostDevices(definition)));
+  const asked = DomainXml.parse(definition.toString());
+  asked.removeDevices('hostdev');
+  const error = await objection(connection.domainXmlToNative(asked.toString()));
   if (error === undefined) return [];
   const message = `libvirt would not start the domain here as it is defined: ${error.message}`;
   return [{ code: CANNOT_START, message }];
@@ -51,10 +53,6 @@ export async function mustBeTaken(
     'give this host what it lacks (the emulator, a later QEMU); or copy the images out of the point (qemu-img convert), and define a domain for them',
     { cause: error },
   );
-}
-
-function withoutHostDevices(definition: DomainXml): string {
-  return definition.toString().replace(/<hostdev\b[\s\S]*?<\/hostdev>/g, '');
 }
 
 async function objection(call: Promise<unknown>): Promise<LibvirtError | undefined> {

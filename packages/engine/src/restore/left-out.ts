@@ -28,7 +28,7 @@ export async function warningsFor(
     const what = again ? `it gets it again, which it had then, with ${image}` : `it stays on ${image}`;
     leftOut(`the backup holds no ${target}: ${as.kind === 'new' ? 'the new domain gets none' : what}`);
   }
-  if (as.kind === 'new' && /<memory\b[^>]*\smodel=['"](nvdimm|virtio-pmem)/.test(definition.toString())) {
+  if (as.kind === 'new' && definition.hasMemoryOnFiles) {
     leftOut('the backup holds nothing of its NVDIMM, which is a file: the new domain gets none');
   }
   const had = definition.disks().map(({ target }) => target);

@@ -4,9 +4,17 @@ import { type DiskDefinition, readDisk } from './disk-definition.ts';
 import type { DiskSource } from './disk-source.ts';
 import { attribute, child, childElements, parseXml, textOf, type XmlDocument } from './document.ts';
 import { replaceDiskSource } from './edit-disk.ts';
-import { asAnotherDomain, withNvram, withoutDisks, withoutMetadata } from './edit-domain.ts';
+import {
+  asAnotherDomain,
+  memoryOnFiles,
+  withNvram,
+  withoutDevices,
+  withoutDisks,
+  withoutMetadata,
+} from './edit-domain.ts';
 import { DomainXmlError } from './errors.ts';
 import { type VolumePlace, withVolumesPlaced } from './place-volumes.ts';
+import { treeOf, type XmlNode } from './tree.ts';
 import type { Backing } from './write-source.ts';
 
 /** Where the firmware of a domain keeps its variables. */
@@ -101,6 +109,17 @@ export class DomainXml {
     });
   }
 
+  /** An element right below the root (`devices`, `os`, `cpu`), with all that is in it. */
+  part(name: string): XmlNode | undefined {
+    const found = child(this.#document.root, name);
+    return found && treeOf(found);
+  }
+
+  /** Has it memory that keeps what the guest writes in a file (NVDIMM, virtio-pmem)? */
+  get hasMemoryOnFiles(): boolean {
+    return memoryOnFiles(this.#document.root).length > 0;
+  }
+
   get emulator(): string | undefined {
     return textOf(child(this.#document.root, 'devices', 'emulator'));
   }
@@ -171,6 +190,11 @@ export class DomainXml {
   /** Takes the disk with this target dev out of it; one that is not there is none. */
   removeDisk(target: string): void {
     this.#document = parseXml(withoutDisks(this.#document, (one) => one === target));
+  }
+
+  /** Takes all devices of this kind (`hostdev`) out of it. */
+  removeDevices(kind: string): void {
+    this.#document = parseXml(withoutDevices(this.#document, kind));
   }
 
   /** Makes it the definition of a domain that is not there yet: another name and UUID, and no MAC or generation id. */

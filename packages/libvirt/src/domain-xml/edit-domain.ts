@@ -21,11 +21,8 @@ export function withoutMetadata(document: XmlDocument, isOne: (namespaceUri: str
 export function asAnotherDomain(document: XmlDocument, name: string, uuid: string): string {
   const { root } = document;
   const interfaces = childElements(child(root, 'devices') ?? root, 'interface');
-  const files = childElements(child(root, 'devices') ?? root, 'memory').filter((one) =>
-    ['nvdimm', 'virtio-pmem'].includes(attribute(one, 'model') ?? ''),
-  );
   const own = [
-    ...files,
+    ...memoryOnFiles(root),
     ...childElements(root, 'uuid'),
     ...interfaces.flatMap((one) => childElements(one, 'mac')),
     ...childElements(root, 'genid').filter((one) => (one.textContent ?? '') !== ''),
@@ -35,6 +32,21 @@ export function asAnotherDomain(document: XmlDocument, name: string, uuid: strin
     replacement(document, one, element('name', {}, escapeXml(name)) + element('uuid', {}, escapeXml(uuid))),
   );
   return applyEdits(document.text, [...names, ...edits]);
+}
+
+/** Memory that keeps what the guest writes in a file. */
+export function memoryOnFiles(root: Element): Element[] {
+  const memory = childElements(child(root, 'devices') ?? root, 'memory');
+  return memory.filter((one) => ['nvdimm', 'virtio-pmem'].includes(attribute(one, 'model') ?? ''));
+}
+
+/** The text without the devices of this kind. */
+export function withoutDevices(document: XmlDocument, kind: string): string {
+  const devices = childElements(child(document.root, 'devices') ?? document.root, kind);
+  return applyEdits(
+    document.text,
+    devices.map((device) => removal(document, device)),
+  );
 }
 
 /** The text without these disks. */

@@ -34,4 +34,5 @@ export {
   snapshotXml,
   volumeXml,
 } from './storage-xml.ts';
+export type { XmlNode } from './tree.ts';
 export { type Backing, type DiskElementOptions, diskElement, sourceElement } from './write-source.ts';

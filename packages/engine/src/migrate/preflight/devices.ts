@@ -1,5 +1,5 @@
 // What the domain has besides its disks, and must find at the destination. Read from its definition alone.
-import type { DomainXml } from '@blockferry/libvirt';
+import type { DomainXml, XmlNode } from '@blockferry/libvirt';
 import { Refusal } from '../../model/errors.ts';
 
 export interface Needs {
@@ -25,72 +25,82 @@ export interface Needs {
 
 /** @throws Refusal for devices that exist on the host at home only */
 export function needsOf(definition: DomainXml): Needs {
-  // What others keep in its metadata is not of the domain.
-  const xml = definition.toString().replace(/<metadata>[\s\S]*<\/metadata>/, '');
-  mustHaveNothingOfHost(xml, definition.name);
-  const cpu = /<cpu\b[^>]*>/.exec(xml)?.[0] ?? '';
-  const all = (pattern: RegExp, where = xml) => allIn(where, pattern);
+  const devices = definition.part('devices')?.children ?? [];
+  mustHaveNothingOfHost(definition, devices);
+  const os = definition.part('os');
+  const type = childOf(os, 'type')?.attributes;
+  const cpu = definition.part('cpu');
   const media = definition
     .disks()
     .filter(({ readonly, device }) => readonly || device !== 'disk')
     .flatMap(({ source }) => (source?.kind === 'file' || source?.kind === 'block' ? [source.path] : []));
+  const boot = ['kernel', 'initrd', 'dtb', 'loader'].map((name) => childOf(os, name)?.text);
+  const sources = devices
+    .filter(({ name }) => name === 'interface')
+    .map((device) => childOf(device, 'source')?.attributes ?? {});
   // The live definition says which bridge a virtual network has here; there it may be another.
-  const sources = [...xml.matchAll(/<source\b[^>]*>/g)].map(([source]) => source);
-  const links = sources.filter((source) => !/\snetwork=/.test(source));
-  const boot = all(/<(?:kernel|initrd|dtb)>([^<]+)</g);
-  const loader = all(/<loader\b[^>]*>([^<]+)</g);
+  const links = sources.flatMap(({ network, bridge, dev }) => (network === undefined ? [bridge ?? dev] : []));
   return {
-    networks: all(/<source\b[^>]*\snetwork=['"]([^'"]+)/g),
-    links: all(/\s(?:bridge|dev)=['"]([^'"/]+)/g, links.join('')),
-    files: [...media, ...boot, ...loader],
-    ...endsOf(xml),
-    machine: /<type\b[^>]*\bmachine=['"]([^'"]+)/.exec(xml)?.[1],
-    arch: /<type\b[^>]*\barch=['"]([^'"]+)/.exec(xml)?.[1],
-    cpuModel: /<model\b[^>]*>([^<]+)</.exec(elementOf(xml, 'cpu'))?.[1],
-    hostCpu: /mode=['"]host-passthrough/.test(cpu),
+    networks: each(sources.map(({ network }) => network)),
+    links: each(links).filter((link) => !link.startsWith('/')),
+    files: [...media, ...each(boot)],
+    ...endsOf(devices),
+    machine: type?.machine,
+    arch: type?.arch,
+    cpuModel: childOf(cpu, 'model')?.text || undefined,
+    hostCpu: cpu?.attributes.mode === 'host-passthrough',
   };
 }
 
-function allIn(xml: string, pattern: RegExp): string[] {
-  return [...new Set([...xml.matchAll(pattern)].map(([, found]) => unescaped(found)))];
+function childOf(node: XmlNode | undefined, name: string): XmlNode | undefined {
+  return node?.children.find((one) => one.name === name);
+}
+
+/** Those that there are, each once. */
+function each(found: readonly (string | undefined)[]): string[] {
+  return [...new Set(found.filter((one) => one !== undefined && one !== ''))] as string[];
 }
 
 /** Directories that libvirt makes for a domain, with its id in their names. */
 const OF_LIBVIRT = /\/libvirt\/qemu\/(channel|domain-)/;
-const WITH_ENDS = /<(serial|parallel|console|channel|interface|input|graphics)\b[^>]*[^/]>[\s\S]*?<\/\1>/g;
+const WITH_ENDS = ['serial', 'parallel', 'console', 'channel', 'interface', 'input', 'graphics'];
 
 type Ends = Pick<Needs, 'nodes' | 'made' | 'addresses'>;
 
 /** The ends on the host that serial ports, channels, displays and the like have. */
-function endsOf(xml: string): Ends {
-  const ends = [...xml.matchAll(WITH_ENDS)].flatMap(([device]) => {
-    const { type = '' } = attributesOf(device.slice(0, device.indexOf('>')));
-    const waits = /<reconnect\b[^>]*\senabled=['"]yes/.test(device);
-    const tags = [...device.matchAll(/<(source|log|listen)\b[^>]*>/g)];
-    return tags.flatMap(([tag, name = '']) => endOf(name, type, attributesOf(tag), waits));
-  });
-  const of = (kind: keyof Ends) => ends.flatMap((end) => (end[0] === kind && end[1] ? [end[1]] : []));
-  const random = allIn(xml, /<backend\b[^>]*\smodel=['"]random['"][^>]*>([^<]+)</g);
-  const vsock = /<vsock\b/.test(xml) ? ['/dev/vhost-vsock'] : [];
-  const foreign = (paths: readonly string[]) => [...new Set(paths)].filter((path) => !OF_LIBVIRT.test(path));
+function endsOf(devices: readonly XmlNode[]): Ends {
+  const ends = devices
+    .filter(({ name }) => WITH_ENDS.includes(name))
+    .flatMap((device) => {
+      const waits = childOf(childOf(device, 'source'), 'reconnect')?.attributes.enabled === 'yes';
+      return device.children.flatMap((one) => endOf(one, device.attributes.type ?? '', waits));
+    });
+  const of = (kind: keyof Ends) => each(ends.flatMap(([whose, end]) => (whose === kind ? [end] : [])));
+  const backends = devices.map((device) => childOf(device, 'backend'));
+  const random = backends.map((one) => (one?.attributes.model === 'random' ? one.text : undefined));
+  const vsock = devices.some(({ name }) => name === 'vsock') ? ['/dev/vhost-vsock'] : [];
+  const foreign = (paths: readonly string[]) => paths.filter((path) => !OF_LIBVIRT.test(path));
   return {
-    nodes: foreign([...of('nodes'), ...random, ...vsock]),
+    nodes: foreign(each([...of('nodes'), ...random, ...vsock])),
     made: foreign(of('made')),
-    addresses: [...new Set(of('addresses'))],
+    addresses: of('addresses'),
   };
 }
 
 /** @param waits QEMU starts without whoever it connects to */
 function endOf(
-  tag: string,
+  { name, attributes }: XmlNode,
   type: string,
-  { mode, path, host, file, dev, evdev, ...listen }: Readonly<Record<string, string>>,
   waits: boolean,
 ): (readonly [keyof Ends, string | undefined])[] {
-  if (tag === 'log') return [['made', file]];
-  if (tag === 'listen') {
-    return listen.type === 'address' ? [['addresses', listen.address]] : [['made', listen.socket]];
+  const { mode, path, host, file, dev, evdev } = attributes;
+  if (name === 'log') return [['made', file]];
+  if (name === 'listen') {
+    return attributes.type === 'address'
+      ? [['addresses', attributes.address]]
+      : [['made', attributes.socket]];
   }
+  if (name !== 'source') return [];
   const connects = mode === 'connect' || mode === 'client';
   switch (type) {
     case 'file':
@@ -113,22 +123,10 @@ function endOf(
   }
 }
 
-function attributesOf(tag: string): Record<string, string> {
-  const found = tag.matchAll(/\s([\w-]+)=(?:'([^']*)'|"([^"]*)")/g);
-  return Object.fromEntries([...found].map(([, name, one, other]) => [name, unescaped(one ?? other)]));
-}
-
-function elementOf(xml: string, name: string): string {
-  return new RegExp(`<${name}\\b[^>]*[^/]>[\\s\\S]*?</${name}>`).exec(xml)?.[0] ?? '';
-}
-
-function unescaped(text = ''): string {
-  const names: Readonly<Record<string, string>> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' };
-  return text.replace(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => names[name] ?? '');
-}
-
-function mustHaveNothingOfHost(xml: string, name: string): void {
-  if (/<memory\b[^>]*\smodel=['"](nvdimm|virtio-pmem)/.test(xml)) {
+function mustHaveNothingOfHost({ name, hasMemoryOnFiles }: DomainXml, devices: readonly XmlNode[]): void {
+  const has = (kind: string, isOne: (attributes: XmlNode['attributes']) => boolean = () => true) =>
+    devices.some((device) => device.name === kind && isOne(device.attributes));
+  if (hasMemoryOnFiles) {
     throw new Refusal(
       'unsupported-storage',
       `${name} has memory that keeps what the guest writes (NVDIMM, virtio-pmem), and its file is not copied`,
@@ -137,7 +135,7 @@ function mustHaveNothingOfHost(xml: string, name: string): void {
     );
   }
   // An interface that is one says so in its type.
-  if (/<hostdev\b|<interface\b[^>]*\stype=['"]hostdev/.test(xml)) {
+  if (has('hostdev') || has('interface', ({ type }) => type === 'hostdev')) {
     throw new Refusal(
       'host-devices',
       `${name} has a device of its host (hostdev), which stays where it is`,
@@ -145,7 +143,7 @@ function mustHaveNothingOfHost(xml: string, name: string): void {
       'detach it first: virsh detach-device; and attach another one there',
     );
   }
-  if (/<filesystem\b/.test(xml)) {
+  if (has('filesystem')) {
     throw new Refusal(
       'shared-directories',
       `${name} shares a directory with its host (<filesystem>)`,
