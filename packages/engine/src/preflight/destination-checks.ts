@@ -65,7 +65,7 @@ export async function checkDestination(
   }
   const fitting = await checkReused(host, situation, request, destination, name);
   await checkAnswers(host, situation, destination, name);
-  if (strategy === 'layered') await mustTakeTwoClients(host, situation, destination, name);
+  if (strategy === 'layered' && !(await takesLayers(situation, destination))) throw oneClient(name);
   return { ...fitting, warnings };
 }
 
@@ -239,18 +239,22 @@ async function checkAnswers(
   throw new Refusal('destination-unusable', probe.detail, {}, 'does its server let QEMU write to it?');
 }
 
-/** Each window of a copy is opened, by a connection of its own, while the one before is being written and read back. */
-async function mustTakeTwoClients(
-  host: Host,
-  { capacity }: Situation,
-  { image }: Destination,
-  name: string,
-): Promise<void> {
+/**
+ * Does its server let as many in as layers need? Each window of a copy is opened, by a connection of its own, while the one
+ * before is being written and read back. `qemu-nbd` takes one client unless it is told more.
+ */
+export async function takesLayers(
+  { host, capacity }: Situation,
+  { image }: Pick<Destination, 'image'>,
+): Promise<boolean> {
   const { source } = image;
   const isNbd = source.kind === 'network' && source.protocol === 'nbd';
-  if (!isNbd || capacity <= DEFAULT_WINDOW_BYTES) return;
-  if (await takesTwoClients(host, await toOpenableImage(host, image), ANSWER_WITHIN_MS)) return;
-  throw new Refusal(
+  if (host === undefined || !isNbd || capacity <= DEFAULT_WINDOW_BYTES) return true;
+  return takesTwoClients(host, await toOpenableImage(host, image), ANSWER_WITHIN_MS);
+}
+
+function oneClient(name: string): Refusal {
+  return new Refusal(
     'destination-unusable',
     `${name} takes one client at a time, and strategy layered needs several connections to it`,
     {},

@@ -10,6 +10,7 @@ import {
   type NbdServerOptions,
   nbdServer,
   type Place,
+  removeIdle,
   run,
   startIdle,
   startLibvirtHost,
@@ -101,15 +102,17 @@ test('a server that is down, one whose socket QEMU may not use, and one of anoth
   );
 });
 
-test('a server that takes one client at a time is refused for layers of more than one window', async () => {
+test('a server that takes one client at a time is mirrored to; for layers of more than one window it is refused', async () => {
   const path = join(images, 'big.qcow2');
-  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', path, '256M']);
-  const disks = [{ target: 'vda', path, format: 'qcow2' }] as const;
-  await startIdle(vm.host, { name: 'big', disks, as: 'off' });
-  const { server } = await serve('one.raw', { extraArguments: ['--shared=1'] }, 256n << 20n);
-  const ask = { domain: 'big', disk: 'vda', scope: 'flatten', strategy: 'layered' } as const;
-  expect(await vm.mover.refusal({ ...ask, destination: server.uri })).toMatchObject({
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-o', 'preallocation=falloc', path, '512M']);
+  await startIdle(vm.host, { name: 'big', disks: [{ target: 'vda', path, format: 'qcow2' }] });
+  const { server } = await serve('one.raw', { extraArguments: ['--shared=1'] }, 512n << 20n);
+  const ask = { domain: 'big', disk: 'vda', scope: 'flatten', destination: server.uri } as const;
+  const { move, why } = await vm.mover.plan(ask);
+  expect([move.strategy, why]).toEqual(['mirror', expect.stringContaining('one client')]);
+  expect(await vm.mover.refusal({ ...ask, strategy: 'layered' })).toMatchObject({
     code: 'destination-unusable',
     message: expect.stringContaining('one client'),
   });
+  await removeIdle(vm.host, 'big');
 });

@@ -11,7 +11,7 @@ import { refAt, undeclaredIn } from '../storage/chain-refs.ts';
 import { checkQuiesce, mustBeNewFile } from './copy-checks.ts';
 import { mustCommitBack } from './copy-on-read.ts';
 import { type Destination, resolveDestination } from './destination.ts';
-import { checkDestination } from './destination-checks.ts';
+import { checkDestination, takesLayers } from './destination-checks.ts';
 import { withEncryption } from './encryption.ts';
 import { labelWarnings, withLabels } from './labels.ts';
 import {
@@ -113,13 +113,22 @@ async function suited(situation: Situation, asked: MoveRequest, first: Choice): 
   const found = await resolveDestination(situation, asked);
   if (asked.copy !== undefined) mustBeNewFile(found);
   const named = asFileOfPool(found);
-  const choice = suitDestination(first, situation, asked, named);
+  const suits = suitDestination(first, situation, asked, named);
+  const choice = asked.strategy === 'auto' ? await asServed(suits, situation, named) : suits;
   if (choice.strategy === 'mirror') return { choice, named: found, request: asked };
   const unfit =
     makesItsFiles(asked) ?? cannotHoldLayers(situation, asked, named) ?? cannotBeLayered(situation, asked);
   if (unfit !== undefined) throw unfit;
   // Of a disk of one image too, only what the guest sees goes to where no file can be.
   return { choice, named, request: holdsChain(named) ? asked : { ...asked, scope: 'flatten' } };
+}
+
+/** A mirror needs one connection to it. */
+async function asServed(choice: Choice, situation: Situation, destination: Destination): Promise<Choice> {
+  const canBeMirrored = choice.strategy === 'layered' && situation.definitions.running;
+  if (!canBeMirrored || (await takesLayers(situation, destination))) return choice;
+  const name = describeSource(destination.image.source);
+  return { strategy: 'mirror', why: `${name} takes one client at a time` };
 }
 
 /** QEMU's mirror needs a QEMU. Of a domain that is off, the layers are copied all the same. */
