@@ -1,4 +1,5 @@
 // What is special about a host over ssh: connections that are refused, silent, lost, shared and cleaned up.
+import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -117,7 +118,13 @@ describe('a host over ssh', () => {
 
 /** Kills the sshd process that serves the connection on which a command runs. */
 async function killSshdOf(seconds: string): Promise<void> {
-  for (let [pid] = await processesWithArgument(`sleep\0${seconds}`); pid !== undefined; ) {
+  // It may have said what it had to say, and be about to sleep.
+  let pid = await vi.waitFor(async () => {
+    const [asleep] = await processesWithArgument(`sleep\0${seconds}`);
+    assert.ok(asleep !== undefined, `nothing sleeps ${seconds} s`);
+    return asleep;
+  }, 10_000);
+  for (;;) {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
     const name = readFileSync(`/proc/${parent}/comm`, 'utf8').trim();
