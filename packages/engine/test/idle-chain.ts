@@ -37,13 +37,14 @@ export class IdleChain {
   readonly virsh = (...args: readonly string[]) => this.host.virsh(...args);
   readonly disk = (name: string) => ({ target: 'vda', path: this.at(name), format: 'qcow2' as const });
 
-  /** An empty image over another, whose name says if it is raw. */
-  readonly create = async (name: string, base?: string): Promise<void> => {
+  /** An empty image over another, whose name says if it is raw; as large as that, unless told. */
+  readonly create = async (name: string, base?: string, size?: string): Promise<void> => {
     const format = base?.endsWith('.raw') ? 'raw' : 'qcow2';
     const path = base?.startsWith('/') ? base : this.at(base ?? '');
     const backing = base === undefined ? [] : ['-b', path, '-F', format];
-    const size = base === undefined ? ['16M'] : [];
-    await run(['qemu-img', 'create', '-q', '-f', 'qcow2', ...backing, this.at(name), ...size]);
+    const bytes = size ?? (base === undefined ? '16M' : undefined);
+    const given = bytes === undefined ? [] : [bytes];
+    await run(['qemu-img', 'create', '-q', '-f', 'qcow2', ...backing, this.at(name), ...given]);
   };
 
   async begin(): Promise<void> {

@@ -9,7 +9,7 @@ let chain: IdleChain;
 const at = (name: string) => chain.at(name);
 const virsh = (...args: readonly string[]) => chain.virsh(...args);
 const disk = (name: string) => chain.disk(name);
-const create = (name: string, base?: string) => chain.create(name, base);
+const create = (name: string, base?: string, size?: string) => chain.create(name, base, size);
 const refusal = (asked: Asked) => chain.refusal(asked);
 const carryOut = (asked: Asked) => chain.carryOut(asked);
 beforeAll(async () => {
@@ -249,32 +249,8 @@ describe('besides', () => {
   it('an image that is shorter than what is above it, and than the base: what is there beyond its end would show', async () => {
     await removeIdle(chain.host, 'vm');
     await run(['qemu-io', '-f', 'qcow2', '-c', 'write -P 7 12M 64k', at('base')]);
-    await run([
-      'qemu-img',
-      'create',
-      '-q',
-      '-f',
-      'qcow2',
-      '-b',
-      at('base'),
-      '-F',
-      'qcow2',
-      at('short'),
-      '8M',
-    ]);
-    await run([
-      'qemu-img',
-      'create',
-      '-q',
-      '-f',
-      'qcow2',
-      '-b',
-      at('short'),
-      '-F',
-      'qcow2',
-      at('long'),
-      '16M',
-    ]);
+    await create('short', 'base', '8M');
+    await create('long', 'short', '16M');
     await startIdle(chain.host, { name: 'vm', disks: [disk('long')] });
     const toBase = { base: at('base') };
     expect(await refusal(commit({ top: at('short'), ...toBase }))).toEqual(coded('size-differs'));
