@@ -30,6 +30,7 @@ import { mustHaveSecrets } from './keys.ts';
 import { asWritten, keepPlaces, warningsFor } from './left-out.ts';
 import type { RestoreAs, RestoredDisk, RestorePlan, RestorePreflight, RestoreRequest } from './request.ts';
 import { bytesOf, mustHaveRoom } from './room.ts';
+import { warningsOfEnds } from './shared-ends.ts';
 import { planTpm } from './tpm.ts';
 
 /** @throws Refusal, with nothing touched; what the point holds is checked later, and before anything is made */
@@ -57,6 +58,7 @@ export async function preflightRestore(context: Context, request: RestoreRequest
   );
   const besides = await warningsFor(host, manifest, { definition: stored, present: now }, request);
   const definition = definitionFor(plan, stored, now);
+  const ends = request.as.kind === 'new' ? warningsOfEnds(definition) : [];
   const objections = await warningOfLibvirt(connection, definition);
   return {
     plan,
@@ -64,7 +66,7 @@ export async function preflightRestore(context: Context, request: RestoreRequest
     definition,
     bytes,
     kept: keptOf(present, plan),
-    warnings: [...besides, ...warnings, ...objections],
+    warnings: [...besides, ...warnings, ...ends, ...objections],
   };
 }
 

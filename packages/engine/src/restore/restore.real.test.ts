@@ -102,6 +102,23 @@ test('the variables of the firmware come along', async () => {
   expect(await host.virsh('dumpxml', 'other')).toContain(at('other_VARS.fd'));
 });
 
+test('another domain runs beside the one that was backed up; a socket that both would have is told of', async () => {
+  const extraDevices = `<graphics type='vnc' port='5917' autoport='no' listen='127.0.0.1'/>
+    <channel type='unix'><source mode='bind' path='${at('channel')}'/><target type='virtio' name='app'/></channel>
+    <serial type='unix'><source mode='bind' path='${at('serial')}'/><target port='0'/></serial>`;
+  const disks = [{ target: 'vda', path: at('base'), format: 'qcow2' }] as const;
+  await startIdle(host, { name: 'vm', disks, extraDevices, as: 'persistent' });
+  await make();
+  const as = { kind: 'new', name: 'other' } as const;
+  const { warnings } = await preflightRestore(mover.context, { directory, as });
+  expect(warnings).toEqual([
+    { code: 'end-shared', message: expect.stringMatching(`^${at('serial')} .* virsh edit other$`) },
+  ]);
+  await restored({ as });
+  await host.virsh('start', 'other');
+  expect((await host.virsh('domdisplay', 'other')).trim()).not.toBe((await host.virsh('domdisplay', 'vm')).trim());
+});
+
 test('a disk that the backup does not hold stays where it is by now; another domain gets none, nor a LUN', async () => {
   const disk = (target: string, name: string) => ({ target, path: at(name), format: 'qcow2' }) as const;
   const lun = `<disk type='block' device='lun'><source dev='/dev/lun'/><target dev='sda' bus='scsi'/></disk>`;

@@ -36,6 +36,45 @@ describe('a definition', () => {
     expect(definition.toString()).toContain("<source network='default'/>");
   });
 
+  it.each([
+    ["<graphics type='vnc' port='5901' autoport='no'/>", "<graphics type='vnc' port='-1' autoport='yes'/>"],
+    [
+      "<graphics type='vnc' port='-1' autoport='yes' websocket='5700'/>",
+      "<graphics type='vnc' port='-1' autoport='yes' websocket='-1'/>",
+    ],
+    [
+      "<graphics type='spice' port='5901' tlsPort='5902' autoport='no'/>",
+      "<graphics type='spice' port='-1' tlsPort='-1' autoport='yes'/>",
+    ],
+    [
+      "<graphics type='vnc' socket='/s'>\n<listen type='socket' socket='/s'/></graphics>",
+      "<graphics type='vnc'>\n<listen type='socket'/></graphics>",
+    ],
+    [
+      "<channel type='unix'><source mode='bind' path='/s'/><target type='virtio' name='a'/></channel>",
+      "<channel type='unix'><source mode='bind'/><target type='virtio' name='a'/></channel>",
+    ],
+    [
+      "<channel type='unix'><source mode='connect' path='/s'/><target type='virtio' name='a'/></channel>",
+      undefined,
+    ],
+    [
+      "<interface type='network'><source network='a'/><target dev='web0'/></interface>",
+      "<interface type='network'><source network='a'/></interface>",
+    ],
+    ["<interface type='ethernet'><target dev='tap0' managed='no'/></interface>", undefined],
+    [
+      "<vsock model='virtio'><cid auto='no' address='5'/></vsock>",
+      "<vsock model='virtio'><cid auto='yes'/></vsock>",
+    ],
+    ["<vsock model='virtio'><cid address='5'/></vsock>", "<vsock model='virtio'><cid auto='yes'/></vsock>"],
+  ])('lets libvirt choose what another domain has: %s', (device, chosen = device) => {
+    const text = (devices: string) => `<domain><name>a</name><devices>${devices}</devices></domain>`;
+    const definition = DomainXml.parse(text(device));
+    definition.becomeAnother('a', 'b');
+    expect(definition.toString()).toBe(text(chosen).replace('</name>', '</name><uuid>b</uuid>'));
+  });
+
   it('loses the metadata of those namespaces and no other', () => {
     const definition = DomainXml.parse(xml);
     definition.removeMetadata((namespace) => namespace.startsWith('urn:one:'));

@@ -27,6 +27,14 @@ export function renameAttribute(
   return { start: present.start, end: present.end, text: attributes({ [name]: value }).trimStart() };
 }
 
+/** Cuts an attribute, if it is there. */
+export function withoutAttribute(document: XmlDocument, of: Element, name: string): Edit[] {
+  const present = document.span(of).attributes.find((one) => one.name === name);
+  if (present === undefined) return [];
+  const start = present.start - leadingSpace(document.text, present.start).length;
+  return [{ start, end: present.end, text: '' }];
+}
+
 /** Puts `text` in the place of an element. */
 export function replacement(document: XmlDocument, one: Element, text: string): Edit {
   const { start, end } = document.span(one);

@@ -36,6 +36,7 @@ test('what serial ports, channels and displays have on the host, and no end that
     nodes: ['/dev/parport0', '/run/there.sock', '/run/ovs/one', '/dev/input/event1', '/dev/hwrng'],
     made: ['/logs/a&b.log', '/logs/all', '/run/app/own.sock', '/run/ovs/two', '/run/app/vnc.sock'],
     addresses: ['10.0.0.5', '10.0.0.7'],
+    ports: ['10.0.0.5:4555'],
   });
 });
 
