@@ -58,6 +58,18 @@ describe('an error', () => {
     expect(error.message).toContain('start it (virsh start web)');
   });
 
+  it('of a backup whose guest wrote to its overlay and below it names both, and offers no answer that nobody can give', () => {
+    const overlay = { source: { kind: 'file', path: '/old/overlay' }, format: 'qcow2' } as const;
+    const move = sampleMove({ phase: 'freezing' });
+    const layers = [{ from: move.origin, to: move.destination, how: 'bytes' }] as const;
+    const frozen = { ...move, layered: { layers, overlay, carrier: overlay, verify: true } } as const;
+    const ended = { ending: { kind: 'ask', question: 'both-written' }, move: frozen } as const;
+    const { exitCode, error } = explain(new CopiesInterrupted('both-written', true, ended), true);
+    expect([exitCode, error.code]).toEqual([ExitCode.NEEDS_PERSON, 'both-written']);
+    expect(error.message).toContain('/old/overlay');
+    expect(error.hint).toContain('move /old/overlay away');
+  });
+
   it('that is Ctrl-C before anything happened says that nothing was touched', () => {
     expect(explain(new Interrupted())).toMatchObject({ outcome: 'stopped', exitCode: ExitCode.FAILED });
     expect(explain(new Interrupted()).error.message).toContain('before anything was touched');

@@ -37,10 +37,12 @@ export interface Explanation {
   readonly error: ResultError;
 }
 
-/** What it would be said of as a move: that is the one that cannot go on. */
-function wordsOfCopy({ asks, ended: { ending, move } }: CopiesInterrupted): { readonly message?: string } {
-  const message = asks || ending.kind !== 'interrupted' ? undefined : errorOf(ending, move, 'move')?.message;
-  return message === undefined ? {} : { message };
+/** What would be said of it as a move: that is the one that cannot go on. Which side is right is answered of the backup. */
+function wordsOfCopy({ ended: { ending, move } }: CopiesInterrupted): Partial<ResultError> {
+  const words = errorOf(ending, move, 'move');
+  if (words === undefined) return {};
+  if (ending.kind === 'ask') return ending.question === 'which-side' ? {} : words;
+  return ending.kind === 'interrupted' ? { message: words.message } : {};
 }
 
 /** @param recorded whether a record of the move stands on the host: then it can be resumed */
@@ -59,8 +61,8 @@ export function explain(error: unknown, recorded = false): Explanation {
     const words = {
       code: error.asks ? 'which-side' : 'copy-interrupted',
       ...wordsOf(error),
-      ...wordsOfCopy(error),
       hint: undefined,
+      ...wordsOfCopy(error),
     };
     return { outcome: error.asks ? 'question' : 'interrupted', exitCode, error: words };
   }

@@ -211,6 +211,15 @@ function questionError(question: Question, record: MigrationRecord, peer: string
         message: `${domain.name} was told to run at ${away}, and is not known there any more. At home it stands as it was when it was given away. Nothing was removed`,
         hint: `if it is to be found there (an image, a definition), define it again and go on: ${resume}\nif it is to go on at home, without what it did there: ${undo}`,
       };
+    case 'both-written': {
+      const overlays = record.disks.map(({ overlay }) => describeSource(overlay.home.source)).join(', ');
+      const below = record.disks.map(({ origin }) => describeSource(origin.source)).join(', ');
+      return {
+        code: question,
+        message: `QEMU ended right after ${domain.name} was put on its overlays at home (${overlays}), where there is what the guest wrote in that moment; and what is below them (${below}) was written to since. What the two hold cannot be joined. Nothing was removed`,
+        hint: `look at both; to go on without what the overlays hold, move them away, and then: ${resume}`,
+      };
+    }
     case 'which-side':
       return {
         code: question,

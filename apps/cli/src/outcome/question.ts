@@ -11,7 +11,8 @@ export function questionError(question: Question, move: MoveRecord, facts: reado
   return { code: question, message: questionWords(question, move, source, destination), hint };
 }
 
-function remedy(question: Question, move: MoveRecord): string[] {
+/** What to look at and to type. */
+export function remedy(question: Question, move: MoveRecord): string[] {
   const { name } = move.domain;
   const [source, destination] = sidesOf(move).map((image) => describeSource(image.source));
   const { resume } = commandsFor(move);
@@ -32,6 +33,11 @@ function remedy(question: Question, move: MoveRecord): string[] {
       return [
         `until ${name} is started anew, libvirt refuses block jobs and snapshots of ${move.disk}; do not save or migrate it`,
         `shut it down and start it when that suits, then go on: ${resume}`,
+      ];
+    case 'both-written':
+      return [
+        `what ${source} holds is to stay: move ${destination} away, then go on: ${resume}`,
+        `what ${destination} holds is, and ${source} was not written to since: define ${name}, while it is off, with ${move.disk} on ${destination} (qcow2), then go on`,
       ];
     default:
       return unreachable(question);
@@ -56,6 +62,8 @@ function questionWords(
       return `libvirt says that ${name} does not run, and something has ${source} or ${destination} open for writing: its QEMU still runs, and libvirtd lost it when it ended in the middle of the switch. Nothing was removed; the definition names the image it is on, as far as that can be told`;
     case 'phantom-mirror':
       return `libvirtd ended in the middle of the switch of ${name} from ${source} to ${destination}, and what it shows of the disk is from before: QEMU has finished that copy. The guest runs on, and the definition names the image it is on`;
+    case 'both-written':
+      return `QEMU ended right after ${name} was put on ${destination}, which holds what the guest wrote in that moment; and ${source} below it was written to since, or may have been. What the two hold cannot be joined. Nothing was removed`;
     default:
       return unreachable(question);
   }

@@ -89,6 +89,25 @@ describe('the words of an ending', () => {
     },
   );
 
+  it('say what helps a commit that is held, and whose domain is off', () => {
+    const shorten = { chain: [move.origin, move.destination], keepRelative: false };
+    const held = sampleMove({ strategy: 'commit', goal: 'hold', shorten });
+    const error = errorOf({ kind: 'interrupted', why: 'domain-off' }, held, 'move');
+    expect(error?.message).toBe('web is off, and its commit waits for a word');
+    expect(error?.hint).toContain('commit it while it is off: blockferry pivot web vda');
+  });
+
+  it('name the overlay and the image below it where the guest wrote to both', () => {
+    const overlay = { source: { kind: 'file', path: '/old/overlay' }, format: 'qcow2' } as const;
+    const layers = [{ from: move.origin, to: move.destination, how: 'contents' }] as const;
+    const layered = { layers, overlay, carrier: overlay, verify: true } as const;
+    const frozen = sampleMove({ strategy: 'layered', layered, phase: 'freezing' });
+    const { message, hint } = errorOf({ kind: 'ask', question: 'both-written' }, frozen, 'move') ?? {};
+    expect(message).toContain('put on /old/overlay');
+    expect(hint).toContain('what /old/web.qcow2 holds is to stay: move /old/overlay away');
+    expect(hint).not.toContain('--use');
+  });
+
   it('say what to do with a domain whose memory was saved', () => {
     const error = errorOf({ kind: 'interrupted', why: 'domain-saved' }, move, 'move');
     expect(error?.message).toContain('virsh start web');

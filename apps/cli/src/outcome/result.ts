@@ -2,6 +2,7 @@
 import {
   type CopiedImage,
   type Ended,
+  type Interruption,
   type LayersSummary,
   type MoveRecord,
   undoCommand,
@@ -142,8 +143,22 @@ export function isPastUndo({ phase, copy, goal }: MoveRecord): boolean {
   return hasLeft || (copy !== undefined && goal === 'keep');
 }
 
+/** A commit waits for a word, and its domain is off: to go on is to wait until it runs. */
+export function waysOnWhileOff(move: MoveRecord): readonly string[] | undefined {
+  if (move.shorten === undefined || move.goal !== 'hold') return undefined;
+  const { resume, undo, pivot } = commandsFor(move);
+  const start = `virsh start ${quoteArgument(move.domain.name)}`;
+  return [
+    `commit it while it is off: ${pivot}`,
+    `have it held while it runs: ${start}, then ${resume}`,
+    `undo: ${undo}`,
+  ];
+}
+
 /** What to do about a move that stands. */
-export function waysOn(move: MoveRecord): string {
+export function waysOn(move: MoveRecord, why?: Interruption): string {
+  const whileOff = why === 'domain-off' ? waysOnWhileOff(move) : undefined;
+  if (whileOff !== undefined) return whileOff.join('\n');
   const { resume, undo } = commandsFor(move);
   return isPastUndo(move) ? `go on: ${resume}` : `go on: ${resume}\nundo: ${undo}`;
 }
@@ -208,7 +223,7 @@ export function errorOf(
       return {
         code: ending.why,
         message: `${interruptionWords(ending.why, move)}${ending.detail === undefined ? '' : `: ${ending.detail}`}`,
-        hint: waysOn(move),
+        hint: waysOn(move, ending.why),
       };
     case 'ask':
       return questionError(ending.question, move, facts);
@@ -223,10 +238,11 @@ function againWords({ shorten, copy }: MoveRecord): string {
   return 'the chain is as long as it was, and shows the guest the same; once that is mended, try again';
 }
 
-function interruptionWords(why: (Ending & { kind: 'interrupted' })['why'], move: MoveRecord): string {
+function interruptionWords(why: Interruption, move: MoveRecord): string {
   const { name } = move.domain;
   switch (why) {
     case 'domain-off':
+      if (move.shorten !== undefined) return `${name} is off, and its commit waits for a word`;
       return `${name} is off: the ${move.copy === undefined ? 'move' : 'copy'} goes on when it runs again`;
     case 'domain-saved':
       return `${name} is off, and its memory was saved with its disk as it is: start it (virsh start ${quoteArgument(name)}), or give up what was saved (virsh managedsave-remove ${quoteArgument(name)})`;

@@ -1,9 +1,12 @@
 // blockferry status: the open moves, backups and migrations, how far they are, and what to do about each.
-import { findMigrations, isBackupAtWork, statusOf } from '@blockferry/engine';
+import { findMigrations, findTrials, isBackupAtWork, statusOf } from '@blockferry/engine';
+import { quoteArgument } from '@blockferry/qemu';
 import type { Command } from 'commander';
 import { ExitCode } from '../exit-code.ts';
+import { trialText } from '../views/human/leftovers.ts';
 import { statusText } from '../views/human/status.ts';
 import { moveLine } from '../views/json/inventory.ts';
+import { trialLine } from '../views/json/leftovers.ts';
 import { backupLine, backupStatusText } from '../views/open-backup.ts';
 import { lookCommand } from './commands.ts';
 import { isPartOf, lookAtMigrations } from './migration/open.ts';
@@ -49,6 +52,10 @@ export const status: Verb = {
             for (const record of found.backups) {
               const atWork = await isBackupAtWork(context.host, record);
               show(backupLine(record, atWork), () => backupStatusText(record, atWork));
+            }
+            for (const trial of await findTrials(await context.link.connection(), domain)) {
+              const hint = `  → blockferry cleanup ${quoteArgument(trial.name)}\n`;
+              show(trialLine(trial, []), () => `${trialText(trial)}${hint}`);
             }
             const others = found.backups.length + migrations.length + looked.unclear.length;
             const open = moves.length + others + unseen.length;

@@ -3,6 +3,7 @@
 import { copyFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainXml } from '@blockferry/libvirt';
+import type { Host } from '@blockferry/qemu';
 import {
   agree,
   apartFrom,
@@ -15,6 +16,7 @@ import {
   startLibvirtHost,
 } from '@blockferry/testbed';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { redefine } from './redefine.ts';
 
 let host: LibvirtHost;
 let mover: Mover;
@@ -149,4 +151,43 @@ describe.each([
     expect((await readTexts(host, bare)).persistent).toBe(before.persistent);
     await removeIdle(host, bare);
   });
+});
+
+test('two disks that are given other images at one moment both get theirs', async () => {
+  const [one, two] = [await create('one.qcow2'), await create('two.qcow2')];
+  const disks = [
+    { target: 'vda', path: one, format: 'qcow2' },
+    { target: 'vdb', path: two, format: 'qcow2' },
+  ] as const;
+  await startIdle(host, { name: 'both', disks, as: 'off' });
+  const { context } = mover;
+  const domain = await (await context.link.connection()).lookupDomainByName('both');
+  const on = (disk: string, path: string) => {
+    return [
+      { disk, image: { source: { kind: 'file', path }, format: 'qcow2' }, backing: undefined },
+    ] as const;
+  };
+  const { promise: waits, resolve: waitsNow } = Promise.withResolvers<void>();
+  const spawn = (...args: Parameters<Host['spawn']>) => {
+    waitsNow();
+    return context.host?.spawn(...args);
+  };
+  const tools = Object.create(context.host ?? null, { spawn: { value: spawn } });
+  let second: Promise<void> | undefined;
+  const { name, uuid } = domain;
+  // The other comes when this one has read what it is about to change.
+  const getXmlDesc = async (flags?: number) => {
+    const text = await domain.getXmlDesc(flags);
+    second = redefine({ ...context, host: tools }, domain, on('vdb', at('two.new')));
+    await Promise.race([second, waits]);
+    return text;
+  };
+  await redefine(context, { name, uuid, getXmlDesc }, on('vda', at('one.new')));
+  await second;
+  const definition = DomainXml.parse(await host.virsh('dumpxml', '--inactive', 'both'));
+  expect(definition.disks().map(({ source }) => source)).toMatchObject([
+    { path: at('one.new') },
+    { path: at('two.new') },
+  ]);
+  await removeIdle(host, 'both');
 });

@@ -13,5 +13,5 @@ export async function fixDefinition(scene: Scene, on: 'origin' | 'destination'):
   const disk = live?.disk(move.disk);
   const isThere = disk?.source !== undefined && sameSource(disk.source, image.source);
   const backing = isThere ? backingToTell(refsOf(disk).slice(1)) : undefined;
-  await redefine(await context.link.connection(), domain, [{ disk: move.disk, image, backing }]);
+  await redefine(context, domain, [{ disk: move.disk, image, backing }]);
 }

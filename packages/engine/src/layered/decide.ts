@@ -5,7 +5,7 @@ import { type KnownPlace, type LayeredWorld, LEGS, type Place } from '../model/l
 import type { MoveRecord, Phase } from '../model/record.ts';
 import { unreachable } from '../model/units.ts';
 import { isSomething } from './claims.ts';
-import { fellBack, lostSwitch, unknownToLibvirt } from './doubt.ts';
+import { fellBack, lostSwitch, unknownToLibvirt, writtenApart } from './doubt.ts';
 import { endedLeg, isServedAgain, onLeg } from './legs.ts';
 import { nextRound, ontoOverlay } from './rounds.ts';
 
@@ -41,6 +41,8 @@ function decideNext(world: LayeredWorld, move: MoveRecord): LayeredDecision {
   const place = placeOf(world, move);
   const lost = lostSwitch(world, move, place);
   if (lost !== undefined) return lost;
+  const apart = writtenApart(world);
+  if (apart !== undefined) return apart;
   const back = fellBack(world, move, place);
   if (back?.kind === 'define') return act(world, move, move.phase, { name: 'define-on', place: back.place });
   // Going back needs the guest on the overlay, or never frozen: anything else is for a person.

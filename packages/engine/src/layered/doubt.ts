@@ -78,6 +78,14 @@ export function lostSwitch(
   return { kind: 'ask', question: 'which-side' };
 }
 
+/** The guest was on its overlay, unseen, and went on without it: what is there is no place to go on from, and not to be dropped. */
+export function writtenApart(world: LayeredWorld): Decision<LayeredStep> | undefined {
+  if (world.unseen !== 'both') return undefined;
+  const { domain, qemuWrites } = world;
+  const isAhead = qemuWrites === 'destination' || qemuWrites === 'both' || qemuWrites === 'unclear';
+  return { kind: 'ask', question: domain === 'running' && isAhead ? 'phantom-mirror' : 'both-written' };
+}
+
 /**
  * The guest was seen further on than it, or its definition, is now: somebody defined the domain from an old file, or a
  * crash came before the definition was put right. One that is off is defined on the image it left, unless somebody wrote
@@ -97,17 +105,13 @@ export function fellBack(world: LayeredWorld, move: MoveRecord, place: Place): F
 
 /**
  * Undoing, with the domain off and defined on the origin, which lacks what the overlay got last: a commit that took
- * everything along wrote to the origin after it.
+ * everything along wrote to the origin after it. Before, there was none.
  */
-function overlayIsNewer(world: LayeredWorld, { phase }: MoveRecord, place: Place): boolean {
+function overlayIsNewer(world: LayeredWorld, { phase, goal }: MoveRecord, place: Place): boolean {
   const { domain, writtenAt } = world;
-  if (
-    world.overlay !== 'ours' ||
-    domain !== 'off' ||
-    place !== 'origin' ||
-    (phase !== 'undoing' && phase !== 'returning')
-  )
-    return false;
+  if (world.overlay !== 'ours' || domain !== 'off' || place !== 'origin') return false;
+  if (phase === 'freezing') return goal === 'abort' && world.unseen === 'writes';
+  if (phase !== 'undoing' && phase !== 'returning') return false;
   const { overlay, origin } = writtenAt;
   return overlay !== undefined && origin !== undefined && overlay > origin;
 }

@@ -1,5 +1,5 @@
 // What chains have that were not made for a test: headers of old tools, names that are links, names that are long; labels; growth.
-import { chmod, copyFile, mkdir, readdir, rm, stat, symlink } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, rename, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainXml } from '@blockferry/libvirt';
 import {
@@ -12,6 +12,8 @@ import {
   startLibvirtHost,
 } from '@blockferry/testbed';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { StepName } from '../model/decision.ts';
+import type { MoveRecord } from '../model/record.ts';
 import { runMove } from '../run/run-move.ts';
 
 let host: LibvirtHost;
@@ -156,16 +158,72 @@ test.each(['layered', 'mirror'] as const)(
   },
 );
 
-test('a disk that grows while it is copied stays as large through a further round, with what was written there', async () => {
-  await domainOn('top.qcow2');
+/** As if blockferry died after this step. */
+async function stopAfter(last: StepName): Promise<MoveRecord> {
   const stop = new AbortController();
   const { move } = await mover.plan(ask({}));
-  const { ending } = await runMove(mover.context, move, {
+  const { ending, move: record } = await runMove(mover.context, move, {
     signal: stop.signal,
     report: () => {},
-    afterStep: (step) => step === 'copy-layers' && stop.abort(),
+    afterStep: (step) => step === last && stop.abort(),
   });
   expect(ending.kind).toBe('stopped');
+  return record;
+}
+
+const write = (name: string, what: string) =>
+  run(['qemu-io', '-f', 'qcow2', '-c', `write ${what}`, name.startsWith('/') ? name : at(name)]);
+const reads = (name: string, what: string) =>
+  run(['qemu-io', '-r', '-U', '-f', 'qcow2', '-c', `read ${what}`, at(name)]);
+
+/** Everything died right after the snapshot: the guest wrote to its overlay, and libvirt does not know of it. */
+async function dieFrozen(): Promise<{ readonly move: MoveRecord; readonly overlay: string }> {
+  const move = await stopAfter('claim-files');
+  await host.virsh('destroy', 'vm');
+  const source = move.layered?.overlay.source;
+  if (source?.kind !== 'file') throw new Error('an overlay is a file');
+  await write(source.path, '-P 9 2M 64k');
+  return { move, overlay: source.path };
+}
+
+test('a guest that was on its overlay for an instant, unseen, loses nothing, whatever the times of the images', async () => {
+  await domainOn('top.qcow2');
+  const { move } = await dieFrozen();
+  expect((await mover.run(move)).ending.kind).toBe('moved');
+  await reads('new/top.qcow2', '-P 9 2M 64k');
+  await host.virsh('start', '--paused', 'vm');
+  await rm(at('top.qcow2'));
+  await create('top.qcow2', 'base.qcow2');
+  await removeIdle(host, 'vm');
+  await rm(at('new/top.qcow2'));
+  await rm(at('new/base.qcow2'));
+  await domainOn('top.qcow2');
+  const { overlay } = await dieFrozen();
+  await run(['touch', '-r', overlay, at('top.qcow2')]);
+  expect((await mover.change('vm', { goal: 'abort' })).ending.kind).toBe('back');
+  await reads('top.qcow2', '-P 9 2M 64k');
+});
+
+test('… and was started without it since: a person is asked, and nothing is written or removed', async () => {
+  await domainOn('top.qcow2');
+  const { move, overlay } = await dieFrozen();
+  await write('top.qcow2', '-P 5 3M 64k');
+  const before = [await stat(overlay), await stat(at('top.qcow2'))].map(({ ino, mtimeMs }) => [ino, mtimeMs]);
+  const asked = { kind: 'ask', question: 'both-written' };
+  expect((await mover.run(move)).ending).toEqual(asked);
+  await host.virsh('start', '--paused', 'vm');
+  expect((await mover.run(move)).ending).toEqual(asked);
+  expect((await mover.change('vm', { goal: 'abort' })).ending).toEqual(asked);
+  const after = [await stat(overlay), await stat(at('top.qcow2'))].map(({ ino, mtimeMs }) => [ino, mtimeMs]);
+  expect(after).toEqual(before);
+  await rename(overlay, at('kept'));
+  expect((await mover.change('vm', { goal: 'abort' })).ending.kind).toBe('back');
+  await reads('top.qcow2', '-P 5 3M 64k');
+});
+
+test('a disk that grows while it is copied stays as large through a further round, with what was written there', async () => {
+  await domainOn('top.qcow2');
+  const move = await stopAfter('copy-layers');
   await host.virsh('blockresize', 'vm', 'vda', '64M');
   const device = '/machine/peripheral/virtio-disk0/virtio-backend';
   for (const command of ['write -P 5 20M 24M', 'flush']) {

@@ -28,6 +28,7 @@ import { claimOfUnused } from './half-made.ts';
 import { imageAt, layeredPart } from './image-at.ts';
 import { resizedFrom } from './resized.ts';
 import { lacksRoomForOverlay } from './room.ts';
+import { unseenAhead } from './unseen.ts';
 
 export interface LayeredObservation extends Seen {
   readonly world: LayeredWorld;
@@ -76,6 +77,9 @@ export async function observeLayered(
   const leaves = where === 'overlay' && copying === 'no' && copies === 'complete' && job.kind === 'none';
   const collapses = where === 'carrier' && job.kind === 'none';
   const shortOfRoom = leaves && (await lacksRoomForOverlay(context.host, current));
+  const fresh = layered.overlayFresh && seen.sameInstance;
+  const onNext = isOnNext(seen, current, nextClaim);
+  const { journal } = seen;
   const world: LayeredWorld = {
     domain,
     persistent: definitions?.persistent ?? false,
@@ -88,7 +92,8 @@ export async function observeLayered(
     overlay: overlayClaim,
     carrier: carrierClaim,
     next: nextClaim,
-    onNext: isOnNext(seen, current, nextClaim),
+    onNext,
+    unseen: await unseenAhead(context, current, { domain, where, onNext, fresh, journal }),
     growth,
     shortOfRoom,
     resized: leaves || collapses ? await resizedFrom(context.host, current, where) : undefined,

@@ -24,6 +24,7 @@ const copied: LayeredWorld = {
   carrier: 'absent',
   next: 'absent',
   onNext: false,
+  unseen: 'nothing',
   growth: undefined,
   shortOfRoom: false,
   resized: undefined,

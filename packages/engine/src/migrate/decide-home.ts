@@ -16,8 +16,18 @@ export function beforeCrossing(world: MigrationWorld, record: MigrationRecord): 
   // Given away, and never run there: it goes on from where it stands.
   if (home === 'stranded') return act(world, record, record.phase, { name: 'take-back' });
   if (home === 'gone') return onNeither(world, record);
+  const unseen = frozenUnseen(world, record);
+  if (unseen !== undefined) return unseen;
   if (record.goal === 'home') return goBack(world, record);
   return record.mode === 'live' ? goLive(world, record) : goOffline(world, record);
+}
+
+/** Everything at home died right after the snapshot that put the guest on its overlays, before libvirt had noted that. */
+function frozenUnseen(world: MigrationWorld, record: MigrationRecord): MigrationDecision | undefined {
+  const { home, homeOn, unseenAtHome, commitOpen } = world;
+  if (homeOn !== 'origin' || commitOpen.home || unseenAtHome === 'nothing') return undefined;
+  if (unseenAtHome === 'both') return { kind: 'ask', question: 'both-written' };
+  return home === 'off' ? act(world, record, record.phase, { name: 'define-home' }) : undefined;
 }
 
 /** Somebody has undefined it. Its images at home, the overlays too, are left as they are: they may be all there is of it. */

@@ -1,6 +1,7 @@
 // Domains from one real host to another: several disks, bases that are shared, domains that are off, and what is refused.
 import { copyFile, mkdir, readdir, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DomainXml } from '@blockferry/libvirt';
 import {
   guestWriter,
   type IdleSpec,
@@ -13,9 +14,12 @@ import {
 } from '@blockferry/testbed';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ask, migrateNow, proveKept, TwoHosts } from '../../test/migrating.ts';
+import { wantHome } from './change-goal.ts';
 import type { Pair } from './pair.ts';
 import { preflightMigration } from './preflight/preflight.ts';
+import { type MigrationRecord, pathOf } from './record.ts';
 import type { MigrationRequest } from './request.ts';
+import { runMigration } from './run-migration.ts';
 
 let hosts: TwoHosts;
 let pair: Pair;
@@ -136,6 +140,61 @@ test('a base that two disks of a running guest share is sent once, and each has 
   expect(ended.left).toEqual(['first', 'base', 'second'].map((name) => join(here, `${name}.qcow2`)));
   expect((await readdir(to)).sort()).toEqual(['base.qcow2', 'first.qcow2', 'second.qcow2']);
   await proveKept(guest, two, { vda: join(to, 'first.qcow2'), vdb: join(to, 'second.qcow2') });
+});
+
+/** As if blockferry died after this step, or to the end. */
+function go(record: MigrationRecord, recorded: boolean, last?: string) {
+  const stop = new AbortController();
+  const afterStep = (step: string) => step === last && stop.abort();
+  return runMigration(pair, record, { recorded, signal: stop.signal, report: () => {}, afterStep });
+}
+
+/** Everything at home died right after the snapshot: the guest wrote to its overlay, and libvirt does not know of it. */
+async function dieFrozen(name: string) {
+  const { one } = hosts;
+  const [here, to] = [join(one.imagesDir, name), join(there, name)];
+  await Promise.all([mkdir(here), mkdir(to)]);
+  const { top } = await makeChain(here, ['base', 'top']);
+  await startIdle(one, { name, disks: [{ ...top, target: 'vda' }] });
+  await one.virsh('resume', name);
+  const { record } = await preflightMigration(pair, ask(name, { destinationDirectory: to }));
+  expect((await go(record, false, 'claim')).ending.kind).toBe('stopped');
+  await one.virsh('destroy', name);
+  const overlay = pathOf(record.disks[0].overlay.home);
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-b', top.path, '-F', 'qcow2', overlay]);
+  await run(['qemu-io', '-f', 'qcow2', '-c', 'write -P 9 2M 64k', overlay]);
+  return { record, overlay, top: top.path, here, to };
+}
+
+const DIED = ['-r', '-U', '-f', 'qcow2', '-c', 'read -P 9 2M 64k'];
+const OFF = { kind: 'interrupted', why: 'domain-off' };
+
+test('everything at home dies right after the freeze, before libvirt noted it: what the guest wrote comes along', async () => {
+  const { one, two } = hosts;
+  const { record, overlay, to } = await dieFrozen('along');
+  expect((await go(record, true)).ending).toEqual(OFF);
+  const definition = DomainXml.parse(await one.virsh('dumpxml', '--inactive', 'along'));
+  expect(definition.disk('vda')?.source).toMatchObject({ path: overlay });
+  await one.virsh('start', 'along');
+  expect((await go(record, true)).ending.kind).toBe('migrated');
+  await run(['qemu-io', ...DIED, join(to, 'top.qcow2')]);
+  await two.virsh('destroy', 'along');
+});
+
+test('… or home; if it was started without it since, a person is asked', async () => {
+  const { one } = hosts;
+  const { record, overlay, top, here, to } = await dieFrozen('frozen');
+  await run(['touch', top]);
+  const asked = { kind: 'ask', question: 'both-written' };
+  expect((await go(record, true)).ending).toEqual(asked);
+  const wanted = await wantHome(pair, record);
+  expect((await go(wanted, true)).ending).toEqual(asked);
+  await run(['touch', overlay]);
+  expect((await go(wanted, true)).ending.kind).toBe('back');
+  await run(['qemu-io', ...DIED, top]);
+  expect((await readdir(here)).sort()).toEqual(['base.qcow2', 'top.qcow2']);
+  expect(await readdir(to)).toEqual([]);
+  await one.virsh('undefine', 'frozen');
 });
 
 test('what cannot be done is refused, and nothing is touched on either host', async () => {

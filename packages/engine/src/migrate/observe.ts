@@ -17,6 +17,7 @@ import type { Pair } from './pair.ts';
 import { copiesOf, type MigrationRecord, pathOf } from './record.ts';
 import { lookAtStates } from './state.ts';
 import { journalPath, type MigrationJournal, newest, readJournal, recordIn, wishPath } from './store.ts';
+import { unseenAtHome } from './unseen.ts';
 import type { AtHome, Away, MigrationWorld, On } from './world.ts';
 
 export interface MigrationObservation {
@@ -64,10 +65,11 @@ export async function observeMigration(
     isCommitOpen(pair.home, home, record, 'home'),
     isOurs && isCommitOpen(pair.away, away, record, 'away'),
   ]);
+  const homeOn = placeOf(home, record, 'home');
   const world: MigrationWorld = {
     home: atHome,
     away: awayNow,
-    homeOn: placeOf(home, record, 'home'),
+    homeOn,
     awayOn: isOurs ? placeOf(away, record, 'away') : 'none',
     recorded: recordedOf([
       // What cannot be written to now does not count.
@@ -76,6 +78,7 @@ export async function observeMigration(
       journal?.record,
     ]),
     ...files,
+    unseenAtHome: homeOn === 'origin' ? await unseenAtHome(pair.home, record, atHome) : 'nothing',
     copiesAway: files.copiesAway || brought.isThere,
     state: brought.state,
     copies,

@@ -1,4 +1,5 @@
 // What a look at both hosts shows of a migration, and what can follow from it. Nothing of the world is remembered.
+import type { Unseen } from '../model/layered-world.ts';
 import type { MigrationGoal, MigrationPhase } from './record.ts';
 
 /**
@@ -29,6 +30,8 @@ export interface MigrationWorld {
   /** Files of ours that have no use any more once the domain is settled on either side. */
   readonly overlayAtHome: boolean;
   readonly overlayAway: boolean;
+  /** Of the overlays at home, where the domain is defined on the images below them; what is true of any of them. */
+  readonly unseenAtHome: Unseen;
   readonly copiesAway: boolean;
   /** By the journals of the copies; `stale`: an image at home was written to since. */
   readonly copies: 'partial' | 'complete' | 'stale';
@@ -76,6 +79,8 @@ export type MigrationStep =
   | { readonly name: 'collapse' }
   /** Commit the overlays at home back. */
   | { readonly name: 'return' }
+  /** Define the domain at home, which is off, on the overlays that its guest was on. */
+  | { readonly name: 'define-home' }
   | { readonly name: 'clear-home' }
   | { readonly name: 'clear-away'; readonly what: 'overlays' | 'everything' }
   | { readonly name: 'close'; readonly outcome: MigrationOutcome };
@@ -101,7 +106,9 @@ export type MigrationQuestion =
   /** It runs on both hosts: somebody has started it on one of them by hand. */
   | 'runs-on-both'
   /** It was ordered to run at the destination, and is not there any more; at home it stands still, or was ended. */
-  | 'lost-away';
+  | 'lost-away'
+  /** At home the guest wrote to an overlay, unseen, and to the image below since: what the two hold cannot be joined. */
+  | 'both-written';
 
 export type MigrationWait = {
   readonly for: 'layers' | 'crossing' | 'somebody-else' | 'incoming-end';

@@ -139,7 +139,9 @@ export type Question =
   /** libvirt says that the domain does not run, and its QEMU does. */
   | 'unknown-to-libvirt'
   /** libvirt's live definition is behind QEMU, which has pivoted; only a new start of the domain rids it of that. */
-  | 'phantom-mirror';
+  | 'phantom-mirror'
+  /** The guest wrote to its overlay, unseen, and to the image below since: what the two hold cannot be joined. */
+  | 'both-written';
 
 export type Wait =
   | { readonly for: 'ready' }

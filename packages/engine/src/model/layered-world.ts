@@ -37,6 +37,15 @@ export type LegJob =
 /** A file that we make: `claimed` is ours and empty, `ours` has something in it, `foreign` was there and is not ours. */
 export type Claim = 'absent' | 'claimed' | 'ours' | 'foreign' | 'unknown';
 
+/**
+ * What stands in an overlay that the guest was about to be put on, and is not seen on:
+ *
+ * - `nothing`: no data, so that it does not matter whether the guest was on it
+ * - `writes`: the guest's last writes
+ * - `both`: writes of the guest, which wrote to the image below it since, or may have: they cannot be joined
+ */
+export type Unseen = 'nothing' | 'writes' | 'both';
+
 export interface Growth {
   /** What the guest's overlay holds. */
   readonly overlay: Bytes;
@@ -82,6 +91,8 @@ export interface LayeredWorld
   readonly next: Claim;
   /** The guest is on that one already; of a domain that is off or gone, what it held last is there. */
   readonly onNext: boolean;
+  /** Of the overlay that the guest is to be put on, the first or the next. */
+  readonly unseen: Unseen;
   /** How the overlay has grown; undefined: there is to be no further round (off, or with checkpoints). */
   readonly growth: Growth | undefined;
   /** The destination has no room for what the overlay holds, besides what is kept free there. */

@@ -13,17 +13,30 @@ export function overlaysOf({ rounds = [], overlay, next }: LayeredPart): readonl
   return [...rounds.map(({ from }) => from), overlay, ...(next === undefined ? [] : [next])];
 }
 
+/** The overlay that the guest is to be put on, and the image that it is on until then. */
+export function freezingOf({ origin, layered }: MoveRecord): { ahead: ImageRef; below: ImageRef } {
+  if (layered === undefined) throw new Error('only a layered move freezes');
+  const { overlay, next } = layered;
+  return next === undefined ? { ahead: overlay, below: origin } : { ahead: next, below: overlay };
+}
+
 /** Every file that the move makes. */
 export function filesMadeBy(part: LayeredPart): readonly ImageRef[] {
   return [...allLayers(part).map(({ to }) => to), ...overlaysOf(part), part.carrier];
 }
 
 /**
- * The two images between which a lost switch leaves doubt, as a person is asked about them: source and destination; on the
- * way back, the overlay and what is below it.
+ * The two images that the guest may be on, as a person is asked about them: source and destination; while it is frozen, the
+ * image it was on and its overlay; on the way back, the overlay and what is below it.
  */
-export function sidesOf({ phase, origin, destination, layered }: MoveRecord): readonly [ImageRef, ImageRef] {
-  return phase === 'returning' && layered !== undefined ? [layered.overlay, origin] : [origin, destination];
+export function sidesOf(move: MoveRecord): readonly [ImageRef, ImageRef] {
+  const { phase, origin, destination, layered } = move;
+  if (layered === undefined) return [origin, destination];
+  if (phase === 'freezing' || layered.next !== undefined) {
+    const { ahead, below } = freezingOf(move);
+    return [below, ahead];
+  }
+  return phase === 'returning' ? [layered.overlay, origin] : [origin, destination];
 }
 
 /** The copy that the carrier stands on. */

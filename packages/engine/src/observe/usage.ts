@@ -22,7 +22,7 @@ import { ofEveryDomain } from './every-domain.ts';
 import { type FileKey, fileKeys, pathOf } from './file-key.ts';
 import { type Loops, readLoops } from './loop-devices.ts';
 import { type Clusters, maybeSameRbdImage, readClusters } from './rbd-identity.ts';
-import { placeOf, readDefinition } from './volumes.ts';
+import { placeOf, placeOnceActive, readDefinition } from './volumes.ts';
 
 /** `saved`: what a domain that was saved (managed save) goes on with, whatever its persistent definition says by now. */
 export type DefinitionKind = 'live' | 'persistent' | 'saved';
@@ -95,7 +95,8 @@ async function usesBy(
   for (const { definition, xml } of definitions) {
     for (const disk of xml.disks()) {
       const found = { domain: xml.name, uuid: xml.uuid ?? '', disk: disk.target, definition };
-      const chain = await wholeChain(connection, host, disk, live);
+      const place = definition === 'live' ? placeOf : placeOnceActive;
+      const chain = await wholeChain((source) => place(connection, source), host, disk, live);
       if (chain.problem !== undefined) unknown.push({ ...found, why: chain.problem });
       const mirrored = (disk.mirror?.chain ?? []).map(({ source, format }) => ({
         source,
@@ -197,7 +198,7 @@ interface WholeChain {
 }
 
 async function wholeChain(
-  connection: Connection,
+  placeOf: (source: DiskSource) => Promise<DiskSource>,
   host: Host | undefined,
   disk: DiskDefinition,
   live: DomainXml | undefined,
@@ -205,7 +206,7 @@ async function wholeChain(
   const images: ImageRef[] = [];
   try {
     for (const { source, format } of disk.chain) {
-      images.push({ source: await placeOf(connection, source), format: format ?? 'raw' });
+      images.push({ source: await placeOf(source), format: format ?? 'raw' });
     }
     const [top] = images;
     if (top === undefined || disk.chainTerminated) return { images };

@@ -8,12 +8,13 @@ import {
   MovingGuest,
   makeChain,
   readTexts,
+  run,
   startGuest,
   startIdle,
   startLibvirtHost,
 } from '@blockferry/testbed';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { inspectChains, listDomains, preflightCopies, runGroup } from '../index.ts';
+import { inspectChains, listDomains, preflightCopies, readUsage, runGroup, usesOf } from '../index.ts';
 
 let vm: MovingGuest;
 const at = (name: string) => join(vm.host.imagesDir, name);
@@ -55,6 +56,23 @@ test('is shown by its path, and with those who name the same file by its path', 
   expect(await users('vm')).toEqual([['by-path'], ['by-path'], ['by-path']]);
   expect(await users('by-path')).toEqual([['vm'], ['vm'], ['vm']]);
   await vm.host.virsh('undefine', 'by-path');
+});
+
+test('of a pool that is a directory and not active, what a domain that is off stands on is known', async () => {
+  const { host, mover } = vm;
+  await mkdir(at('idle'));
+  const base = { kind: 'file', path: at('base.qcow2') } as const;
+  const backing = ['-b', base.path, '-F', 'qcow2'];
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', ...backing, at('idle/clone.qcow2')]);
+  await host.virsh('pool-define-as', 'idle', 'dir', '--target', at('idle'));
+  const xml = "<source pool='idle' volume='clone.qcow2'/>";
+  const disk = { target: 'vda', type: 'volume', xml, format: 'qcow2' } as const;
+  await startIdle(host, { name: 'clone', disks: [disk], as: 'off' });
+  const usage = await readUsage(await mover.context.link.connection(), mover.context.host);
+  expect(usage.unknown).toEqual([]);
+  expect(usesOf(usage, base).map(({ domain }) => domain)).toContain('clone');
+  await host.virsh('undefine', 'clone');
+  await host.virsh('pool-undefine', 'idle');
 });
 
 test.each([

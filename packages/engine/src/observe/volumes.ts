@@ -1,4 +1,5 @@
 // Where the volumes of libvirt's pools are on the host, so that everybody else reads of files and devices.
+import { join } from 'node:path';
 import {
   type Connection,
   type DiskSource,
@@ -48,6 +49,24 @@ export async function placeOf(connection: Connection, source: DiskSource): Promi
   // A target that QEMU opens itself.
   if (!DEVICES.includes(type) || source.mode === 'direct') return source;
   return { kind: 'block', path };
+}
+
+/**
+ * The same of what no running domain has: libvirt tells nothing of the volumes of a pool that is not active, and in one that is a
+ * directory they are the files that it will find there. (What a pool mounts, or has in the network, is not known before it does.)
+ *
+ * @throws LibvirtError
+ */
+export async function placeOnceActive(connection: Connection, source: DiskSource): Promise<DiskSource> {
+  try {
+    return await placeOf(connection, source);
+  } catch (error) {
+    if (!isLibvirtError(error) || source.kind !== 'volume') throw error;
+    const pool = await connection.lookupStoragePoolByName(source.pool);
+    const { type, path } = poolTarget(await pool.getXmlDesc());
+    if ((await pool.isActive()) || type !== 'dir' || path === undefined) throw error;
+    return { kind: 'file', path: join(path, source.volume) };
+  }
 }
 
 /**

@@ -1,8 +1,6 @@
 // libvirt is asked what it has against the definition that a restore ends with: it would say so when all has been copied.
-import { randomUUID } from 'node:crypto';
 import {
   type Connection,
-  DomainUndefineFlags,
   DomainXml,
   ErrorCode,
   isLibvirtError,
@@ -11,6 +9,7 @@ import {
 import { Refusal } from '../model/errors.ts';
 import type { Warning } from '../preflight/warning.ts';
 import type { RestorePreflight } from './request.ts';
+import { removeTrial, trialOf } from './trial.ts';
 
 const CANNOT_START = 'cannot-start';
 
@@ -39,11 +38,12 @@ export async function mustBeTaken(
 ): Promise<void> {
   if (!warnings.some(({ code }) => code === CANNOT_START)) return;
   const trial = DomainXml.parse(definition.toString());
-  trial.becomeAnother(`blockferry-${id}`, randomUUID());
+  const { name, uuid } = trialOf(id);
+  trial.becomeAnother(name, uuid);
   const defining = connection.defineDomainXml(trial.toString());
   const error = await objection(defining);
   if (error === undefined) {
-    await (await defining).undefine(DomainUndefineFlags.KEEP_NVRAM);
+    await removeTrial(await defining);
     return;
   }
   throw new Refusal(

@@ -17,3 +17,4 @@ export type {
   TpmPlan,
 } from './request.ts';
 export { restore } from './restore.ts';
+export { findTrials, removeTrial } from './trial.ts';

@@ -1,6 +1,8 @@
 // Restoring to where things were: room, names, media that are not there, the variables of the firmware.
+import { randomUUID } from 'node:crypto';
 import { readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { DomainXml } from '@blockferry/libvirt';
 import {
   backUp,
   type DiskSpec,
@@ -14,7 +16,8 @@ import {
   startLibvirtHost,
 } from '@blockferry/testbed';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { preflightRestore, type Refusal, type RestoreRequest, restore } from '../index.ts';
+import { findTrials, preflightRestore, type Refusal, type RestoreRequest, restore } from '../index.ts';
+import { trialOf } from './trial.ts';
 
 let host: LibvirtHost;
 let mover: Mover;
@@ -156,6 +159,27 @@ test('what libvirt has against the definition is told before anything is copied,
   const request = { directory, as: { kind: 'new', name: 'other' } } as const;
   expect((await preflightRestore(mover.context, request)).warnings).toMatchObject([{ code: 'cannot-start' }]);
   await restored(request);
+  await removeIdle(host, 'other');
+  // As if blockferry had died when libvirt had answered.
+  const definition = DomainXml.parse(await host.virsh('dumpxml', '--inactive', 'vm'));
+  const { name, uuid } = trialOf('0123abcd');
+  definition.becomeAnother(name, uuid);
+  const lookalike = DomainXml.parse(definition.toString());
+  lookalike.becomeAnother('blockferry-web', randomUUID());
+  for (const one of [definition, lookalike]) {
+    await writeFile(at('trial.xml'), one.toString());
+    await host.virsh('define', at('trial.xml'));
+  }
+  const connection = await mover.context.link.connection();
+  expect((await findTrials(connection)).map((one) => one.name)).toEqual([name]);
+  await run(['rm', at('trial.xml')]);
+  await restored(request);
+  expect((await host.virsh('list', '--all', '--name')).trim().split('\n').sort()).toEqual([
+    'blockferry-web',
+    'other',
+    'vm',
+  ]);
+  await removeIdle(host, 'blockferry-web');
   await removeIdle(host, 'other');
   await run(['rm', emulator]);
   const before = await readdir(host.imagesDir);

@@ -40,6 +40,7 @@ import type {
   RestoreRequest,
 } from './request.ts';
 import { claimTpm, fillTpm, placeTpm } from './tpm.ts';
+import { removeTrials } from './trial.ts';
 
 /**
  * What a restore of the same name that died has left is removed first. A crash leaves a journal and files that no domain
@@ -59,6 +60,8 @@ export async function restore(
   const { name } = (await preflightRestore(context, request)).plan;
   using _ = await aloneRestoring(host, name, options.signal);
   using __ = await readingPoints(host, request.directory, options.signal);
+  // One that died may have left it, and it names images of that restore.
+  await removeTrials(await context.link.connection());
   // Whoever was ahead may have ended in between.
   const first = await preflightRestore(context, request);
   const afresh = await withoutRemains(context, first.plan, options);

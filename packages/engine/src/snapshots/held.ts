@@ -53,7 +53,14 @@ export async function heldBySnapshots(
     }
   }
   const all = [...needed.map(({ source }) => source), ...sources];
-  const keys = host === undefined ? new Map<string, string>() : await fileKeys(host, all);
+  let unread: string | undefined;
+  const keys =
+    host === undefined
+      ? new Map<string, string>()
+      : await fileKeys(host, all, ({ message }) => {
+          unread = `what snapshots need is not known (${message})`;
+        });
+  if (unread !== undefined) return sources.map(() => unread);
   const keyOf = (source: DiskSource) => keys.get(pathOf(source) ?? '');
   return sources.map((source) => {
     const key = keyOf(source);

@@ -35,8 +35,9 @@ export async function identify(
     if (name !== undefined && !places.has(name)) places.set(name, await placeOfKnown(connection, source));
   }
   const place = (source: DiskSource) => places.get(nameOf(source) ?? '') ?? source;
+  // What cannot be looked at is the same by its name only.
   const all = [...named.map(place), ...moves.map(({ from }) => from.source)];
-  const keys = host === undefined ? new Map<string, string>() : await fileKeys(host, all);
+  const keys = host === undefined ? new Map<string, string>() : await fileKeys(host, all, () => {});
   const keyOf = (source: DiskSource) => keys.get(pathOf(source) ?? '');
   return (a, b) => {
     const [left, right] = [place(a), place(b)];

@@ -5,12 +5,14 @@ import {
   findLeftovers,
   findMigrationLeftovers,
   findRestoreRemains,
+  findTrials,
   type OneSide,
   type Reach,
   removeLeftImages,
   removeLeftover,
   removeMigrationLeftover,
   removeRestoreRemains,
+  removeTrial,
 } from '@blockferry/engine';
 import { openSession, type Session } from '../../session.ts';
 import {
@@ -18,12 +20,14 @@ import {
   leftoverText,
   migrationLeftoverText,
   remainsText,
+  trialText,
 } from '../../views/human/leftovers.ts';
 import {
   leftImagesLine,
   leftoverLine,
   migrationLeftoverLine,
   remainsLine,
+  trialLine,
 } from '../../views/json/leftovers.ts';
 import type { JsonLine } from '../../views/json/lines.ts';
 import { sideOf } from '../migration/pair.ts';
@@ -61,7 +65,7 @@ export async function findAllLeft(context: Context, target: string, how: How): P
   try {
     const findings = [
       ...(await ofMoves(context, target)),
-      ...(target.includes('/') ? await ofRestores(context, target) : []),
+      ...(target.includes('/') ? await ofRestores(context, target) : await ofTrials(context, target)),
       // Without tools on the host there are no files to look at.
       ...(context.host === undefined ? [] : await ofMigrations(sideOf(context), target, reach, how)),
     ];
@@ -87,6 +91,15 @@ async function ofRestores(context: Context, target: string): Promise<Finding[]> 
     removable: true,
     line: (removed) => remainsLine(remains, removed),
     remove: () => removeRestoreRemains(context, remains),
+  }));
+}
+
+async function ofTrials({ link }: Context, target: string): Promise<Finding[]> {
+  return (await findTrials(await link.connection(), target)).map((trial) => ({
+    text: trialText(trial),
+    removable: true,
+    line: (removed) => trialLine(trial, removed),
+    remove: async () => ((await removeTrial(trial)) ? [`the definition of ${trial.name}`] : []),
   }));
 }
 

@@ -72,3 +72,8 @@ export function remainsText({ path, plan, used }: RestoreRemains): string {
   const what = used ? 'the journal of a restore that is complete' : 'a restore that was never complete';
   return `${plan.name}: ${what}\n${[...files, path].map((each) => `  remove ${each}\n`).join('')}`;
 }
+
+/** What a restore has left that died as it asked libvirt about a definition. */
+export function trialText({ name }: { readonly name: string }): string {
+  return `${name}: defined for a moment by a restore that died; it never ran, and has no images\n  undefine ${name}\n`;
+}

@@ -66,4 +66,18 @@ describe('the status of a move', () => {
     expect(text).toContain('blockferry resume web --use source');
     expect(text).toContain('blockferry resume web --use destination');
   });
+
+  it('offers no answer that nobody can give', () => {
+    const text = statusText({ ...running, next: { kind: 'ask', question: 'phantom-mirror' } });
+    expect(text).not.toContain('--use');
+    expect(text).toContain('blockferry resume web');
+  });
+
+  it('tells what helps a commit that is held, and whose domain is off', () => {
+    const shorten = { chain: [move.origin, move.destination], keepRelative: false };
+    const held = sampleMove({ strategy: 'commit', goal: 'hold', shorten });
+    const text = statusText({ ...running, move: held, domain: 'off', live: 'none', job: { kind: 'none' } });
+    expect(text).toContain('→ commit it while it is off: blockferry pivot web vda');
+    expect(text).not.toContain('go on: ');
+  });
 });

@@ -2,7 +2,8 @@
 import { type MoveStatus, unreachable } from '@blockferry/engine';
 import { describeSource } from '@blockferry/libvirt';
 import { quoteArgument } from '@blockferry/qemu';
-import { commandsFor, isPastUndo } from '../../outcome/result.ts';
+import { remedy } from '../../outcome/question.ts';
+import { commandsFor, isPastUndo, waysOnWhileOff } from '../../outcome/result.ts';
 import { phaseWords } from '../../outcome/work-words.ts';
 import { formatBytes, percentOf } from '../format.ts';
 
@@ -90,15 +91,11 @@ function standsWords({ move, domain, job, live, layers }: MoveStatus): string {
   }
 }
 
-function adviceFor({ move, job, live, next, atWork }: MoveStatus): string[] {
+function adviceFor({ move, domain, job, live, next, atWork }: MoveStatus): string[] {
   const { resume, undo, pivot } = commandsFor(move);
-  if (next.kind === 'ask') {
-    return [
-      'only a person can tell which image is the truth:',
-      `${resume} --use source`,
-      `${resume} --use destination`,
-    ];
-  }
+  if (next.kind === 'ask') return remedy(next.question, move);
+  const whileOff = domain === 'off' && !atWork ? waysOnWhileOff(move) : undefined;
+  if (whileOff !== undefined) return [...whileOff];
   if (job.kind === 'ours' && job.state === 'ready' && move.goal === 'hold') {
     return [`switch: ${pivot}`, `undo: ${undo}`];
   }

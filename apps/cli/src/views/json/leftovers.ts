@@ -37,6 +37,19 @@ export function remainsLine({ path, plan, used }: RestoreRemains, removed: reado
   };
 }
 
+export function trialLine({ name }: { readonly name: string }, removed: readonly string[]): JsonLine {
+  return {
+    type: 'leftover',
+    journal: undefined,
+    domain: name,
+    disk: undefined,
+    destination: undefined,
+    verdict: 'undefine',
+    why: undefined,
+    removed,
+  };
+}
+
 export function migrationLeftoverLine(
   { journal, record, verdict }: MigrationLeftover,
   removed: readonly string[],

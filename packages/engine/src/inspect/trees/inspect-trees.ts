@@ -51,7 +51,13 @@ export async function inspectTrees(context: Context, request: TreesRequest = {})
   const searches = searchesOf(chains, directories);
   const known = new Set(chains.map(({ path }) => path));
   const { strays, problems } = await findStrays(host, searches, known, signal);
-  const named = await withKeys(host, strays, ({ path }) => path);
+  // One that cannot be looked at is not said to be nobody's.
+  const named = await withKeys(
+    host,
+    strays,
+    ({ path }) => path,
+    () => {},
+  );
   const keys = new Set(chains.map(({ key }) => key));
   const others = named.filter(({ key }) => !keys.has(key));
   await walk.alone(others.map(({ of }) => of.image));
@@ -122,11 +128,10 @@ async function withKeys<T>(
   host: Host,
   items: readonly T[],
   pathOf: (item: T) => string,
+  unread?: () => void,
 ): Promise<Keyed<T>[]> {
-  const keys = await fileKeys(
-    host,
-    items.map((item) => ({ kind: 'file', path: pathOf(item) })),
-  );
+  const sources = items.map((item) => ({ kind: 'file', path: pathOf(item) }) as const);
+  const keys = await fileKeys(host, sources, unread);
   return items.flatMap((of) => {
     const key = keys.get(pathOf(of));
     return key === undefined ? [] : [{ of, key }];

@@ -22,5 +22,5 @@ export async function defineAll(
     image,
     backing: backingToTell(imagesBelow(move, image)),
   }));
-  await redefine(await scene.context.link.connection(), domain, changes);
+  await redefine(scene.context, domain, changes);
 }

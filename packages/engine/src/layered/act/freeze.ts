@@ -5,7 +5,7 @@ import { claimRbdImage } from '../../act/claim-rbd-image.ts';
 import { record } from '../../act/record.ts';
 import { definitionsOf } from '../../act/scene-domain.ts';
 import { type ImageRef, type MoveRecord, newest } from '../../model/record.ts';
-import { allLayers } from '../../model/rounds.ts';
+import { allLayers, freezingOf } from '../../model/rounds.ts';
 import { lookAtRbdImage } from '../../observe/destination.ts';
 import { readMetadata } from '../../record/metadata.ts';
 import { createPatiently } from '../../storage/create-patiently.ts';
@@ -27,7 +27,7 @@ import { mayQuiesce, quiescing } from './quiesce.ts';
 export async function claimAll(scene: LayeredScene): Promise<void> {
   const { move, memory, observation } = scene;
   const { world } = observation;
-  const wanted = isFrozen(scene) ? [] : [overlayAhead(move)];
+  const wanted = isFrozen(scene) ? [] : [freezingOf(move).ahead];
   for (const path of wanted.map(filePath)) {
     if (path !== undefined && isMade(scene, path)) await hostOf(scene).unlink(path);
   }
@@ -61,17 +61,6 @@ function isFrozen({ move, observation }: LayeredScene): boolean {
   return place !== 'origin' && (layeredPart(move).next === undefined || onNext);
 }
 
-/** The overlay that the guest is to be put on, and the image that it is on until then. */
-function overlayAhead(move: MoveRecord): ImageRef {
-  const { overlay, next } = layeredPart(move);
-  return next ?? overlay;
-}
-
-function imageBelow(move: MoveRecord): ImageRef {
-  const { overlay, next } = layeredPart(move);
-  return next === undefined ? move.origin : overlay;
-}
-
 /** Claimed before, by this move. */
 function isMade({ observation }: LayeredScene, path: string | undefined): boolean {
   return path !== undefined && observation.journal?.files?.[path] !== undefined;
@@ -88,10 +77,10 @@ async function notMade(
 
 async function makeOverlay(scene: LayeredScene): Promise<void> {
   const host = hostOf(scene);
-  const backing = toImage(imageBelow(scene.move));
+  const backing = toImage(freezingOf(scene.move).below);
   // As large as the disk is by now: it may have been resized since the first round.
   const { virtualSize } = await info(host, backing, { timeoutMs: 30_000 });
-  const overlay = await keyedImage(scene, overlayAhead(scene.move));
+  const overlay = await keyedImage(scene, freezingOf(scene.move).ahead);
   await createPatiently(host, overlay, virtualSize, { backing, overwrite: true });
 }
 
@@ -112,7 +101,7 @@ export async function freeze(scene: LayeredScene): Promise<void> {
     }
     return defineAll(
       scene,
-      moves.map((move) => ({ move, image: overlayAhead(move) })),
+      moves.map((move) => ({ move, image: freezingOf(move).ahead })),
     );
   }
   const frozen = moves.map(({ disk }) => disk);
@@ -125,7 +114,7 @@ export async function freeze(scene: LayeredScene): Promise<void> {
   const flags = DISK_ONLY | REUSE_EXT | ATOMIC | NO_METADATA;
   await writeOut(
     hostOf(scene),
-    moves.map((move) => imageBelow(move).source),
+    moves.map((move) => freezingOf(move).below.source),
   );
   const began = performance.now();
   if (mayQuiesce(scene))
@@ -150,7 +139,7 @@ function together(scene: LayeredScene): readonly MoveRecord[] {
 
 function snapshotXml(moves: readonly MoveRecord[], others: readonly string[]): string {
   const frozen = moves.map((move) => {
-    const source = sourceElement(overlayAhead(move).source);
+    const source = sourceElement(freezingOf(move).ahead.source);
     return `<disk name='${move.disk}' snapshot='external' type='file'><driver type='qcow2'/>${source}</disk>`;
   });
   const rest = others.map((target) => `<disk name='${target}' snapshot='no'/>`);

@@ -153,6 +153,7 @@ export function writeRecord(
   const { revision = 0, rounds = 0, next = false, quiescing = false, braked = false } = last ?? {};
   const stored: Stored = { phase, goal, revision: revision + 1, rounds, next, quiescing, braked, ...change };
   if (move.use !== undefined && move.phase === phase) stored.use = move.use;
+  if (phase === 'copying') model.leftKnowingly = true;
   const mark = mayMark(findRecord(model) ?? move, model.live?.mark === true);
   if (model.qemu.running) model.live = { ...stored, mark };
   if (model.persistent) model.inConfig = { ...stored };
@@ -166,11 +167,13 @@ function claimFiles(model: Model): void {
   const place = qemu.running ? qemu.on : model.config;
   if (findRecord(model)?.next) {
     if (isOnNext(model)) throw new Error('remade the overlay of the guest');
+    if (model.next.writes !== 0) throw new Error('remade an overlay that holds what the guest wrote');
     model.clock += 1n;
     model.next = { claim: 'ours', writes: 0, writtenAt: model.clock };
     model.halfMade = false;
     process.overlayFresh = true;
   } else if (place === 'origin') {
+    if (images.overlay.writes !== 0) throw new Error('remade an overlay that holds what the guest wrote');
     make(model, 'overlay');
     model.halfMade = false;
     process.overlayFresh = true;
@@ -184,6 +187,9 @@ function freeze(model: Model): void {
   const again = findRecord(model)?.next === true;
   const ahead = again ? model.next : images.overlay;
   if (ahead.claim !== 'ours' || model.halfMade) throw new Error('froze without an overlay');
+  const below = again ? images.overlay : images.origin;
+  if (!qemu.running && ahead.writes !== 0 && below.writtenAt > ahead.writtenAt)
+    throw new Error('put an overlay over what was written since');
   if (qemu.running && !model.foreignJob) {
     if (ahead.writes !== 0) throw new Error('froze onto an overlay that was used before');
     if (again && qemu.on === 'overlay') qemu.onNext = true;
@@ -255,6 +261,9 @@ function clear(model: Model, what: 'overlays' | 'everything'): void {
   }
   const stays = model.qemu.running ? model.qemu.on : model.persistent ? model.config : undefined;
   if (what === 'everything' && stays === 'carrier') throw new Error('removed what the carrier stands on');
+  const { overlay, origin } = model.images;
+  if (!model.leftKnowingly && (overlay.writes & ~origin.writes) !== 0)
+    throw new Error('removed an overlay that holds what the guest wrote unseen');
   for (const place of doomed) model.images[place] = absent();
   model.next = absent();
   model.frozen = absent();

@@ -117,6 +117,7 @@ export function foreignJobEnds(model: Model): void {
 /** From an old file: the record in the definition is lost, and a start would begin from an image left behind. */
 export function otherRedefines(model: Model): void {
   if (!model.persistent) return;
+  model.leftKnowingly = true;
   model.config = 'origin';
   model.configOnNext = false;
   model.inConfig = undefined;

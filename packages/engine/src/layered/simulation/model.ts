@@ -76,6 +76,8 @@ export interface Model {
     move: MoveRecord | undefined;
   };
   meddled: boolean;
+  /** The record shows that the guest was on the overlay, or somebody has defined the domain on what it was on before. */
+  leftKnowingly: boolean;
   /** The destination is no file: it was there before and stays, and nobody tells when it was written to. */
   device: boolean;
   /** When the copies were complete, as long as their journals are there. */
@@ -129,6 +131,7 @@ export function newModel(persistent: boolean, growsTimes: number, device = false
     journal: undefined,
     process: freshProcess(),
     meddled: false,
+    leftKnowingly: false,
     device,
     copiedAt: undefined,
   };

@@ -27,6 +27,7 @@ export function observe(model: Model): LayeredWorld {
     overlay: claimAhead(model, images.overlay.claim, findRecord(model)?.next !== true),
     next: claimAhead(model, model.next.claim, true),
     onNext: isOnNext(model),
+    unseen: unseen(model),
     growth: grown(model),
     diverging: model.outruns && !model.slowed && model.qemu.job?.leg === 'return',
     shortOfRoom: false,
@@ -52,6 +53,19 @@ export function observe(model: Model): LayeredWorld {
     qemuWrites: qemuWrites(model),
     sourceRemains: false,
   };
+}
+
+/** Of an overlay that the guest is not known to be on; by the times of it and of the image below. */
+function unseen(model: Model): LayeredWorld['unseen'] {
+  const { qemu, images, next, process, persistent } = model;
+  const { phase = 'freezing', next: again = false } = findRecord(model) ?? {};
+  const [ahead, below] = again ? [next, images.overlay] : [images.overlay, images.origin];
+  const where = qemu.running ? qemu.on : persistent ? model.config : 'none';
+  const isOn = where !== 'none' && (again ? isOnNext(model) || where !== 'overlay' : where !== 'origin');
+  if (isOn || !(again || phase === 'freezing')) return 'nothing';
+  if (ahead.claim !== 'ours' || ahead.writes === 0) return 'nothing';
+  if (qemu.running) return process.overlayFresh && model.live?.mark === true ? 'nothing' : 'both';
+  return ahead.writtenAt >= below.writtenAt ? 'writes' : 'both';
 }
 
 /** Whether it was made in the end is looked at when the guest can have been on it unseen. */

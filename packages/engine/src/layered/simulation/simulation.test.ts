@@ -18,6 +18,8 @@ const MUTANTS: Readonly<Record<string, Decide>> = {
     decideLayered({ ...world, copies: 'complete' }, move),
   'puts the guest on an overlay that was used before': (world, move) =>
     decideLayered({ ...world, overlayFresh: true, sameInstance: true }, move),
+  'does not look at what an overlay holds before it is used, or made anew': (world, move) =>
+    decideLayered({ ...world, unseen: 'nothing' }, move),
   'takes a used carrier for a new one': (world, move) =>
     decideLayered({ ...world, carrierFresh: true }, move),
   'believes that a lost switch did not happen': (world, move) =>

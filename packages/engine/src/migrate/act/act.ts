@@ -7,6 +7,7 @@ import { claim } from './claim.ts';
 import { clearAway, clearHome, close } from './clear.ts';
 import { commitAll } from './commit.ts';
 import { cross } from './cross.ts';
+import { defineHome } from './define-home.ts';
 import { freeze } from './freeze.ts';
 import { prepareOverlays, relinkCopies } from './prepare.ts';
 import { record } from './record.ts';
@@ -51,6 +52,8 @@ export async function actMigration(scene: MigrationScene, step: MigrationStep): 
       return commitAll(scene, 'away');
     case 'return':
       return commitAll(scene, 'home');
+    case 'define-home':
+      return defineHome(scene);
     case 'clear-home':
       return clearHome(scene);
     case 'clear-away':

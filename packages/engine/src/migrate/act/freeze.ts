@@ -1,12 +1,13 @@
 // Puts the guest on overlays at home: one external snapshot of all its disks, at one instant.
 import { DomainSnapshotCreateFlags, sourceElement } from '@blockferry/libvirt';
-import { hasWriter, info } from '@blockferry/qemu';
+import { info } from '@blockferry/qemu';
 import { createPatiently } from '../../storage/create-patiently.ts';
 import { toKeyedImage } from '../../storage/passphrase.ts';
-import { toImage, toLocation } from '../../storage/to-image.ts';
+import { toImage } from '../../storage/to-image.ts';
 import { writeOut } from '../../storage/write-out.ts';
 import { StepImpossible } from '../errors.ts';
 import { type MigratedDisk, pathOf } from '../record.ts';
+import { mustHaveNoWriter } from '../unseen.ts';
 import type { MigrationScene } from './scene.ts';
 
 const WITHIN_MS = 30_000;
@@ -47,12 +48,7 @@ async function makeOverlay({ pair }: MigrationScene, { origin, overlay }: Migrat
   const { host } = pair.home;
   const path = pathOf(overlay.home);
   if ((await host.stat(path)) !== null) {
-    if ((await hasWriter(host, toLocation(overlay.home.source), WITHIN_MS)) !== 'no') {
-      throw new StepImpossible(
-        'freeze',
-        `${path} is in use, and libvirt does not say by whom: perhaps another blockferry is at work`,
-      );
-    }
+    await mustHaveNoWriter(pair.home, overlay.home);
     await host.unlink(path);
   }
   await host.createExclusive(path, { mode: 0o600 });

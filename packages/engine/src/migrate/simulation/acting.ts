@@ -1,7 +1,7 @@
 // What each step changes on the two hosts.
 import type { MigrationStep } from '../world.ts';
 import { callOff } from './crossing.ts';
-import { isMigrating, type Model, runs, type Stamp } from './model.ts';
+import { holdsUnseen, isMigrating, type Model, runs, type Stamp } from './model.ts';
 
 export function write(model: Model, stamp: Stamp): void {
   model.journal = stamp;
@@ -20,6 +20,7 @@ export function act(model: Model, stamp: Stamp, step: MigrationStep): string | u
       model.claimed = true;
       return undefined;
     case 'freeze':
+      if (holdsUnseen(model)) model.broken ??= 'an overlay that holds what the guest wrote was made anew';
       images.overlay = images.origin;
       home.on = 'overlay';
       return undefined;
@@ -80,7 +81,12 @@ export function act(model: Model, stamp: Stamp, step: MigrationStep): string | u
       return commit(model, 'away');
     case 'return':
       return commit(model, 'home');
+    case 'define-home':
+      if (home.state !== 'off') model.broken ??= 'defined anew while it runs';
+      home.on = 'overlay';
+      return undefined;
     case 'clear-home':
+      if (holdsUnseen(model)) model.broken ??= 'an overlay that holds what the guest wrote was removed';
       if (home.state !== 'gone' && home.on === 'overlay') model.broken ??= 'the overlay in use was removed';
       delete images.overlay;
       return undefined;

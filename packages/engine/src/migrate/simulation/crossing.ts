@@ -77,3 +77,13 @@ export function die(model: Model): void {
   letGo(model);
   model.process = noProcess();
 }
+
+/** The guest is on its overlay and writes there, and nobody knows of it. */
+export function dieFrozen(model: Model): void {
+  const { home, images, claimed, journal } = model;
+  if (journal?.phase !== 'freezing' || !claimed || home.state !== 'running' || home.on !== 'origin') return;
+  model.acknowledged += 1;
+  images.overlay = model.acknowledged;
+  home.state = 'off';
+  die(model);
+}

@@ -118,3 +118,9 @@ export function guestWrites(model: Model): void {
     writeOn(model, side);
   }
 }
+
+/** The overlay at home has what no definition leads to. */
+export function holdsUnseen({ home, images }: Model): boolean {
+  const { overlay, origin } = images;
+  return home.state !== 'gone' && home.on === 'origin' && overlay !== undefined && overlay > origin;
+}

@@ -1,6 +1,6 @@
 // What is seen of the two hosts.
 import type { MigrationWorld } from '../world.ts';
-import { isMigrating, type Model } from './model.ts';
+import { holdsUnseen, isMigrating, type Model } from './model.ts';
 
 export function observe(model: Model): MigrationWorld {
   const { home, away, process, images } = model;
@@ -21,6 +21,7 @@ export function observe(model: Model): MigrationWorld {
     claims: model.claimed ? 'all' : 'missing',
     overlayAtHome: images.overlay !== undefined,
     overlayAway: images.overlayAway !== undefined,
+    unseenAtHome: holdsUnseen(model) ? 'writes' : 'nothing',
     copiesAway: model.claimed || model.kept.away !== undefined,
     copies: copiesOf(model),
     state: stateOf(model),

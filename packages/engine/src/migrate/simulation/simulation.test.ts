@@ -5,7 +5,7 @@ import { decideMigration } from '../decide.ts';
 import { type MigrationRecord, mayHaveRunAway } from '../record.ts';
 import type { MigrationDecision, MigrationWorld } from '../world.ts';
 import { act, write } from './acting.ts';
-import { callOff, crossOn, die } from './crossing.ts';
+import { callOff, crossOn, die, dieFrozen } from './crossing.ts';
 import { type Crossing, guestWrites, type Model, newModel, shownOn, stampOf } from './model.ts';
 import { observe } from './observing.ts';
 
@@ -96,6 +96,7 @@ const EVENTS: Readonly<Record<string, (model: Model) => void>> = {
       callOff(model, 'QEMU died');
     model.home.state = 'off';
   },
+  'everything at home dies right after the freeze': dieFrozen,
   'QEMU at the destination dies': ({ away, process, ...model }) => {
     if (away.state === 'incoming') {
       away.state = 'gone';
@@ -260,6 +261,8 @@ it('does not run what has come where home went on since, and ended', () => {
 });
 
 const wrongEngines: Readonly<Record<string, Decide>> = {
+  'does not look at what stands in overlays': (world, record) =>
+    decideMigration({ ...world, unseenAtHome: 'nothing' }, record),
   'takes what is off at the destination for what never ran': (world, record) =>
     world.away === 'off' && world.home !== 'gone'
       ? { kind: 'act', phase: record.phase, goal: record.goal, step: { name: 'drop-away' } }

@@ -11,10 +11,9 @@ export async function defineOn(scene: ShortenScene, on: 'origin' | 'destination'
   const { context, move } = scene;
   const [image, ...below] = chainOn(move, on);
   if (image === undefined) throw new Error(`the record of ${move.id} has no chain`);
-  const connection = await context.link.connection();
   const { undeclared = [] } = move;
   const isSilent = below.some((one) => undeclared.some(({ source }) => sameSource(source, one.source)));
   const backing = isSilent ? backingOfAll(below) : backingToTell(below);
   const change = { disk: move.disk, image, backing };
-  await redefine(connection, definitionsOf(scene).domain, [change]);
+  await redefine(context, definitionsOf(scene).domain, [change]);
 }
