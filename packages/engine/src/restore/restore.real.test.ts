@@ -119,7 +119,9 @@ test('another domain runs beside the one that was backed up; a socket that both 
   ]);
   await restored({ as });
   await host.virsh('start', 'other');
-  expect((await host.virsh('domdisplay', 'other')).trim()).not.toBe((await host.virsh('domdisplay', 'vm')).trim());
+  expect((await host.virsh('domdisplay', 'other')).trim()).not.toBe(
+    (await host.virsh('domdisplay', 'vm')).trim(),
+  );
 });
 
 test('a disk that the backup does not hold stays where it is by now; another domain gets none, nor a LUN', async () => {
