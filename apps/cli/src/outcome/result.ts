@@ -69,6 +69,8 @@ export interface Result {
   readonly removals?: readonly string[];
   /** Of a copy that is ready: it cannot be kept without a switch. For people. */
   readonly cannotBeKept?: true;
+  /** The disk is copied, and not moved; `complete`: what is left is to take the guest back. For people. */
+  readonly copy?: 'making' | 'complete';
   /** Those that are gone, as was asked for. */
   readonly sourcesDeleted: readonly string[];
   /** Files of ours that this command could not or did not remove. */
@@ -121,6 +123,11 @@ export function namesOf(
     destination: describeSource(move.destination.source),
     ...((strategy === 'commit' || strategy === 'pull') && { strategy }),
   };
+}
+
+/** What is said of the copy of a disk that stays where it is; nothing of a move. */
+export function copyOf({ copy, goal }: MoveRecord): Pick<Result, 'copy'> {
+  return copy === undefined ? {} : { copy: goal === 'keep' ? 'complete' : 'making' };
 }
 
 /** What an operator types about an open move. */

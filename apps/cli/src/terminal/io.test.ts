@@ -3,6 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { explain } from '../outcome/explain.ts';
+import { OutputLost } from './io.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 
@@ -22,4 +24,25 @@ it.each([
   } finally {
     closeSync(full);
   }
+});
+
+it('bytes that cannot be written are an error in words, and not said to be there', () => {
+  const full = openSync('/dev/full', 'w');
+  const script = `import { processIo } from '${new URL('./io.ts', import.meta.url).href}';
+    await processIo().outBytes(Buffer.from('x')).catch(({ name, errno }) => process.stderr.write(name + errno));`;
+  try {
+    const argv = ['--input-type=module', '-e', script];
+    const { stderr } = spawnSync(process.execPath, argv, {
+      stdio: ['ignore', full, 'pipe'],
+      encoding: 'utf8',
+    });
+    expect(stderr).toContain('OutputLostENOSPC');
+  } finally {
+    closeSync(full);
+  }
+  const cause = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  expect(explain(new OutputLost(cause))).toMatchObject({
+    exitCode: 1,
+    error: { code: 'file-enospc', message: expect.not.stringContaining('    at ') },
+  });
 });

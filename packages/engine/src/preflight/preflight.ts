@@ -64,7 +64,7 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
   checkSource(situation, asked, first.strategy);
   // What is only copied stays where it is.
   await (asked.copy === undefined ? mustNotBeSaved(situation) : mustCommitBack(situation));
-  const quiesce = checkQuiesce(situation, asked.copy);
+  const quiesce = await checkQuiesce(situation, asked.copy);
   const { choice, named, request } = await suited(situation, asked, first);
   checkScope(situation, request, choice, named);
   checkSynchronous(situation, request, choice);
