@@ -141,6 +141,8 @@ function checkRunning(situation: Situation, request: MoveRequest, { strategy, wh
     request.strategy === 'mirror'
       ? 'strategy mirror moves the disks of running domains'
       : `it would be moved in layers, and ${why}`;
+  // No start helps a copy, which is made in layers in any case.
+  if (request.copy !== undefined && against !== undefined) throw against;
   const off = strategy === 'mirror' ? running : (against?.message ?? '');
   throw new Refusal(
     'domain-off',

@@ -1,5 +1,5 @@
 // Copies of a disk and of several at one instant: what is made, and that the domain is afterwards what it was before.
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainXml } from '@blockferry/libvirt';
 import {
@@ -138,9 +138,12 @@ test('whoever resumes one that another blockferry ends meanwhile begins nothing 
 
 test.each(['raw', 'vmdk', 'vdi', 'vhdx'])('as one image in %s', async (format) => {
   await startIdle(host, DISKS());
-  const disks = [{ disk: 'vda', destination: at('to/image') }];
-  const ended = await copy({ disks, scope: 'flatten', format });
+  const asked = { disks: [{ disk: 'vda', destination: at('to/image') }], scope: 'flatten', format } as const;
+  const warnings = (await plan(asked)).disks.flatMap((disk) => disk.warnings).map(({ code }) => code);
+  const ended = await copy(asked);
   expect(ended.disks[0]?.ending).toEqual({ kind: 'copied' });
+  const isFull = (await stat(at('to/image'))).blocks * 512 >= 64 << 20;
+  expect(warnings.includes('fully-allocated')).toBe(isFull);
   await run(['qemu-img', 'compare', '-U', '-f', 'qcow2', '-F', format, at('top'), at('to/image')]);
 });
 
