@@ -51,6 +51,22 @@ export function processIo(): Io {
   };
 }
 
+/**
+ * Waits until this process's streams have passed on all that was written to them: a pipe takes 64 KiB at once, whatever its
+ * reader does, and an exit drops the rest (seen with Node 24).
+ */
+export async function allWritten(): Promise<void> {
+  await Promise.all([process.stdout, process.stderr].map(passedOn));
+}
+
+/** Also when nobody reads it any more. */
+function passedOn(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed || !stream.writable || stream.writableLength === 0) resolve();
+    else stream.write('', () => resolve());
+  });
+}
+
 const watched = new WeakSet<Writable>();
 
 /**
