@@ -248,7 +248,7 @@ function interruptionWords(why: (Ending & { kind: 'interrupted' })['why'], move:
     case 'return-failed':
       return `the copy of ${move.disk} of ${name} is complete, and the guest could not be taken back to its own image yet`;
     case 'source-changed':
-      return `an image below ${move.disk} of ${name} was written to since it was copied`;
+      return `an image below ${move.disk} of ${name}, or its copy, has changed since it was copied`;
     case 'disk-resized':
       return `${move.disk} of ${name} was resized while it was moved, and ${describeSource(move.destination.source)} cannot follow`;
     case 'other-disk':
