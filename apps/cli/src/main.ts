@@ -25,9 +25,10 @@ function isEntry(): boolean {
 if (isEntry()) {
   // Not in /tmp, where Node keeps it by default: another user could put code there for us to run.
   enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'blockferry'));
-  // All is closed by now, or ends with us: nothing that lingers may hold up the shell. What was written is out,
-  // for standard streams are synchronous on Linux (process I/O in Node's documentation).
+  // All is closed by now, or ends with us: nothing that lingers may hold up the shell, but whoever reads what we say.
   const exitCode = await main(process.argv.slice(2));
+  const { allWritten } = await import('./terminal/io.ts');
+  await allWritten();
   // That something could not be written is told in an event of its own.
   setImmediate(() => process.exit(exitCode));
 }

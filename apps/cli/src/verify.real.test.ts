@@ -1,6 +1,6 @@
 // blockferry verify on real images, of domains that run, are off, or are none.
 import { join } from 'node:path';
-import { type LibvirtHost, run, startLibvirtHost } from '@blockferry/testbed';
+import { type LibvirtHost, loopDevice, run, startLibvirtHost } from '@blockferry/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inProcess, lastLine, type Where } from '../test/command.ts';
 import { stillDomain } from '../test/still-domain.ts';
@@ -93,6 +93,14 @@ describe('the same', () => {
   });
 });
 
+it('a disk that a running domain can only read is compared as it is', async () => {
+  await make('disc', 'raw', '8M', [], 'write -P 1 0 2M');
+  const disc = { target: 'vda', path: at('disc'), format: 'raw', extraXml: '<readonly/>' } as const;
+  await stillDomain(host, 'reads', [disc]);
+  const said = await verify('reads', 'vda', at('disc'), '--dest-format', 'raw');
+  expect(said).toMatchObject({ code: 0, out: expect.stringMatching(/^same\n/) });
+});
+
 it('different: says from where, and which image of each chain holds it', async () => {
   await convert(at('top'), 'other', 'raw');
   await write('other', 'raw', `write -P 9 ${MiB - 4096} 4k`, 'write -P 9 6M 4k');
@@ -135,6 +143,18 @@ describe('refused, with what helps', () => {
       exitCode: 3,
       error: { code, message: expect.stringContaining(words), hint: expect.any(String) },
     });
+  });
+
+  it('a device that a running domain writes to, and the file behind it', async () => {
+    await run(['truncate', '-s', '8M', at('behind')]);
+    await using loop = await loopDevice(host, at('behind'));
+    await stillDomain(host, 'on device', [{ target: 'vda', device: loop.device, format: 'raw' }]);
+    const inUse = { error: { code: 'image-in-use', message: expect.stringContaining('on device (vda)') } };
+    expect(await asJson(loop.device, at('flat'), '--dest-format', 'raw')).toMatchObject(inUse);
+    const declared = ['--format', 'raw', '--dest-format', 'raw'];
+    expect(await asJson(at('flat'), at('behind'), ...declared)).toMatchObject(inUse);
+    await host.virsh('destroy', 'on device');
+    expect(await asJson(loop.device, at('behind'), ...declared)).toMatchObject({ outcome: 'same' });
   });
 
   it('a running domain of one image, which is all active', async () => {

@@ -29,6 +29,7 @@ import {
 import { UsageError } from '../arguments/usage-error.ts';
 import { ExitCode } from '../exit-code.ts';
 import { Interrupted } from '../terminal/interrupt.ts';
+import { OutputLost } from '../terminal/io.ts';
 import { errorOf, type ResultError, type ResultOutcome } from './result.ts';
 
 export interface Explanation {
@@ -106,6 +107,8 @@ function describe(error: unknown): ResultError {
   if (error instanceof FileError) {
     return { code: `file-${error.code.toLowerCase()}`, ...wordsOf(error), hint: undefined };
   }
+  if (error instanceof OutputLost)
+    return { code: `file-${error.errno.toLowerCase()}`, ...wordsOf(error), hint: undefined };
   if (error instanceof QemuImgError)
     return { code: `qemu-img-${error.code}`, ...wordsOf(error), hint: error.hint };
   if (error instanceof TakenOver) return { code: 'at-work', ...wordsOf(error), hint: undefined };

@@ -70,6 +70,8 @@ export interface Result {
   readonly removals?: readonly string[];
   /** Of a copy that is ready: it cannot be kept without a switch. For people. */
   readonly cannotBeKept?: true;
+  /** The disk is copied, and not moved; `complete`: what is left is to take the guest back. For people. */
+  readonly copy?: 'making' | 'complete';
   /** Those that are gone, as was asked for. */
   readonly sourcesDeleted: readonly string[];
   /** Files of ours that this command could not or did not remove. */
@@ -122,6 +124,11 @@ export function namesOf(
     destination: describeSource(move.destination.source),
     ...((strategy === 'commit' || strategy === 'pull') && { strategy }),
   };
+}
+
+/** What is said of the copy of a disk that stays where it is; nothing of a move. */
+export function copyOf({ copy, goal }: MoveRecord): Pick<Result, 'copy'> {
+  return copy === undefined ? {} : { copy: goal === 'keep' ? 'complete' : 'making' };
 }
 
 /** What an operator types about an open move. */
@@ -257,7 +264,7 @@ function interruptionWords(why: Interruption, move: MoveRecord): string {
     case 'return-failed':
       return `the copy of ${move.disk} of ${name} is complete, and the guest could not be taken back to its own image yet`;
     case 'source-changed':
-      return `an image below ${move.disk} of ${name} was written to since it was copied`;
+      return `an image below ${move.disk} of ${name}, or its copy, has changed since it was copied`;
     case 'disk-resized':
       return `${move.disk} of ${name} was resized while it was moved, and ${describeSource(move.destination.source)} cannot follow`;
     case 'other-disk':

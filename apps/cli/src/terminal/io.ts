@@ -5,8 +5,9 @@ export interface Io {
   /** The command's answer. That it cannot be written is no error; but for a pipe whose reader is gone, it is said. */
   readonly out: (text: string) => void;
   /**
-   * Bytes of an answer that is no text, written when it resolves; false when nobody reads them any more. Rejects if they
-   * cannot be written.
+   * Bytes of an answer that is no text, written when it resolves; false when nobody reads them any more.
+   *
+   * @throws OutputLost when they cannot be written
    */
   readonly outBytes: (bytes: Uint8Array) => Promise<boolean>;
   /** Progress, warnings, questions. */
@@ -19,6 +20,17 @@ export interface Io {
   readonly columns: () => number;
   /** Resolves with a line typed by the operator; undefined at the end of the input. */
   readonly ask: (question: string) => Promise<string | undefined>;
+}
+
+/** Of an answer that is no text, what is written ends before its end. */
+export class OutputLost extends Error {
+  override readonly name = 'OutputLost';
+  readonly errno: string;
+
+  constructor(cause: NodeJS.ErrnoException) {
+    super(`not all of it could be written: ${cause.message}`, { cause });
+    this.errno = cause.code ?? 'other';
+  }
 }
 
 interface TerminalStream extends Writable {
@@ -37,6 +49,22 @@ export function processIo(): Io {
     columns: () => columnsOf(process.stderr),
     ask: (question) => ask(process.stdin, process.stderr, question),
   };
+}
+
+/**
+ * Waits until this process's streams have passed on all that was written to them: a pipe takes 64 KiB at once, whatever its
+ * reader does, and an exit drops the rest (seen with Node 24).
+ */
+export async function allWritten(): Promise<void> {
+  await Promise.all([process.stdout, process.stderr].map(passedOn));
+}
+
+/** Also when nobody reads it any more. */
+function passedOn(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed || !stream.writable || stream.writableLength === 0) resolve();
+    else stream.write('', () => resolve());
+  });
 }
 
 const watched = new WeakSet<Writable>();
@@ -61,7 +89,7 @@ function byteWriter(stream: Writable): (bytes: Uint8Array) => Promise<boolean> {
         stream.write(bytes, (error) => {
           if (error === undefined || error === null) resolve(true);
           else if (isReaderGone(error)) resolve(false);
-          else reject(error);
+          else reject(new OutputLost(error));
         });
       }
     });

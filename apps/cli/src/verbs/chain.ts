@@ -62,13 +62,13 @@ function runChain(
       if (disk !== undefined) throw new UsageError(`trees are of whole domains: leave out ${disk}`);
     });
   }
-  return lookCommand(invocation, json, async ({ context, show }) => {
+  return lookCommand(invocation, json, async ({ context, io, show }) => {
     if (options.directory !== undefined) {
       throw new UsageError('--directory is for trees', `leave out ${domain}`);
     }
-    for (const report of await inspectChains(context, domain, disk)) {
-      show(chainLine(report), () => chainText(report));
-    }
+    const reports = await inspectChains(context, domain, disk);
+    for (const report of reports) show(chainLine(report), () => chainText(report));
+    if (reports.length === 0 && !json) io.out(`${domain} has no disk with an image\n`);
     return ExitCode.DONE;
   });
 }

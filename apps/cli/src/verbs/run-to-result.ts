@@ -9,7 +9,7 @@ import {
   runMove,
 } from '@blockferry/engine';
 import { explain } from '../outcome/explain.ts';
-import { bareResult, errorOf, judge, namesOf, type Result, waysOn } from '../outcome/result.ts';
+import { bareResult, copyOf, errorOf, judge, namesOf, type Result, waysOn } from '../outcome/result.ts';
 import type { Session } from '../session.ts';
 import { Interrupted } from '../terminal/interrupt.ts';
 import type { MoveView } from '../views/move-view.ts';
@@ -54,6 +54,7 @@ export async function runToResult(
     const hint = recorded && !(error instanceof Refusal) ? resumeHint(move, words.hint) : words.hint;
     return bareResult(outcome, exitCode, {
       ...namesOf(move),
+      ...copyOf(move),
       runsOn: await imageInUse(context, move),
       bytes: copied.bytes,
       error: { ...words, hint },
@@ -91,11 +92,12 @@ export async function resultOf(
   const { ending, move, cutoverMs, durationMs, layers } = ended;
   if (ending.kind === 'stopped' && !recorded) {
     const { outcome, exitCode, error } = explain(new Interrupted());
-    return bareResult(outcome, exitCode, { ...namesOf(move), durationMs, error });
+    return bareResult(outcome, exitCode, { ...namesOf(move), ...copyOf(move), durationMs, error });
   }
   const { outcome, exitCode } = judge(ending, asked, move.strategy);
   return bareResult(outcome, exitCode, {
     ...namesOf(move),
+    ...copyOf(move),
     runsOn: await imageInUse(context, move),
     cutoverMs,
     durationMs,

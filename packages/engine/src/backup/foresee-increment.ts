@@ -40,14 +40,14 @@ export async function foreseeIncrement(situation: BackupSituation): Promise<Fore
     );
   }
   const disks = await Promise.all(parent.disks.map((disk) => incrementOf(situation, parent, disk)));
+  const warnings = await checkQuiesce(situation, request);
   if (!definitions.running) {
     await mustBeMarked(situation, parent.checkpoint, disks);
-    return { disks, bytes: 0n, warnings: [], parent: { point: parent.point, checkpoint: parent.checkpoint } };
+    return { disks, bytes: 0n, warnings, parent: { point: parent.point, checkpoint: parent.checkpoint } };
   }
   const checkpoint = await checkpointNamed(situation, parent.checkpoint);
   await mustBeRecorded(situation, parent.checkpoint, disks);
   const bytes = await changedSince(situation, checkpoint);
-  const warnings = checkQuiesce(situation, request);
   return { disks, bytes, warnings, parent: { point: parent.point, checkpoint: parent.checkpoint } };
 }
 

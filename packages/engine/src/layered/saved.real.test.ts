@@ -36,6 +36,14 @@ it('saved, it is refused; saved on the way, its move goes no further until it wa
   const copy = { compressed: false, quiesce: 'off' } as const;
   const image = { ...ask, copy, scope: 'flatten', destination: at('image') } as const;
   expect((await mover.move(image)).ending).toEqual({ kind: 'copied' });
+  // Nobody has brought its file systems to rest.
+  const asking = (quiesce: 'auto' | 'require') => ({
+    ...image,
+    copy: { ...copy, quiesce },
+    destination: at('2'),
+  });
+  expect((await mover.plan(asking('auto'))).warnings).toMatchObject([{ code: 'not-quiesced' }]);
+  expect((await mover.refusal(asking('require'))).code).toBe('managed-save');
   await host.virsh('start', 'vm');
 
   const { move } = await mover.plan(ask);

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { statSync, truncateSync, writeFileSync } from 'node:fs';
-import { compare } from '@blockferry/qemu';
+import { compare, info } from '@blockferry/qemu';
 import { expect, test } from 'vitest';
 import { copyState } from './copy-state.ts';
 import type { LayerPlan } from './layer-plan.ts';
@@ -88,6 +88,22 @@ test.each([
     if (format === 'qcow2') expect(bench.run('qemu-img', 'check', 'flat')).toContain('No errors');
   },
 );
+
+test.each([
+  [512, true],
+  [3 * 65536, true],
+  [1_048_576 + 512, true],
+  [2_097_152 + 70_144, false],
+])('%i bytes are compressed, and have their length', async (length, verify) => {
+  await using bench = new Bench();
+  const from = bench.make('odd', 'raw', String(length), `write -P 7 ${length - 512} 512`);
+  const to = bench.image('small', 'qcow2');
+  const plan: LayerPlan = { ...bench.plan(from, 'small'), to, how: 'contents', compressed: true };
+  await bench.copyAll([plan], { verify });
+  expect(await compare(bench.host, [from], [to], { timeoutMs: 30_000 })).toEqual({ same: true });
+  expect((await info(bench.host, to)).virtualSize).toBe(BigInt(length));
+  expect(bench.run('qemu-img', 'check', 'small')).toContain('100.00% compressed');
+});
 
 test('several layers are copied in turn and linked to each other', async () => {
   await using bench = new Bench();

@@ -1,5 +1,5 @@
 // From a plan to a layer that can be copied: its journal is believed or begun, its destination prepared.
-import { type Host, info } from '@blockferry/qemu';
+import { type Host, info, resize } from '@blockferry/qemu';
 import { CREATE_WITHIN_MS, createPatiently } from '../storage/create-patiently.ts';
 import { JournalForeign, LayerFailed } from './errors.ts';
 import { destinationIdentity, differences } from './identity.ts';
@@ -10,6 +10,8 @@ import { roundUp, WindowSet, windowCount } from './windows.ts';
 
 /** With O_DIRECT the tail of a file is written in blocks of the storage: its exact length comes at the end. */
 const BLOCK = 4096n;
+/** QEMU compresses whole clusters of qcow2, and opens no image for it that ends inside of one: that comes at the end too. */
+const CLUSTER = 65536n;
 
 export interface OpenOptions {
   readonly moveId: string;
@@ -106,9 +108,9 @@ async function prepareDestination(
   total: bigint,
   signal: AbortSignal,
 ): Promise<void> {
-  const { to, how, formatOptions } = plan;
+  const { to, how, compressed, formatOptions } = plan;
   if (how === 'contents' && to.format !== 'raw') {
-    await createPatiently(host, to, total, {
+    await createPatiently(host, to, compressed ? roundUp(total, CLUSTER) : total, {
       overwrite: true,
       signal,
       timeoutMs: CREATE_WITHIN_MS,
@@ -121,18 +123,23 @@ async function prepareDestination(
 }
 
 /**
- * Everything is copied (and verified): gives a file its exact length and flushes that. May be repeated.
+ * Everything is copied (and verified): gives a file, or what is compressed in it, its exact length and flushes that. May be
+ * repeated.
  *
- * @throws LayerFailed, HostError
+ * @throws LayerFailed, QemuImgError, HostError
  */
 export async function finishDestination(host: Host, layer: Layer, signal: AbortSignal): Promise<void> {
   const { journal } = layer;
   const there = placeOf(host, layer.plan);
   const plan = { ...layer.plan, to: there.file };
   const { location, format, offset } = plan.to;
+  const { total } = journal.cut;
+  if (plan.compressed && total % CLUSTER > 0n) {
+    await resize(there.host, [plan.to], total, { shrink: true, signal });
+  }
   if (location.kind !== 'file' || offset !== undefined || (plan.how === 'contents' && format !== 'raw'))
     return;
-  await truncate(there.host, plan, journal.cut.total, signal);
+  await truncate(there.host, plan, total, signal);
   await mustRun(there.host, plan, ['sync', '--', location.path], signal);
 }
 

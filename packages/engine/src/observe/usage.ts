@@ -38,6 +38,8 @@ export interface Use {
   readonly source: DiskSource;
   /** What the definition, or the image above it, declares it to be. */
   readonly format: string;
+  /** The guest cannot write to the disk. */
+  readonly isReadonly?: true;
 }
 
 export interface Usage {
@@ -94,7 +96,10 @@ async function usesBy(
   const live = definitions.find(({ definition }) => definition === 'live')?.xml;
   for (const { definition, xml } of definitions) {
     for (const disk of xml.disks()) {
-      const found = { domain: xml.name, uuid: xml.uuid ?? '', disk: disk.target, definition };
+      const found = {
+        ...{ domain: xml.name, uuid: xml.uuid ?? '', disk: disk.target, definition },
+        ...(disk.readonly && { isReadonly: true as const }),
+      };
       const place = definition === 'live' ? placeOf : placeOnceActive;
       const chain = await wholeChain((source) => place(connection, source), host, disk, live);
       if (chain.problem !== undefined) unknown.push({ ...found, why: chain.problem });

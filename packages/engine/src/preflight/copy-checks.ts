@@ -1,5 +1,6 @@
 // What a copy needs that a move does not.
 import { describeSource } from '@blockferry/libvirt';
+import { quoteArgument } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
 import type { Scope } from '../model/record.ts';
 import type { Destination } from './destination.ts';
@@ -33,20 +34,26 @@ export function checkCopyFormat(format: string, scope: Scope, { compressed }: Co
 }
 
 /**
- * Of a domain that is off, the file systems are at rest.
+ * Of a domain that is off, the file systems are at rest, unless its memory was saved while they were in use.
  *
  * @returns what is to be said where nobody can freeze them
- * @throws Refusal `no-guest-agent`
+ * @throws Refusal `no-guest-agent`, `managed-save`
  */
-export function checkQuiesce(
-  { definitions, live }: Pick<Situation, 'definitions' | 'live'>,
+export async function checkQuiesce(
+  { definitions: { running, domain }, live }: Pick<Situation, 'definitions' | 'live'>,
   copy: Pick<CopyAsked, 'quiesce'> | undefined,
-): Warning[] {
-  if (copy === undefined || copy.quiesce === 'off' || !definitions.running || live.agentConnected) return [];
-  const why = `no guest agent answers in ${live.name}`;
+): Promise<Warning[]> {
+  if (copy === undefined || copy.quiesce === 'off') return [];
+  const isAtRest = running ? live.agentConnected : !(await domain.hasManagedSave());
+  if (isAtRest) return [];
+  const why = running ? `no guest agent answers in ${live.name}` : `${live.name} was saved while it ran`;
   if (copy.quiesce === 'auto') {
     const message = `${why}: its file systems are copied as after a power failure`;
     return [{ code: 'not-quiesced', message }];
+  }
+  if (!running) {
+    const hint = `start it (virsh start ${quoteArgument(live.name)}), or --quiesce auto`;
+    throw new Refusal('managed-save', `${why}, and its file systems are not at rest`, {}, hint);
   }
   throw new Refusal(
     'no-guest-agent',

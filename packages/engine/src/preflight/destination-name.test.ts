@@ -79,3 +79,9 @@ it.each(['', 'pool:', 'pool:/x', 'pool:a/b/c', 'json:{}', 'gopher://x', 'a:b', '
     expect(() => parse(text)).toThrow(expect.objectContaining({ code: 'bad-destination' }));
   },
 );
+
+it('a name that QEMU alone would read is refused, and the hint names only what is read here', () => {
+  expect(() => parse('json:{}')).toThrow(
+    expect.objectContaining({ hint: expect.not.stringMatching(/json:\{…\}|absolute/) }),
+  );
+});

@@ -10,12 +10,14 @@ export type DestinationName =
   | { readonly kind: 'pool'; readonly pool: string; readonly volume: string | undefined }
   | { readonly kind: 'location'; readonly location: Location };
 
+const KNOWN = 'known are paths, pool:NAME/VOLUME, nbd://, nbd+unix://, nbds:// and rbd:POOL/IMAGE';
+
 /**
  * @param workingDirectory against which a relative path is resolved; undefined when the host is another machine
  * @throws Refusal `bad-destination`
  */
 export function parseDestination(text: string, workingDirectory: string | undefined): DestinationName {
-  if (text === '') throw bad(text, 'it is empty');
+  if (text === '') throw bad("''", 'it is empty');
   if (text.startsWith('pool:')) return parsePool(text);
   if (text.startsWith('/')) return path(text);
   try {
@@ -26,7 +28,7 @@ export function parseDestination(text: string, workingDirectory: string | undefi
     throw bad(
       text,
       error.imageName === text ? error.why : error.message,
-      `${error.hint} A file whose name contains a colon: ./${text}`,
+      `${KNOWN}; a file whose name contains a colon: ./${text}`,
     );
   }
   if (workingDirectory === undefined) throw bad(text, 'on another machine it must be absolute');

@@ -12,9 +12,12 @@ export function isEncrypted({ source }: Pick<ImageRef, 'source'>): boolean {
   return source.encryption !== undefined;
 }
 
-/** Raw in LUKS has no way to say "zeros": each of them is encrypted and written. */
+/** Formats in which QEMU has no way to say "zeros" without writing them (block/vmdk.c, vdi.c, vhdx.c). */
+const WRITE_ZEROES: readonly string[] = ['vmdk', 'vdi', 'vhdx'];
+
+/** Zeros are written, and take room: as raw in LUKS each of them is encrypted. */
 export function allocatesAll(image: ImageRef): boolean {
-  return image.format === 'raw' && isEncrypted(image);
+  return WRITE_ZEROES.includes(image.format) || (image.format === 'raw' && isEncrypted(image));
 }
 
 /** Bytes of a LUKS header as QEMU makes it, generously. */

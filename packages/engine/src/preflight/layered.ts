@@ -15,6 +15,7 @@ import { checkBesideSource, checkOverlayDirectory, overlayAt } from './overlay-d
 import type { MoveRequest } from './request.ts';
 import { mustBeFree, withoutShared } from './shared-bases.ts';
 import type { Situation } from './situation.ts';
+import { mustHaveStorageDaemon } from './storage-daemon.ts';
 
 /** Synchronous writes, by which the last mirror ends whatever the guest writes. */
 const SYNCHRONOUS_WRITES_SINCE = 8_000_000n;
@@ -157,6 +158,7 @@ export async function layeredPartOf(
     ? layersOf(situation, chain, request, destination.image)
     : oneLayer(situation, destination);
   mustBeDistinct(all);
+  await mustHaveStorageDaemon(host, request.copy === undefined ? '; or use --strategy mirror' : '');
   const from = refAt(situation, top, 0).source;
   if (from.kind !== 'file') throw new Error('checked above');
   const overlay = overlayAt(from.path, request, id, host.isLocal ? process.cwd() : undefined);

@@ -64,7 +64,7 @@ export async function preflight(context: Context, asked: MoveRequest): Promise<P
   checkSource(situation, asked, first.strategy);
   // What is only copied stays where it is.
   await (asked.copy === undefined ? mustNotBeSaved(situation) : mustCommitBack(situation));
-  const quiesce = checkQuiesce(situation, asked.copy);
+  const quiesce = await checkQuiesce(situation, asked.copy);
   const { choice, named, request } = await suited(situation, asked, first);
   checkScope(situation, request, choice, named);
   checkSynchronous(situation, request, choice);
@@ -141,6 +141,8 @@ function checkRunning(situation: Situation, request: MoveRequest, { strategy, wh
     request.strategy === 'mirror'
       ? 'strategy mirror moves the disks of running domains'
       : `it would be moved in layers, and ${why}`;
+  // No start helps a copy, which is made in layers in any case.
+  if (request.copy !== undefined && against !== undefined) throw against;
   const off = strategy === 'mirror' ? running : (against?.message ?? '');
   throw new Refusal(
     'domain-off',

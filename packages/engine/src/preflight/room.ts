@@ -66,9 +66,9 @@ function noRoom(directory: string, left: Bytes): Refusal {
 function bytesOf(situation: Situation, { layers }: LayeredPart): Bytes {
   const { chain, capacity } = situation;
   const [{ how, to }] = layers;
-  if (how === 'contents' && allocatesAll(to)) return capacity + LUKS_HEADER_BYTES;
   if (chain === undefined || how === 'contents') {
-    return bytesToCopy(situation, 'flatten') + (isEncrypted(to) ? LUKS_HEADER_BYTES : 0n);
+    const bytes = how === 'contents' && allocatesAll(to) ? capacity : bytesToCopy(situation, 'flatten');
+    return bytes + (isEncrypted(to) ? LUKS_HEADER_BYTES : 0n);
   }
   return chain.slice(0, layers.length).reduce((sum, { allocated }) => sum + (allocated ?? capacity), 0n);
 }

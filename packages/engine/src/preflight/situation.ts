@@ -93,7 +93,7 @@ export async function gather(
     const facts = { disk: disk.target };
     throw new Refusal(
       'not-a-disk',
-      `${disk.target} of ${live.name} has no medium: only disks are moved`,
+      `${disk.target} of ${live.name} has no medium: only disks are moved or copied`,
       facts,
     );
   }

@@ -40,7 +40,7 @@ export async function mustNotBeSaved({ definitions, live }: Situation): Promise<
 const isADisk: Check = ({ disk, live }) => {
   if (disk.device === 'disk' && disk.source !== undefined) return undefined;
   const what = disk.source === undefined ? 'has no medium' : `is a ${disk.device}`;
-  return new Refusal('not-a-disk', `${disk.target} of ${live.name} ${what}: only disks are moved`, {
+  return new Refusal('not-a-disk', `${disk.target} of ${live.name} ${what}: only disks are moved or copied`, {
     disk: disk.target,
   });
 };
@@ -67,9 +67,9 @@ const isWritable: Check = ({ disk }) => {
   if (disk.readonly)
     return new Refusal(
       'disk-readonly',
-      `${disk.target} is read-only: QEMU mirrors writable disks only`,
+      `${disk.target} is read-only: QEMU mirrors and freezes writable disks only`,
       {},
-      'copy its file, and attach the copy: virsh change-media or virsh update-device',
+      'copy its file, to which nobody writes; the domain gets the copy by virsh change-media or virsh update-device',
     );
   if (disk.transient)
     return new Refusal('disk-transient', `${disk.target} is transient: its changes end with the domain`);

@@ -92,6 +92,11 @@ export function ignoredOptions(
 /** Why the copy will take more of its storage than the data needs. */
 function allocationWarning(situation: Situation, move: MoveRecord): Warning | undefined {
   const { capacity } = situation;
+  const { format } = move.destination;
+  if (allocatesAll(move.destination) && format !== 'raw') {
+    const message = `QEMU writes the zeros of an image in ${format}: it is allocated in full, ${formatBytes(capacity)}. In qcow2 or raw it stays sparse`;
+    return { code: 'fully-allocated', message };
+  }
   if (allocatesAll(move.destination)) {
     // A copy byte for byte keeps its format.
     const remedy = move.layered === undefined ? '. With --format qcow2 it stays sparse' : '';

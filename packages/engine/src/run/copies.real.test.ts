@@ -1,7 +1,8 @@
 // Copies of a disk and of several at one instant: what is made, and that the domain is afterwards what it was before.
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainXml } from '@blockferry/libvirt';
+import { type Host, HostError } from '@blockferry/qemu';
 import {
   type LibvirtHost,
   Mover,
@@ -138,9 +139,12 @@ test('whoever resumes one that another blockferry ends meanwhile begins nothing 
 
 test.each(['raw', 'vmdk', 'vdi', 'vhdx'])('as one image in %s', async (format) => {
   await startIdle(host, DISKS());
-  const disks = [{ disk: 'vda', destination: at('to/image') }];
-  const ended = await copy({ disks, scope: 'flatten', format });
+  const asked = { disks: [{ disk: 'vda', destination: at('to/image') }], scope: 'flatten', format } as const;
+  const warnings = (await plan(asked)).disks.flatMap((disk) => disk.warnings).map(({ code }) => code);
+  const ended = await copy(asked);
   expect(ended.disks[0]?.ending).toEqual({ kind: 'copied' });
+  const isFull = (await stat(at('to/image'))).blocks * 512 >= 64 << 20;
+  expect(warnings.includes('fully-allocated')).toBe(isFull);
   await run(['qemu-img', 'compare', '-U', '-f', 'qcow2', '-F', format, at('top'), at('to/image')]);
 });
 
@@ -178,6 +182,32 @@ test('what cannot be copied so is refused, and nothing is touched', async () => 
   expect(await refused({ nameOf: () => 'same' })).toBe('names-clash');
   expect(await files()).toEqual(['base', 'data', 'to', 'top']);
   expect(await readTexts(host, 'vm')).toEqual(before);
+});
+
+test('on a host without a storage daemon it is refused before the guest is frozen', async () => {
+  await startIdle(host, DISKS());
+  const { host: tools } = mover.context;
+  if (tools === undefined) throw new Error('a local host');
+  const lacks: Host['run'] = (argv, limits) => {
+    if (argv[0] !== 'qemu-storage-daemon') return tools.run(argv, limits);
+    const facts = { host: 'here', command: 'qemu-storage-daemon', detail: 'no such program', hint: '' };
+    return Promise.reject(new HostError('not-found', facts));
+  };
+  const without = new Proxy(tools, {
+    get: (target, key) => {
+      const value: unknown = Reflect.get(target, key);
+      return key === 'run' ? lacks : typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const asked = {
+    domain: 'vm',
+    disks: { allTo: at('to') },
+    scope: 'chain',
+    verify: true,
+    quiesce: 'off',
+  } as const;
+  const planned = preflightCopies({ ...mover.context, host: without }, asked);
+  await expect(planned).rejects.toMatchObject({ code: 'no-storage-daemon' });
 });
 
 test('of a disk with copy_on_read, as long as QEMU can commit back: not any more once a mirror moved it', async () => {

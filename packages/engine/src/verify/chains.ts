@@ -78,7 +78,7 @@ async function ofDisk(
     throw new Refusal('not-a-disk', `${disk.target} of ${domain} has no medium`);
   }
   const [active, ...frozen] = await readDiskChain(host, disk, await placeOf(connection, disk.source));
-  if (!definitions.running) return [active, ...frozen];
+  if (!definitions.running || disk.readonly) return [active, ...frozen];
   const [first, ...below] = frozen;
   if (first !== undefined) return [first, ...below];
   throw new Refusal(

@@ -64,7 +64,8 @@ export class Knowledge {
 
   /** The running domain whose active image, or whose copy in the making, this is. */
   writerOf(place: Place): Use | undefined {
-    const writes = ({ definition, role }: Use) => definition === 'live' && role !== 'backing';
+    const writes = ({ definition, role, isReadonly }: Use) =>
+      definition === 'live' && role !== 'backing' && isReadonly !== true;
     return this.#usesOf(place.location, place.stat).find(writes);
   }
 

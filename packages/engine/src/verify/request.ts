@@ -5,7 +5,7 @@ import type { Bytes, BytesPerSecond, Millis } from '../model/units.ts';
 export type ChainName =
   /** A path, `pool:NAME/VOLUME`, or a URI that QEMU knows. */
   | { readonly kind: 'image'; readonly name: string; readonly format?: string }
-  /** The disk of a domain; of one that runs, what is below the active image. */
+  /** The disk of a domain; of one that runs and may write to it, what is below the active image. */
   | { readonly kind: 'disk'; readonly domain: string; readonly disk: string };
 
 export interface VerifyRequest {

@@ -72,18 +72,20 @@ interface Writers {
   readonly unsure: readonly string[];
 }
 
-/** QEMU's locks tell of files and devices; of servers, libvirt does, as far as it is this libvirt's domain. */
+/**
+ * QEMU's locks tell of files; of servers, devices and what is behind a loop device, libvirt does, as far as it is this libvirt's
+ * domain: the /dev that it makes for a QEMU has nodes of its own, and locks are of a node.
+ */
 async function writers(host: Host, knowledge: Knowledge, images: readonly OpenedImage[]): Promise<Writers> {
   const unsure: string[] = [];
   for (const { image, stat } of images) {
     const place = { location: image.location, stat };
     const locked = await hasWriter(host, image.location, ANSWER_WITHIN_MS);
-    if (locked === 'no') continue;
     const user = locked === 'yes' ? knowledge.runningUserOf(place) : undefined;
     const use = knowledge.writerOf(place) ?? user;
     const by = use && `${use.domain} (${use.disk})`;
     if (use !== undefined || locked === 'yes') return { written: { image, by }, unsure: [] };
-    unsure.push(formatLocation(image.location));
+    if (locked === 'unknown') unsure.push(formatLocation(image.location));
   }
   return { written: undefined, unsure };
 }

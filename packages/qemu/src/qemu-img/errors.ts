@@ -55,7 +55,7 @@ export class QemuImgError extends Error {
   readonly location: Location;
   /** Its own words. */
   readonly stderr: string;
-  readonly hint: string;
+  readonly hint: string | undefined;
 
   constructor(facts: {
     operation: string;
@@ -70,7 +70,7 @@ export class QemuImgError extends Error {
     this.operation = facts.operation;
     this.location = facts.location;
     this.stderr = facts.stderr;
-    this.hint = facts.hint ?? known?.[2] ?? '';
+    this.hint = facts.hint ?? known?.[2];
   }
 }
 

@@ -42,6 +42,10 @@ describe('a chain', () => {
     expect(text).toMatch(/\n└─ \/base .* clone sda as backing/);
   });
 
+  it('of a drive without a medium says so', () => {
+    expect(chainText({ ...report, images: [] })).toMatch(/: no medium\n$/);
+  });
+
   it('says what could not be seen', () => {
     const text = chainText({
       ...report,

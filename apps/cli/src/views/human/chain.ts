@@ -25,6 +25,7 @@ export function chainText(report: ChainReport): string {
     ),
   ];
   const off = definition === 'live' ? '' : ' (off)';
+  if (images.length === 0 && problem === undefined) return `${domain} ${disk}${off}: no medium\n`;
   const notes = lines.length === 0 ? '' : `${lines.join('\n')}\n`;
   return `${domain} ${disk}${off}\n${table([['IMAGE', 'FORMAT', 'SIZE', 'ALLOCATED', 'ALSO USED BY'], ...rows])}${notes}`;
 }

@@ -74,6 +74,16 @@ describe('the result', () => {
     expect(text).toContain('blockferry abort web vda --keep');
   });
 
+  it.each([
+    [{}, 'is not moved yet'],
+    [{ copy: 'making' }, 'is not copied yet'],
+    [{ copy: 'complete' }, 'is not back on its own image yet'],
+    [{ strategy: 'commit' }, 'is not done yet'],
+  ] as const)('of what was stopped says what is not done yet: %j', (known, words) => {
+    const stopped = bareResult('stopped', ExitCode.RESUMABLE, { ...namesOf(move), ...known });
+    expect(resultText(stopped)).toBe(`stopped: web vda ${words}\n`);
+  });
+
   it('of a failure says what happened, where the guest is, and what to do', () => {
     const error = { code: 'x', message: 'the copy failed', hint: 'do this\nor that' };
     const known = { ...namesOf(move), runsOn: '/old/web.qcow2', leftovers: ['/new/web.qcow2'], error };

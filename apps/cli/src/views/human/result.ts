@@ -51,9 +51,7 @@ function headline(result: Result): string {
         : `back: ${what} has its chain as it was`;
     case 'interrupted':
     case 'stopped':
-      return what === ''
-        ? 'stopped'
-        : `${outcome}: ${what} is not ${strategy === undefined ? 'moved' : 'done'} yet`;
+      return what === '' ? 'stopped' : `${outcome}: ${what} is not ${undone(result)} yet`;
     case 'refused':
       return what === '' ? 'refused' : `refused: ${what} was not touched`;
     case 'question':
@@ -67,6 +65,12 @@ function headline(result: Result): string {
     default:
       return unreachable(outcome);
   }
+}
+
+function undone({ strategy, copy }: Result): string {
+  if (strategy !== undefined) return 'done';
+  if (copy === undefined) return 'moved';
+  return copy === 'making' ? 'copied' : 'back on its own image';
 }
 
 function details(result: Result): string[] {

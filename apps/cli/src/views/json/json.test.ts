@@ -87,7 +87,7 @@ describe('a move as JSON', () => {
   });
 
   it('ends with a result that has every field, known or not', () => {
-    const known = { ...namesOf(sampleMove()), bytes: 5n, cannotBeKept: true } as const;
+    const known = { ...namesOf(sampleMove()), bytes: 5n, cannotBeKept: true, copy: 'making' } as const;
     const result = bareResult('moved', ExitCode.DONE, known);
     expect(viewed((view) => view.result(result))).toEqual([
       {

@@ -66,7 +66,8 @@ export function resultLine(result: Result, uri: string | undefined): JsonLine {
 }
 
 function resultFields(result: Result, uri: string | undefined): Readonly<Record<string, unknown>> {
-  const { outcome, exitCode, error, disks, images, removals: _, cannotBeKept: __, ...rest } = result;
+  const { outcome, exitCode, error, disks, images, ...known } = result;
+  const { removals: _, cannotBeKept: __, copy: ___, ...rest } = known;
   const each = disks && { disks: disks.map((disk) => resultFields(disk, uri)) };
   const made = images && { images: images.map(copiedImage) };
   return { outcome, exitCode, ...rest, ...made, ...each, error: errorObject(error, uri) };

@@ -27,7 +27,7 @@ const TOOLS: readonly Tool[] = [
     name: 'qemu-storage-daemon',
     argv: ['qemu-storage-daemon', '--version'],
     packages: 'qemu-system-common (qemu-storage-daemon)',
-    without: 'whole chains cannot be moved in their shape',
+    without: 'nothing is copied in layers: no chain in its shape, no image, no backup, no migration',
   },
   { name: 'coreutils', argv: ['stat', '--version'], packages: 'coreutils', without: undefined },
 ];
@@ -42,7 +42,9 @@ export async function hostChecks(host: Host | undefined): Promise<Check[]> {
     const checks = await Promise.all(TOOLS.map((tool) => hasTool(host, tool)));
     return [ok('host', 'host', `${host.name}, as ${stdout.trim()}`), ...checks];
   } catch (error) {
-    const remedy = `try it by hand: ssh ${host.name} true`;
+    const remedy = host.isLocal
+      ? 'install coreutils; is it in PATH?'
+      : `try it by hand: ssh ${host.name} true`;
     return [missing('host', 'host', messageOf(error), remedy)];
   }
 }

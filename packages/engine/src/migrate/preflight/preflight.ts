@@ -14,6 +14,7 @@ import { labelWarnings } from '../../preflight/labels.ts';
 import { mustServe } from '../../preflight/look.ts';
 import { checkBeginning } from '../../preflight/open-moves.ts';
 import { findDomain } from '../../preflight/situation.ts';
+import { mustHaveStorageDaemon } from '../../preflight/storage-daemon.ts';
 import type { Warning } from '../../preflight/warning.ts';
 import { forEachSnapshot, forgetSnapshots } from '../../snapshots/index.ts';
 import { hasRoom } from '../../space/room.ts';
@@ -55,6 +56,7 @@ export async function preflightMigration(pair: Pair, request: MigrationRequest):
   if (!request.offline && request.migrateUri === undefined) {
     await mustFindByName(pair.home.host, away, pair.away.host);
   }
+  for (const { host } of [pair.home, pair.away]) await mustHaveStorageDaemon(host);
   const tpm = await mustBringTpm(pair, definition, { uuid, offline: request.offline });
   const nvram = await mustBringNvram(pair, definition, request);
   const id = randomBytes(4).toString('hex');
