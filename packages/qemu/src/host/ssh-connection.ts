@@ -17,6 +17,8 @@ export interface SshDestination {
   readonly noVerify?: boolean;
   /** Never ask for a password or passphrase (`no_tty=1`). */
   readonly noTty?: boolean;
+  /** More of ssh's arguments. */
+  readonly options?: readonly string[];
   /** The ssh program; default 'ssh'. */
   readonly command?: string;
   /** Default 30 s, so that a person can still type a passphrase. */
@@ -162,7 +164,7 @@ export class SshConnection {
 }
 
 function masterCommand(destination: SshDestination, socket: string): string[] {
-  const { host, user, port, keyfile, noVerify, noTty, command = 'ssh' } = destination;
+  const { host, user, port, keyfile, noVerify, noTty, options = [], command = 'ssh' } = destination;
   return [
     command,
     ...['-M', '-N', '-T', '-S', socket, '-e', 'none'],
@@ -180,6 +182,7 @@ function masterCommand(destination: SshDestination, socket: string): string[] {
     ...['-o', 'ServerAliveInterval=5', '-o', 'ServerAliveCountMax=3', '-o', 'ConnectTimeout=15'],
     ...(noTty ? ['-o', 'BatchMode=yes'] : []),
     ...(noVerify ? ['-o', 'StrictHostKeyChecking=no'] : []),
+    ...options,
     ...(keyfile === undefined ? [] : ['-i', keyfile]),
     ...(port === undefined ? [] : ['-p', String(port)]),
     ...(user === undefined ? [] : ['-l', user]),
