@@ -130,9 +130,7 @@ describe('over TLS', () => {
 
   it('a port where nobody speaks TLS is not a daemon', async () => {
     const uri = `qemu+tls://127.0.0.1:${tcpPort}/system?pkipath=${join(pki, 'client')}`;
-    await expect(connect(uri, { timeoutMs: 5_000 })).rejects.toMatchObject({
-      name: expect.stringMatching(/^(TransportFailed|CallTimeout)$/),
-    });
+    await expect(connect(uri, { timeoutMs: 5_000 })).rejects.toMatchObject({ name: 'TransportFailed' });
   });
 });
 
