@@ -140,7 +140,7 @@ export class SshConnection {
   wrap(argv: readonly string[]): string[] {
     // Without its master, ssh would connect anew by itself: the failing proxy stops it. No config file: all of that
     // was the master's business.
-    return [this.#ssh, '-T', '-q', ...this.#options, '--', 'blockferry', `exec ${quoteCommand(argv)}`];
+    return [this.#ssh, '-T', ...this.#options, '--', 'blockferry', `exec ${quoteCommand(argv)}`];
   }
 
   /** A socket here that leads to one there. @throws Error with ssh's own words */
@@ -161,7 +161,8 @@ export class SshConnection {
   }
 
   get #options(): string[] {
-    return ['-F', 'none', '-S', this.#socket, '-o', 'ProxyCommand=exit 255', '-o', 'BatchMode=yes'];
+    const quiet = ['-o', 'LogLevel=ERROR', '-o', 'BatchMode=yes'];
+    return ['-F', 'none', '-S', this.#socket, '-o', 'ProxyCommand=false', ...quiet];
   }
 
   async #ask(what: 'forward' | 'cancel', forwarding: readonly string[]): Promise<void> {
