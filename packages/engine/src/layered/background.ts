@@ -1,8 +1,9 @@
 // A guarded copy of layers that runs beside a loop, from its start to its end.
-import type { LayerCopy } from '../layers/index.ts';
+import { CopierDied, type LayerCopy } from '../layers/index.ts';
 import { messageOf } from '../model/errors.ts';
 import type { Bytes, BytesPerSecond } from '../model/units.ts';
 import type { BackgroundCopy } from '../observe/memory.ts';
+import { isHostLost } from '../run/link.ts';
 import { type Felt, guarded } from './guarded.ts';
 
 export type { Felt } from './guarded.ts';
@@ -34,7 +35,9 @@ export function inBackground(
       onDone(rateOf(copy.progress().copiedNow, performance.now() - began));
     },
     (error: unknown) => {
-      state = { failed: messageOf(error) };
+      // One that never gets anywhere is not begun for ever.
+      const wayLost = isWayLost(error) && copy.progress().copiedNow + copy.progress().readFirst > 0n;
+      state = { failed: messageOf(error), wayLost };
     },
   );
   return {
@@ -61,6 +64,10 @@ export function inBackground(
       await work;
     },
   };
+}
+
+function isWayLost(error: unknown): boolean {
+  return isHostLost(error) || (error instanceof CopierDied && error.isHostLost);
 }
 
 function rateOf(copied: Bytes, ms: number): BytesPerSecond {
