@@ -8,6 +8,9 @@ import { type Felt, guarded } from './guarded.ts';
 
 export type { Felt } from './guarded.ts';
 
+/** What ends so soon is not begun again and again. */
+const FLEETING_MS = 500;
+
 /**
  * @param onDone is told how fast it was, once it has ended well
  * @param onEnd is called when nothing of it runs any more, however it has ended
@@ -35,8 +38,7 @@ export function inBackground(
       onDone(rateOf(copy.progress().copiedNow, performance.now() - began));
     },
     (error: unknown) => {
-      // One that never gets anywhere is not begun for ever.
-      const wayLost = isWayLost(error) && copy.progress().copiedNow + copy.progress().readFirst > 0n;
+      const wayLost = isWayLost(error) && performance.now() - began > FLEETING_MS;
       state = { failed: messageOf(error), wayLost };
     },
   );

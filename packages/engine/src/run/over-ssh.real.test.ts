@@ -100,9 +100,8 @@ test('so does one in layers, whose copy goes on where it was', async () => {
     options,
   });
   const running = vm.mover.run(move);
-  // Something was written, and has come to be known.
-  const written = 'until [ "$(stat -c %b "$1" 2>&1)" -gt 0 ] 2>/dev/null; do sleep 0.02; done; sleep 0.5';
-  await vm.host.inNamespace(['sh', '-c', written, 'sh', path]);
+  const begun = 'until [ -s "$1" ]; do sleep 0.02; done; sleep 1';
+  await vm.host.inNamespace(['sh', '-c', begun, 'sh', path]);
   expect(await sshd.dropSessions()).toBeGreaterThanOrEqual(2);
   const { ending, warnings } = await running;
   expect(ending).toEqual({ kind: 'moved' });
