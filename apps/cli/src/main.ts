@@ -17,12 +17,22 @@ export async function main(argv: readonly string[], options: MainOptions = {}): 
   return runProgram(argv, options);
 }
 
+/** A user without $HOME whom the machine does not know is at home in `/`, as glib has it for libvirt's own client. */
+export function settleHome(): void {
+  try {
+    homedir();
+  } catch {
+    process.env.HOME = '/';
+  }
+}
+
 function isEntry(): boolean {
   const script = process.argv[1];
   return script !== undefined && realpathSync(script) === import.meta.filename;
 }
 
 if (isEntry()) {
+  settleHome();
   // Not in /tmp, where Node keeps it by default: another user could put code there for us to run.
   enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'blockferry'));
   // All is closed by now, or ends with us: nothing that lingers may hold up the shell, but whoever reads what we say.

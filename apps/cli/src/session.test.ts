@@ -30,8 +30,15 @@ describe('the machine where tools run', () => {
         command: '/bin/myssh',
         noVerify: true,
         noTty: true,
+        options: [],
       },
     });
+  });
+
+  it('takes the host key that the connection itself takes', () => {
+    const uri = 'qemu+libssh2://h/system?known_hosts=/k&known_hosts_verify=auto';
+    const options = ['-o', 'UserKnownHostsFile="/k"', '-o', 'StrictHostKeyChecking=accept-new'];
+    expect(hostOf(parseConnectionUri(uri))).toMatchObject({ destination: { options } });
   });
 
   it("leaves the user to ssh's own configuration, where libvirt does", () => {

@@ -2,6 +2,7 @@
 import { type Context, Link, OpenMoves, stateDirectory, unreachable } from '@blockferry/engine';
 import {
   type ConnectionUri,
+  libraryOptions,
   parseConnectionUri,
   readEnvironment,
   resolveUri,
@@ -76,7 +77,8 @@ function sshDestination(uri: ConnectionUri): SshDestination {
     ...(port !== undefined && { port }),
     ...(keyfile !== undefined && { keyfile }),
     ...(command !== undefined && { command }),
-    noVerify: uriFlag(uri, 'no_verify') || uriParameter(uri, 'known_hosts_verify') === 'ignore',
+    noVerify: uriFlag(uri, 'no_verify'),
     noTty: uriFlag(uri, 'no_tty'),
+    options: libraryOptions(uri),
   };
 }

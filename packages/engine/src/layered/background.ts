@@ -1,11 +1,15 @@
 // A guarded copy of layers that runs beside a loop, from its start to its end.
-import type { LayerCopy } from '../layers/index.ts';
+import { CopierDied, type LayerCopy } from '../layers/index.ts';
 import { messageOf } from '../model/errors.ts';
 import type { Bytes, BytesPerSecond } from '../model/units.ts';
 import type { BackgroundCopy } from '../observe/memory.ts';
+import { isHostLost } from '../run/link.ts';
 import { type Felt, guarded } from './guarded.ts';
 
 export type { Felt } from './guarded.ts';
+
+/** What ends so soon is not begun again and again. */
+const FLEETING_MS = 500;
 
 /**
  * @param onDone is told how fast it was, once it has ended well
@@ -34,7 +38,8 @@ export function inBackground(
       onDone(rateOf(copy.progress().copiedNow, performance.now() - began));
     },
     (error: unknown) => {
-      state = { failed: messageOf(error) };
+      const wayLost = isWayLost(error) && performance.now() - began > FLEETING_MS;
+      state = { failed: messageOf(error), wayLost };
     },
   );
   return {
@@ -61,6 +66,10 @@ export function inBackground(
       await work;
     },
   };
+}
+
+function isWayLost(error: unknown): boolean {
+  return isHostLost(error) || (error instanceof CopierDied && error.isHostLost);
 }
 
 function rateOf(copied: Bytes, ms: number): BytesPerSecond {

@@ -131,6 +131,8 @@ export async function copyLayers(scene: LayeredScene): Promise<void> {
   const follower = scene.context.follow?.((plan) => planned.get(plan));
   const options = { verify, moveId: move.id, hasRoom, ...(follower && { follower }) };
   const copy = new LayerCopy(host, [...planned.keys()], options);
+  const before = memory.layered.copy?.state();
+  if (typeof before === 'object') scene.warn('host-away', `${before.failed}; going on where it was`);
   if (memory.layered.copy !== undefined)
     memory.layered.earlier = [...memory.layered.earlier, memory.layered.copy];
   memory.layered.copy = inBackground(copy, feltBy(scene), (rate) => {

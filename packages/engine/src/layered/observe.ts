@@ -252,7 +252,7 @@ async function answersOf(
 
 function copyingOf({ layered }: Memory): LayeredWorld['copying'] {
   const state = layered.copy?.state() ?? 'done';
-  return state === 'done' ? 'no' : state;
+  return state === 'done' || (state !== 'running' && state.wayLost) ? 'no' : state;
 }
 
 async function sourcesRemain(

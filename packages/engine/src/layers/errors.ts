@@ -102,8 +102,14 @@ export class LayerInUse extends Error {
 export class CopierDied extends Error {
   override readonly name = 'CopierDied';
   readonly hint = 'Resume: nothing that was copied is copied again.';
+  /** It was the connection. */
+  readonly isHostLost: boolean;
 
-  constructor(detail: string, options?: ErrorOptions) {
-    super(`qemu-storage-daemon ended: ${detail}`, options);
+  constructor(detail: string, isHostLost: boolean, options?: ErrorOptions) {
+    super(
+      isHostLost ? 'the connection to the host was lost' : `qemu-storage-daemon ended: ${detail}`,
+      options,
+    );
+    this.isHostLost = isHostLost;
   }
 }

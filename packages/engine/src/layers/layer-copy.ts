@@ -1,4 +1,5 @@
 // Copies frozen layers, window by window, while a second daemon verifies what the first one has written.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Host, QmpConnectionError } from '@blockferry/qemu';
 import { Backlog } from './backlog.ts';
 import type { CopyFollower } from './copy-follower.ts';
@@ -36,6 +37,8 @@ export interface LayerCopyOptions {
 /** An aborted run ends within a second, also when storage hangs; any other one gives the daemons time to close. */
 const ABORT_MS = 300;
 const STOP_MS = 3_000;
+/** For a daemon that has ended to be known to have. */
+const LAST_WORDS_MS = 1_000;
 
 /**
  * The copies of some layers. `run` may be called again, by anybody, after any failure or crash: what a journal counts
@@ -84,7 +87,7 @@ export class LayerCopy {
       way = await this.#options.lead?.(unfinished, both);
       await Promise.race([aborted, this.#copyAll(layers, both)]);
     } catch (error) {
-      throw error instanceof QmpConnectionError ? this.#died(error) : error;
+      throw error instanceof QmpConnectionError ? await this.#died(error) : error;
     } finally {
       signal.removeEventListener('abort', onAbort);
       ending.abort();
@@ -202,8 +205,13 @@ export class LayerCopy {
     await Promise.all(daemons.map((daemon) => daemon.stop(timeoutMs)));
   }
 
-  #died(error: QmpConnectionError): CopierDied {
-    const words = [...this.#daemons].map((daemon) => daemon.lastWords()).filter((text) => text !== '');
-    return new CopierDied([error.message, ...words].join(': '), { cause: error });
+  /** One that lives does not say how it ended. */
+  async #died(error: QmpConnectionError): Promise<CopierDied> {
+    const daemons = [...this.#daemons];
+    const words = daemons.map((daemon) => daemon.lastWords()).filter((text) => text !== '');
+    const lost = await Promise.all(
+      daemons.map((daemon) => Promise.race([daemon.isHostLost(), sleep(LAST_WORDS_MS, false)])),
+    );
+    return new CopierDied([error.message, ...words].join(': '), lost.includes(true), { cause: error });
   }
 }

@@ -189,6 +189,8 @@ export interface MoveRecord {
   /** The disk's target dev, such as `vda`. */
   readonly disk: string;
   readonly strategy: 'mirror' | 'layered' | 'commit' | 'pull';
+  /** It was begun over a connection that gives a way to run tools on the host. */
+  readonly tools?: true;
   /** With strategy `layered`, and only then. */
   readonly layered?: LayeredPart;
   /** With strategies `commit` and `pull`, and only then. */

@@ -8,7 +8,8 @@ import type { FileIdentity } from '../record/journal.ts';
 
 /** A copy of frozen layers, from its start to its end. */
 export interface BackgroundCopy {
-  state(): 'running' | 'done' | { readonly failed: string };
+  /** `wayLost`: it had run for a while when the way to the host was lost, and may begin again where it was. */
+  state(): 'running' | 'done' | { readonly failed: string; readonly wayLost: boolean };
   /** Resolves when it has ended, however it has. */
   readonly over: Promise<void>;
   progress(): LayersProgress;

@@ -55,7 +55,10 @@ async function atPath(
   name: DestinationName & { kind: 'path' },
 ): Promise<Destination> {
   const { host } = situation;
-  if (host === undefined) return fileDestination(situation, request, name.path, undefined);
+  if (host === undefined) {
+    const path = name.directory ? join(name.path, fileNameOf(situation, request.copy)) : name.path;
+    return fileDestination(situation, request, path, undefined);
+  }
   const stat = await lookAt(host, name.path);
   if (stat?.type === 'directory') {
     const path = join(name.path, fileNameOf(situation, request.copy));

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileAt, Mover, MovingGuest, run, startLibvirtHost, startMovingGuest } from '@blockferry/testbed';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { allocatedBytes } from '../inspect/index.ts';
+import { findMoves } from '../run/find-moves.ts';
 
 let vm: MovingGuest;
 let images: string;
@@ -54,6 +55,21 @@ describe('a volume of a pool', () => {
     expect(shared.filename).toBe(join(images, 'snap1.qcow2'));
     const { warnings: ofFile } = await blind.plan({ ...ask, destination: join(images, 'x.qcow2') });
     expect(ofFile.map(({ code }) => code)).toContain('copy-not-removable');
+    const inDirectory = await blind.plan({ ...ask, destination: `${images}/` });
+    expect(inDirectory.move.destination.source).toMatchObject({ path: join(images, 'blind.qcow2') });
+  });
+
+  test('what was begun with tools on the host is not carried on without', async () => {
+    await using blind = new Mover(vm.host, { tools: 'none' });
+    const path = join(images, 'begun.qcow2');
+    const ask = { domain: vm.name, disk: 'vda', destination: path };
+    expect((await vm.mover.move({ ...ask, hold: true })).ending).toEqual({ kind: 'ready' });
+    await expect(blind.change(vm.name, { goal: 'abort' })).rejects.toMatchObject({ code: 'no-host' });
+    const [move] = await findMoves(blind.context, vm.name);
+    if (move === undefined) expect.unreachable('no record');
+    await expect(blind.run(move)).rejects.toMatchObject({ code: 'no-host' });
+    expect((await vm.mover.change(vm.name, { goal: 'abort' })).ending.kind).toBe('back');
+    await expect(stat(path)).rejects.toThrow('ENOENT');
   });
 
   test('made into one image, raw and sparse', async () => {

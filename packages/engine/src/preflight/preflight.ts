@@ -237,6 +237,7 @@ async function recordOf(
     domain: { name: live.name, uuid: definitions.domain.uuid },
     disk: disk.target,
     strategy,
+    ...(situation.host && { tools: true }),
     ...(layered && { layered }),
     // A mirror of a chain of one image is what it would be flattened to.
     scope: strategy === 'mirror' && request.scope === 'chain' ? 'flatten' : request.scope,

@@ -291,6 +291,11 @@ test.each<[string, string, () => Partial<Ask>]>([
     'an overlay that nobody can look at',
     () => ({ destination: at('over-base.qcow2'), ...reuse }),
   ],
+  [
+    'destination-unchecked',
+    'a device that nobody can look at',
+    () => ({ destination: '/dev/blockferry/none', ...flat }),
+  ],
   ['size-differs', 'a longer raw file', () => ({ destination: at('larger.raw'), ...raw, ...reuse })],
   [
     'size-differs',

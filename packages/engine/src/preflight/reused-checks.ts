@@ -52,13 +52,24 @@ export async function checkReused(
   return fitting;
 }
 
-/** Without tools on the host nobody can tell whether a shallow copy would stand on the right chain. */
+/**
+ * Without tools on the host nobody can tell whether a shallow copy would stand on the right chain, nor what a name in /dev
+ * stands for: libvirt unlinks a character device.
+ */
 export function mustNotBeBlind(
   { disk }: Situation,
   { scope }: MoveRequest,
-  { ownership }: Destination,
+  { ownership, image: { source } }: Destination,
   name: string,
 ): void {
+  if (source.kind === 'file' && source.path.startsWith('/dev/')) {
+    throw new Refusal(
+      'destination-unchecked',
+      `over this connection nobody can tell what ${name} is`,
+      {},
+      "use a connection over ssh; or say that it is a block device: --dest-xml with <disk type='block'>",
+    );
+  }
   if (ownership.kind !== 'reused' || scope !== 'shallow' || disk.chain.length < 2) return;
   throw new Refusal(
     'destination-unchecked',

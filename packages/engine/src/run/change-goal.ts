@@ -7,6 +7,7 @@ import { undoCommand } from '../model/undo-command.ts';
 import type { BytesPerSecond } from '../model/units.ts';
 import { newMemory } from '../observe/memory.ts';
 import type { Context } from './context.ts';
+import { mustHaveTools } from './must-have-tools.ts';
 import { type Look, look } from './strategy.ts';
 
 export interface Change {
@@ -42,6 +43,7 @@ function mustBeAsked(seen: Look, move: MoveRecord): void {
  * @returns the record as it now stands
  */
 export async function changeGoal(context: Context, move: MoveRecord, change: Change): Promise<MoveRecord> {
+  mustHaveTools(context, move);
   const memory = newMemory();
   const seen = await look(context, move, memory);
   const before = seen.seen.stored ?? move;

@@ -20,6 +20,7 @@ const LONGEST_PAUSE_MS = 2_000;
 export class Link {
   readonly uri: string | undefined;
   #connection: Connection | undefined;
+  readonly #closing = new AbortController();
 
   constructor(uri: string | undefined) {
     this.uri = uri;
@@ -28,7 +29,10 @@ export class Link {
   /** The connection that works now; opens one if there is none. @throws what `connect` throws */
   async connection(signal?: AbortSignal): Promise<Connection> {
     if (this.#connection === undefined || this.#connection.isClosed) {
-      this.#connection = await connect(this.uri, signal && { signal });
+      const closing = this.#closing.signal;
+      this.#connection = await connect(this.uri, {
+        signal: signal ? AbortSignal.any([signal, closing]) : closing,
+      });
     }
     return this.#connection;
   }
@@ -56,7 +60,9 @@ export class Link {
     }
   }
 
+  /** One that is being opened is given up: an ssh that hangs would outlive us. */
   async close(): Promise<void> {
+    this.#closing.abort(new Error('the connection is no longer wanted'));
     await this.#connection?.close();
   }
 }

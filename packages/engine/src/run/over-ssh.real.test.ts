@@ -87,6 +87,28 @@ test('every session is dropped while it copies: it connects again and ends', asy
   await vm.proveWritesKept({ path, format: 'qcow2' });
 });
 
+test('so does one in layers, whose copy goes on where it was', async () => {
+  const path = join(images, 'layers/dropped.qcow2');
+  await mkdir(join(images, 'layers'));
+  const options = { bandwidth: 1n << 20n };
+  const { move } = await vm.mover.plan({
+    domain: vm.name,
+    disk: 'vda',
+    destination: path,
+    strategy: 'layered',
+    scope: 'chain',
+    options,
+  });
+  const running = vm.mover.run(move);
+  const begun = 'until [ -s "$1" ]; do sleep 0.02; done; sleep 1';
+  await vm.host.inNamespace(['sh', '-c', begun, 'sh', path]);
+  expect(await sshd.dropSessions()).toBeGreaterThanOrEqual(2);
+  const { ending, warnings } = await running;
+  expect(ending).toEqual({ kind: 'moved' });
+  expect(warnings.map(({ code }) => code)).toContain('host-away');
+  await vm.proveWritesKept({ path, format: 'qcow2' });
+});
+
 test('a server that wants TLS, named by XML: tried with the certificates that QEMU will use', async () => {
   const path = join(images, 'tls.raw');
   await run(['truncate', '-s', String(vm.chain.size), path]);

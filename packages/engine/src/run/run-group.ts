@@ -9,6 +9,7 @@ import { beginAlone } from './begin-alone.ts';
 import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
 import { DiskRun, type Ended, POLL_MS, type RunOptions } from './disk-run.ts';
+import { mustHaveTools } from './must-have-tools.ts';
 import type { Report } from './report.ts';
 import type { Look } from './strategy.ts';
 
@@ -40,6 +41,7 @@ export async function runGroup(
   moves: readonly MoveRecord[],
   options: GroupRunOptions,
 ): Promise<GroupEnded> {
+  for (const move of moves) mustHaveTools(context, move);
   return new GroupRun(context, moves, options).toEnd();
 }
 

@@ -6,18 +6,20 @@ import { beginAlone } from './begin-alone.ts';
 import { Bell } from './bell.ts';
 import type { Context } from './context.ts';
 import { DiskRun, type Ended, POLL_MS, type RunOptions } from './disk-run.ts';
+import { mustHaveTools } from './must-have-tools.ts';
 
 /**
  * Runs a move from wherever it stands to its end, or until `signal` aborts: then it stops between two steps, and
  * `resume` goes on from there.
  *
  * @throws Error for one of several disks that move as one: see `runGroup`
- * @throws Refusal `at-work` while another blockferry carries it out; as `beginAlone` does, for one that begins
+ * @throws Refusal `no-host`; `at-work` while another blockferry carries it out; as `beginAlone` does, for one that begins
  * @throws StepFailed, LibvirtError, HostError, RecordUnreadable: the record stands and the guest runs on; asking
  *   again continues. A connection that drops is waited for (60 s) before ConnectionClosed is thrown.
  */
 export async function runMove(context: Context, move: MoveRecord, options: RunOptions): Promise<Ended> {
   if ((move.group?.disks.length ?? 1) > 1) throw new Error(`${move.disk} moves together with other disks`);
+  mustHaveTools(context, move);
   const bell = new Bell();
   const run = new DiskRun(context, move, options, bell);
   const { signal } = options;

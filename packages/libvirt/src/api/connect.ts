@@ -1,6 +1,5 @@
 // connect(): from a connection URI to an open connection.
 
-import { CallTimeout } from '../errors/connection.ts';
 import { EventRouter } from '../events/router.ts';
 import { connection as connectionProcedures } from '../procedures/connect.ts';
 import type { RpcConnection } from '../rpc/connection.ts';
@@ -8,7 +7,8 @@ import { DEFAULT_TIMEOUT_MS, Deadline, withDeadline } from '../rpc/deadline.ts';
 import { JobLocks } from '../rpc/job-locks.ts';
 import { DEFAULT_KEEPALIVE, type KeepaliveOptions } from '../rpc/keepalive.ts';
 import { Lanes } from '../rpc/lanes.ts';
-import { openRpc } from '../rpc/opening.ts';
+import { noAnswer, openRpc } from '../rpc/opening.ts';
+import { TransportFailed } from '../transport/failed.ts';
 import { openTransport as openPlan } from '../transport/open.ts';
 import type { Transport } from '../transport/transport.ts';
 import { locate } from '../uri/destination.ts';
@@ -29,8 +29,7 @@ export interface ConnectOptions {
  * libvirt's own default. A session daemon that is not there is started.
  *
  * @throws ConnectionUriError, LibvirtConfError, TransportFailed when nobody is there (or ssh does not get there),
- * AuthenticationUnsupported, LibvirtError when the daemon refuses the URI, ConnectionClosed, CallTimeout, the signal's
- * reason. Nothing is left open then; calling again is safe.
+ * AuthenticationUnsupported, LibvirtError when the daemon refuses the URI, ConnectionClosed, the signal's reason. Nothing is left open then; calling again is safe.
  */
 export async function connect(uri?: string, options: ConnectOptions = {}): Promise<Connection> {
   const target = locate(uri, { readOnly: options.readonly ?? false });
@@ -56,7 +55,7 @@ export async function connectOver(
     deadline: Deadline,
     extra: Partial<Parameters<typeof openRpc>[1]>,
   ): Promise<RpcConnection> => {
-    const transport = await openTransport(open, deadline);
+    const transport = await openTransport(open, target.uri, deadline);
     return await openRpc(transport, { name, readonly, keepalive, deadline, jobLocks, ...extra });
   };
   const first = await openLane(new Deadline(options, DEFAULT_TIMEOUT_MS), {
@@ -79,11 +78,11 @@ function watchHypervisor(first: RpcConnection, router: EventRouter): void {
   first.call(connectionProcedures.registerCloseCallback, {}).catch(() => {});
 }
 
-async function openTransport(open: OpenTransport, deadline: Deadline): Promise<Transport> {
+async function openTransport(open: OpenTransport, uri: string, deadline: Deadline): Promise<Transport> {
   const giveUp = new AbortController();
   const opening = open(giveUp.signal);
   try {
-    const timedOut = () => new CallTimeout('connect', deadline.timeoutMs ?? 0, false);
+    const timedOut = () => new TransportFailed(uri, noAnswer(deadline.timeoutMs ?? 0));
     return await withDeadline(opening, deadline, timedOut);
   } catch (error) {
     giveUp.abort(error);

@@ -7,6 +7,8 @@ const LENGTH_BYTES = 4;
 /** VIR_NET_MESSAGE_MAX of 32 MiB counts header and payload; the length word counts itself too. */
 export const MAX_FRAME_BYTES = 33_554_432 + LENGTH_BYTES;
 const MIN_FRAME_BYTES = LENGTH_BYTES + HEADER_BYTES;
+/** Of text that somebody else wrote into the stream, such as the start-up file of a shell. */
+const SHOWN_BYTES = 120;
 
 export const MessageType = { CALL: 0, REPLY: 1, EVENT: 2, STREAM: 3, STREAM_HOLE: 6 } as const;
 export const MessageStatus = { OK: 0, ERROR: 1, CONTINUE: 2 } as const;
@@ -111,8 +113,11 @@ function frameLength(bytes: Buffer, available: number): number | undefined {
   if (available < LENGTH_BYTES) return undefined;
   const length = bytes.readUInt32BE(0);
   if (length < MIN_FRAME_BYTES || length > MAX_FRAME_BYTES) {
+    const text = /^[\t\n\r -~]{4,}/.exec(bytes.toString('latin1', 0, Math.min(available, SHOWN_BYTES)))?.[0];
     throw new FrameError(
-      `a frame of ${length} bytes was announced; ${MIN_FRAME_BYTES} to ${MAX_FRAME_BYTES} are possible`,
+      text === undefined
+        ? `a frame of ${length} bytes was announced; ${MIN_FRAME_BYTES} to ${MAX_FRAME_BYTES} are possible`
+        : `text where a message would begin: ${JSON.stringify(text.trim())}`,
     );
   }
   return length;

@@ -1,6 +1,6 @@
 // From a fresh byte stream to an open hypervisor connection: authentication, then CONNECT_OPEN.
 
-import { ConnectionClosed } from '../errors/connection.ts';
+import { CallTimeout, ConnectionClosed } from '../errors/connection.ts';
 import { auth, connection as connectionProcedures } from '../procedures/connect.ts';
 import { TransportFailed } from '../transport/failed.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -37,7 +37,7 @@ export interface OpeningOptions extends RpcOptions {
   readonly deadline: Deadline;
 }
 
-/** @throws TransportFailed, AuthenticationUnsupported, LibvirtError, ConnectionClosed, CallTimeout. The transport is closed then. */
+/** @throws TransportFailed, AuthenticationUnsupported, LibvirtError, ConnectionClosed. The transport is closed then. */
 export async function openRpc(transport: Transport, options: OpeningOptions): Promise<RpcConnection> {
   const rpc = new RpcConnection(transport, options);
   const { deadline } = options;
@@ -58,10 +58,20 @@ export async function openRpc(transport: Transport, options: OpeningOptions): Pr
 
 /** What ends before it was open was no connection: ssh starts, and tells only then that it cannot reach the host. */
 function neverOpened(error: unknown, description: string): unknown {
-  if (!(error instanceof ConnectionClosed) || error.why !== 'lost') return error;
-  return new TransportFailed(`libvirt through ${description}`, error.detail || 'it hung up', {
-    cause: error,
-  });
+  const detail = whyNotOpened(error);
+  if (detail === undefined) return error;
+  return new TransportFailed(`libvirt through ${description}`, detail, { cause: error });
+}
+
+function whyNotOpened(error: unknown): string | undefined {
+  if (error instanceof CallTimeout) return noAnswer(error.timeoutMs);
+  if (!(error instanceof ConnectionClosed)) return undefined;
+  if (error.why === 'lost') return error.detail || 'it hung up';
+  return error.why === 'protocol' ? `what comes from there is not of libvirt: ${error.detail}` : undefined;
+}
+
+export function noAnswer(timeoutMs: number): string {
+  return `no answer within ${Math.round(timeoutMs / 100) / 10} s`;
 }
 
 async function startKeepalive(

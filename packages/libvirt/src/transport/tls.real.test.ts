@@ -112,7 +112,11 @@ describe('over TLS', () => {
   it('a server of another authority is not believed, unless asked to believe anyone', async () => {
     await run(['cp', '-r', 'client', 'credulous'], { cwd: pki });
     await run(['cp', 'bad-cert.pem', 'credulous/cacert.pem'], { cwd: pki });
-    await expect(over('tls', 'credulous')).rejects.toMatchObject({ name: 'TransportFailed' });
+    const refused = over('tls', 'credulous');
+    await expect(refused).rejects.toMatchObject({ name: 'TransportFailed' });
+    await expect(refused).rejects.toThrow(
+      `unable to verify the first certificate (by ${join(pki, 'credulous/cacert.pem')})`,
+    );
     const connection = await over('tls', 'credulous', '&no_verify=1');
     expect(await connection.hostname()).toBe('bf-tls');
     await connection.close();
@@ -128,11 +132,21 @@ describe('over TLS', () => {
     await expect(over('tls', 'broken')).rejects.toThrow(join(pki, 'broken/cacert.pem'));
   });
 
+  it('a certificate that is none, and a key that belongs to another one, are named', async () => {
+    for (const holder of ['garbled', 'mixed']) await run(['cp', '-r', 'client', holder], { cwd: pki });
+    await writeFile(join(pki, 'garbled/clientcert.pem'), 'no certificate');
+    await run(['cp', 'server/serverkey.pem', 'mixed/clientkey.pem'], { cwd: pki });
+    for (const holder of ['garbled', 'mixed']) {
+      await expect(over('tls', holder)).rejects.toMatchObject({
+        name: 'TransportFailed',
+        message: expect.stringContaining(join(pki, holder, 'clientkey.pem')),
+      });
+    }
+  });
+
   it('a port where nobody speaks TLS is not a daemon', async () => {
     const uri = `qemu+tls://127.0.0.1:${tcpPort}/system?pkipath=${join(pki, 'client')}`;
-    await expect(connect(uri, { timeoutMs: 5_000 })).rejects.toMatchObject({
-      name: expect.stringMatching(/^(TransportFailed|CallTimeout)$/),
-    });
+    await expect(connect(uri, { timeoutMs: 5_000 })).rejects.toMatchObject({ name: 'TransportFailed' });
   });
 });
 

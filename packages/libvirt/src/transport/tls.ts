@@ -1,7 +1,13 @@
 // A libvirt daemon's TLS socket: certificates on both sides, and one byte of welcome before RPC begins.
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import {
+  type ConnectionOptions,
+  connect,
+  createSecureContext,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls';
 import type { TlsPlan } from '../uri/transport-plan.ts';
 import { connecting } from './connecting.ts';
 import { TransportFailed } from './failed.ts';
@@ -27,15 +33,40 @@ export async function connectTls(plan: TlsPlan, options: { signal?: AbortSignal 
     // A literal address has no name to indicate (RFC 6066, section 3).
     ...(isIP(plan.host) === 0 ? { servername: plan.host } : {}),
     rejectUnauthorized: plan.verify,
-    ...credentials,
+    secureContext: contextOf(plan, description, credentials),
   });
   socket.setNoDelay(true);
+  explained(socket, plan);
   return await connecting(socket, description, signal, (succeed) => {
     afterWelcome(socket, () => succeed(socketTransport(socket, description)));
     return plan.files.identity === undefined
       ? `closed by the daemon; this client has no certificate to show (looked beside ${plan.files.ca})`
       : `closed by the daemon, which may not accept the certificate ${plan.files.identity.certificate}`;
   });
+}
+
+/** A file that is none of its kind, or a key that is not the certificate's. @throws TransportFailed */
+function contextOf({ files }: TlsPlan, description: string, credentials: ConnectionOptions): SecureContext {
+  try {
+    return createSecureContext(credentials);
+  } catch (cause) {
+    const { ca, crl, identity } = files;
+    const used = [...(credentials.ca ? [ca] : []), ...(credentials.crl && crl ? [crl] : [])];
+    const names = [...used, ...(identity ? [identity.certificate, identity.key] : [])].join(', ');
+    throw new TransportFailed(description, `cannot use ${names}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** OpenSSL's messages are long, and Node's advise Node. */
+function explained(socket: TLSSocket, { files }: TlsPlan): void {
+  socket.prependListener('error', (error: Error) => {
+    error.message = reasonOf(error).replace(/; if the root CA .*/, ` (by ${files.ca})`);
+  });
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return 'reason' in error && 'library' in error ? `TLS: ${error.reason}` : error.message;
 }
 
 // Nothing but the first byte is taken: RPC may follow it in the same record.

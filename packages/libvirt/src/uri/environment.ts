@@ -1,7 +1,7 @@
 // What of the surroundings decides where a connection goes, gathered once so that the decision itself is pure.
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { type LibvirtConf, parseLibvirtConf } from './libvirt-conf.ts';
+import { type LibvirtConf, LibvirtConfError, parseLibvirtConf } from './libvirt-conf.ts';
 
 export type ConnectionEnvironment = {
   readonly variables: Readonly<Record<string, string | undefined>>;
@@ -27,8 +27,17 @@ export function readEnvironment(): ConnectionEnvironment {
     uid,
     home,
     exists: existsSync,
-    conf: existsSync(file) ? parseLibvirtConf(readFileSync(file, 'utf8'), file) : {},
+    conf: existsSync(file) ? parseLibvirtConf(readConf(file), file) : {},
   };
+}
+
+function readConf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new LibvirtConfError(file, undefined, reason, { cause });
+  }
 }
 
 function confFile(variables: ConnectionEnvironment['variables'], uid: number, home: string): string {

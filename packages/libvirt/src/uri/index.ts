@@ -13,7 +13,7 @@ export { type Destination, locate } from './destination.ts';
 export { type ConnectionEnvironment, readEnvironment } from './environment.ts';
 export { ConnectionUriError, type ConnectionUriErrorCode } from './errors.ts';
 export { type LibvirtConf, LibvirtConfError, parseLibvirtConf } from './libvirt-conf.ts';
-export type { SshPlan } from './ssh-command.ts';
+export { libraryOptions, type SshPlan } from './ssh-command.ts';
 export type { TlsFiles } from './tls-files.ts';
 export { resolveTransport, type TlsPlan, type TransportPlan } from './transport-plan.ts';
 export type { Autostart, UnixPlan } from './unix-sockets.ts';

@@ -11,10 +11,11 @@ export type LibvirtConf = {
 export class LibvirtConfError extends Error {
   override readonly name = 'LibvirtConfError';
   readonly file: string;
-  readonly line: number;
+  /** Undefined: there is nothing to read. */
+  readonly line: number | undefined;
 
-  constructor(file: string, line: number, reason: string) {
-    super(`${file}, line ${line}: ${reason}`);
+  constructor(file: string, line: number | undefined, reason: string, options?: ErrorOptions) {
+    super(line === undefined ? `${file}: ${reason}` : `${file}, line ${line}: ${reason}`, options);
     this.file = file;
     this.line = line;
   }

@@ -24,7 +24,7 @@ export function sshPlan(uri: ConnectionUri, readOnly: boolean): SshPlan {
     'none',
     ...(uriFlag(uri, 'no_tty') ? ['-o', 'BatchMode=yes'] : []),
     ...(uriFlag(uri, 'no_verify') ? ['-o', 'StrictHostKeyChecking=no'] : []),
-    ...(uri.transport === 'ssh' ? [] : libraryOptions(uri)),
+    ...libraryOptions(uri),
     '--',
     host,
     `sh -c ${quoteForShell(remoteScript(uri, readOnly))}`,
@@ -32,8 +32,9 @@ export function sshPlan(uri: ConnectionUri, readOnly: boolean): SshPlan {
   return { kind: 'ssh', where: user === undefined ? host : `${user}@${host}`, argv };
 }
 
-/** Parameters that only the libssh transports know, as options of OpenSSH. */
-function libraryOptions(uri: ConnectionUri): string[] {
+/** Parameters that only the libssh transports know, as options of OpenSSH. @throws ConnectionUriError `bad-parameter` */
+export function libraryOptions(uri: ConnectionUri): string[] {
+  if (uri.transport === 'ssh') return [];
   const options: string[] = [];
   const knownHosts = uriParameter(uri, 'known_hosts');
   if (knownHosts !== undefined) options.push('-o', `UserKnownHostsFile="${knownHosts}"`);

@@ -17,31 +17,49 @@ export interface SshDestination {
   readonly noVerify?: boolean;
   /** Never ask for a password or passphrase (`no_tty=1`). */
   readonly noTty?: boolean;
+  /** More of ssh's arguments. */
+  readonly options?: readonly string[];
   /** The ssh program; default 'ssh'. */
   readonly command?: string;
   /** Default 30 s, so that a person can still type a passphrase. */
   readonly connectTimeoutMs?: number;
+  /** How long the far side waits for a sign of life before it ends what runs there; default 30 s. */
+  readonly silenceSeconds?: number;
 }
 
-/** sshd's default MaxSessions is 10. */
-export const MAX_SESSIONS = 8;
+/** sshd's default MaxSessions is 10; one of them carries the signs of life. */
+export const MAX_SESSIONS = 7;
 const CONNECT_TIMEOUT_MS = 30_000;
 const FORWARD_TIMEOUT_MS = 10_000;
+/** As long as libvirtd waits for its clients. */
+const SILENCE_SECONDS = 30;
 /** A socket's path has 108 bytes, of which ssh takes 17 for a temporary suffix, and we 19. */
 const LONGEST_TMPDIR = 70;
+
+// When this machine or the way to it is gone without a word, sshd knows nothing of it for hours (TCP keepalive, and by
+// default no ClientAliveInterval), and what holds locks and images there would stand in everybody's way. So it is told
+// regularly that we are there, and ends its connection, with all that runs over it, when it is not.
+const LISTENER = `
+case $(cat /proc/$PPID/comm) in sshd*) ;; *) exit ;; esac
+until sign=$(timeout "$1" head -c 1); status=$?; [ $status = 124 ]; do
+  [ $status = 0 ] && [ -n "$sign" ] || exit
+done
+kill $PPID`;
 
 // The master lives in the foreground of a shell that ends it when our end of the pipe closes, however we die. It keeps
 // our terminal, to ask for a passphrase, but not our Ctrl-C.
 const KEEPER = `
-dir=$1
-shift
+dir=$1 pause=$2 listener=$3
+shift 3
 trap '' INT QUIT HUP
 exec 3<&0
 "$@" </dev/null 3<&- &
 master=$!
 { cat <&3 >/dev/null; kill $master; } 2>/dev/null &
 watcher=$!
-{ until [ -S "$dir/s" ]; do kill -0 $master || exit; sleep 0.01; done; echo ready; } 2>/dev/null &
+{ until [ -S "$dir/s" ]; do kill -0 $master || exit; sleep 0.01; done; echo ready
+  exec >/dev/null
+  while sleep "$pause" && printf .; do :; done | eval "$listener"; } 2>/dev/null &
 exec 3<&-
 wait $master
 rm -rf -- "$dir"
@@ -63,7 +81,17 @@ export class SshConnection {
   private constructor(destination: SshDestination, directory: string) {
     this.#directory = directory;
     this.#ssh = destination.command ?? 'ssh';
-    const argv = ['-c', KEEPER, 'blockferry', directory, ...masterCommand(destination, this.#socket)];
+    const { silenceSeconds = SILENCE_SECONDS } = destination;
+    const listener = this.wrap(['/bin/sh', '-c', LISTENER, 'blockferry', String(silenceSeconds)]);
+    const signs = [String(silenceSeconds / 6), quoteCommand(listener)];
+    const argv = [
+      '-c',
+      KEEPER,
+      'blockferry',
+      directory,
+      ...signs,
+      ...masterCommand(destination, this.#socket),
+    ];
     const detached = destination.noTty === true;
     this.#keeper = spawn('/bin/sh', argv, { detached, stdio: ['pipe', 'pipe', 'pipe'] });
     this.#keeper.stdin?.on('error', () => {});
@@ -112,7 +140,7 @@ export class SshConnection {
   wrap(argv: readonly string[]): string[] {
     // Without its master, ssh would connect anew by itself: the failing proxy stops it. No config file: all of that
     // was the master's business.
-    return [this.#ssh, '-T', '-q', ...this.#options, '--', 'blockferry', `exec ${quoteCommand(argv)}`];
+    return [this.#ssh, '-T', ...this.#options, '--', 'blockferry', `exec ${quoteCommand(argv)}`];
   }
 
   /** A socket here that leads to one there. @throws Error with ssh's own words */
@@ -133,7 +161,8 @@ export class SshConnection {
   }
 
   get #options(): string[] {
-    return ['-F', 'none', '-S', this.#socket, '-o', 'ProxyCommand=exit 255', '-o', 'BatchMode=yes'];
+    const quiet = ['-o', 'LogLevel=ERROR', '-o', 'BatchMode=yes'];
+    return ['-F', 'none', '-S', this.#socket, '-o', 'ProxyCommand=false', ...quiet];
   }
 
   async #ask(what: 'forward' | 'cancel', forwarding: readonly string[]): Promise<void> {
@@ -162,7 +191,7 @@ export class SshConnection {
 }
 
 function masterCommand(destination: SshDestination, socket: string): string[] {
-  const { host, user, port, keyfile, noVerify, noTty, command = 'ssh' } = destination;
+  const { host, user, port, keyfile, noVerify, noTty, options = [], command = 'ssh' } = destination;
   return [
     command,
     ...['-M', '-N', '-T', '-S', socket, '-e', 'none'],
@@ -180,6 +209,7 @@ function masterCommand(destination: SshDestination, socket: string): string[] {
     ...['-o', 'ServerAliveInterval=5', '-o', 'ServerAliveCountMax=3', '-o', 'ConnectTimeout=15'],
     ...(noTty ? ['-o', 'BatchMode=yes'] : []),
     ...(noVerify ? ['-o', 'StrictHostKeyChecking=no'] : []),
+    ...options,
     ...(keyfile === undefined ? [] : ['-i', keyfile]),
     ...(port === undefined ? [] : ['-p', String(port)]),
     ...(user === undefined ? [] : ['-l', user]),

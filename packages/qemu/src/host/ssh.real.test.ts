@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { killHard, startTestProgram } from '../testing/child-process.ts';
 import { noProcessWithArgument, processesWithArgument, uniqueMark } from '../testing/processes.ts';
@@ -97,6 +98,30 @@ describe('a host over ssh', () => {
     }
   });
 
+  test('what runs there ends when this machine is gone without a word', async () => {
+    const mark = uniqueMark();
+    const destination = JSON.stringify({ ...sshd.destination, silenceSeconds: 3 });
+    const script = `echo; exec sleep 1000 # ${mark}`;
+    const parent = await startTestProgram('spawn-and-wait.ts', destination, 'run', 'sh', '-c', script);
+    const shells = async () => (await processesWithArgument(mark)).filter((pid) => statOf(pid).name === 'sh');
+    const masters = await processesWithArgument('ControlPersist=no');
+    const master = masters.find((pid) => {
+      const { name, parent: keeper } = statOf(pid);
+      return name === 'ssh' && statOf(keeper).parent === parent.pid;
+    });
+    assert.ok(master !== undefined, 'no ssh');
+    // It lives on for as long as it hears from us.
+    await setTimeout(4_000);
+    expect(await shells()).not.toEqual([]);
+    process.kill(master, 'SIGSTOP');
+    try {
+      await killHard(parent);
+      await vi.waitFor(async () => expect(await shells()).toEqual([]), { timeout: 15_000 });
+    } finally {
+      process.kill(master, 'SIGCONT');
+    }
+  });
+
   test('commands that cannot even be tried cost no session', async () => {
     const host = sshHost(sshd.destination);
     for (let i = 0; i < 12; i++) {
@@ -125,11 +150,21 @@ async function killSshdOf(seconds: string): Promise<void> {
     return asleep;
   }, 10_000);
   for (;;) {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-    const name = readFileSync(`/proc/${parent}/comm`, 'utf8').trim();
-    if (name === 'sshd') return void process.kill(parent, 'SIGKILL');
+    const { parent } = statOf(pid);
+    if (statOf(parent).name === 'sshd') return void process.kill(parent, 'SIGKILL');
     if (parent <= 1) throw new Error(`no sshd above sleep ${seconds}`);
     pid = parent;
   }
+}
+
+/** Of a process that has ended, nothing. */
+function statOf(pid: number): { readonly name: string; readonly parent: number } {
+  let stat = '';
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    // it ended while we looked
+  }
+  const [, name = '', parent = '0'] = /\((.*)\) . (\d+)/s.exec(stat) ?? [];
+  return { name, parent: Number(parent) };
 }

@@ -20,6 +20,8 @@ export interface StorageDaemon extends AsyncDisposable {
   readonly qmp: QmpClient;
   /** Its last words on standard error so far. */
   stderr(): string;
+  /** Of one whose connection has ended: was it the way to its host that was lost? Waits for it to be known. */
+  isHostLost(): Promise<boolean>;
   /** Asks it to quit, which cancels its jobs and closes its images; kills it if it does not within `timeoutMs` (5 s). */
   stop(timeoutMs?: number): Promise<void>;
 }
@@ -66,7 +68,12 @@ export async function startStorageDaemon(
     running.kill();
     qmp.close();
   };
-  return { qmp, stderr: () => running.stderr(), stop, [Symbol.asyncDispose]: () => stop() };
+  const isHostLost = () =>
+    running.exited.then(
+      () => false,
+      (error: unknown) => !host.isLocal && error instanceof HostError && error.code === 'unreachable',
+    );
+  return { qmp, stderr: () => running.stderr(), isHostLost, stop, [Symbol.asyncDispose]: () => stop() };
 }
 
 async function endWithin(exited: Promise<unknown>, timeoutMs: number): Promise<void> {

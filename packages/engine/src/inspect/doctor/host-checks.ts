@@ -1,6 +1,6 @@
 // Can we run what we need on the machine of the domains, and reach their images?
 import type { Connection } from '@blockferry/libvirt';
-import type { Host } from '@blockferry/qemu';
+import { type Host, HostError } from '@blockferry/qemu';
 import { messageOf } from '../../model/errors.ts';
 import { readDefinition } from '../../observe/volumes.ts';
 import { type Check, missing, ok, warning } from './check.ts';
@@ -53,7 +53,11 @@ async function hasTool(host: Host, { name, argv, packages, without }: Tool): Pro
   const id = `tool-${name}`;
   const found = await host.run(argv, { timeoutMs: QUICK_MS }).then(
     ({ code, stdout }) => (code === 0 ? (stdout.split('\n')[0] ?? '') : undefined),
-    () => undefined,
+    (error: unknown) => {
+      // That it cannot be asked for says nothing of it.
+      if (error instanceof HostError && error.code !== 'not-found') throw error;
+      return undefined;
+    },
   );
   if (found !== undefined) return ok(id, name, /\d+(\.\d+)+.*/.exec(found)?.[0] ?? found);
   const remedy = `install it on ${host.name}: ${packages}`;

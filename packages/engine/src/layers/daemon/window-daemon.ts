@@ -104,6 +104,11 @@ export class WindowDaemon {
     return this.#daemon.stderr().trim().split('\n').at(-1) ?? '';
   }
 
+  /** Of one that has ended: see StorageDaemon. */
+  isHostLost(): Promise<boolean> {
+    return this.#daemon.isHostLost();
+  }
+
   /** For the jobs that run and all that follow. */
   async setSpeed(speed: bigint): Promise<void> {
     this.#speed = speed;
