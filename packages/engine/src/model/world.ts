@@ -58,7 +58,7 @@ export interface World {
   readonly answers: 'yes' | 'silent' | 'not-asked';
   /**
    * Which image QEMU itself has open for writing, by its locks. Asked when libvirt says that the domain does not run, or
-   * contradicts itself; `unclear`: somebody has, and it cannot be told who or which.
+   * contradicts itself; `both`: the origin, and maybe the destination; `unclear`: somebody has, and it cannot be told who or which.
    */
   readonly qemuWrites: 'not-asked' | 'nobody' | 'origin' | 'destination' | 'both' | 'unclear';
   /** The definition kept aside by job mode `undefine` is at hand. */

@@ -66,3 +66,21 @@ test('of a device nobody sees the lock of a QEMU that libvirt lost: it may write
   expect(await whereQemuWrites(context(), ends, undefined)).toBe('unclear');
   await removeIdle(host, 'vm');
 });
+
+test('a server has no locks: a QEMU that holds the origin may have gone there', async () => {
+  const path = join(host.imagesDir, 'disk.raw');
+  await run(['truncate', '-s', '16M', path]);
+  await startIdle(host, { name: 'vm', disks: [{ target: 'vda', path, format: 'raw' }] });
+  const server = {
+    kind: 'network',
+    protocol: 'nbd',
+    hosts: [{ transport: 'unix', socket: `${path}.sock` }],
+  } as const;
+  const ends = {
+    domain: { name: 'vm', uuid: await uuidOf() },
+    disk: 'vda',
+    origin: { source: { kind: 'file', path }, format: 'raw' },
+    destination: { source: server, format: 'raw' },
+  } as const;
+  expect(await whereQemuWrites(context(), ends, undefined)).toBe('both');
+});

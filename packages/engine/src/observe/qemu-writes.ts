@@ -96,13 +96,13 @@ function writerOf(host: Host, { source }: ImageRef): Promise<Writer> | 'unknown'
   return hasWriter(host, toLocation(source), WITHIN_MS);
 }
 
-/** QEMU holds the lock of a source that it has left until libvirt removes it: with both, it cannot be told. */
+/** QEMU holds the lock of a source that it has left until libvirt removes it: while it may have both, it cannot be told. */
 function byLocks(alive: boolean, origin: Writer, destination: Writer): Writes {
   // A writer that is not this domain's QEMU: somebody looks at the images, or another machine has them.
   if (!alive) return origin === 'yes' || destination === 'yes' ? 'unclear' : 'nobody';
   if (origin === 'unknown') return 'unclear';
   if (origin === 'no') return destination === 'no' ? 'unclear' : 'destination';
-  return destination === 'yes' ? 'both' : 'origin';
+  return destination === 'no' ? 'origin' : 'both';
 }
 
 async function qemuRuns(host: Host, uuid: string): Promise<boolean> {
