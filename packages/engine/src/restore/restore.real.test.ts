@@ -106,10 +106,11 @@ test('the variables of the firmware come along', async () => {
 });
 
 test('another domain runs beside the one that was backed up; a socket that both would have is told of', async () => {
-  const extraDevices = `<graphics type='vnc' port='5917' autoport='no' listen='127.0.0.1'/>
+  const extraDevices = `<graphics type='vnc'><listen type='socket' socket='${at('open/display')}'/></graphics>
     <channel type='unix'><source mode='bind' path='${at('channel')}'/><target type='virtio' name='app'/></channel>
     <serial type='unix'><source mode='bind' path='${at('serial')}'/><target port='0'/></serial>`;
   const disks = [{ target: 'vda', path: at('base'), format: 'qcow2' }] as const;
+  await run(['install', '-d', '-m', '777', at('open')]);
   await startIdle(host, { name: 'vm', disks, extraDevices, as: 'persistent' });
   await make();
   const as = { kind: 'new', name: 'other' } as const;
