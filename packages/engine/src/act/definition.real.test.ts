@@ -59,7 +59,7 @@ async function startRich(name: string): Promise<void> {
     extraXml: `<title>A "title" &amp; more</title>
   <metadata><app:note xmlns:app='urn:app'>kept <app:b/></app:note></metadata>
   <on_crash>preserve</on_crash>`,
-    extraDevices: `<graphics type='vnc' port='-1' autoport='yes' passwd='se&amp;cret'/>
+    extraDevices: `<graphics type='vnc' passwd='se&amp;cret'><listen type='socket'/></graphics>
     <video><model type='vga' vram='16384' heads='1'/></video>
     <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>`,
     firmware: { code: at('firmware'), nvram: at(`${name}.nvram`) },

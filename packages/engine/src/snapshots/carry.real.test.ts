@@ -202,7 +202,7 @@ describe('a mirror of the active image', () => {
 test('passwords, metadata of others, the tree and a current snapshot in its midst are kept', async () => {
   const domain = await started({
     extraXml: `<metadata><a:b xmlns:a="urn:a" c="&quot;&lt;">&#x41;</a:b></metadata>`,
-    extraDevices: "<graphics type='vnc' autoport='yes' listen='127.0.0.1' passwd='secret'/>",
+    extraDevices: "<graphics type='vnc' passwd='secret'><listen type='socket'/></graphics>",
   });
   for (const name of ['one', 'two', 'three']) await virsh('snapshot-create-as', 'vm', name);
   await virsh('snapshot-revert', 'vm', 'one');
