@@ -10,10 +10,10 @@ import type { Scene } from './act.ts';
 /**
  * Deletes each source that no domain's live or persistent chain and no snapshot on the host uses. What is used, or may
  * be used because a chain could not be read, is kept and reported. Snapshots that can come along have done so before.
+ * Done again from its beginning if libvirtd or the way to the host is lost meanwhile.
  */
 export async function deleteSource(scene: Scene<Seen>): Promise<void> {
   const { context, move, memory, warn } = scene;
-  memory.sourcesSeenTo = true;
   const connection = await context.link.connection();
   await settleSnapshots(scene);
   const sources = move.sources.map(({ source }) => source);
@@ -44,6 +44,7 @@ export async function deleteSource(scene: Scene<Seen>): Promise<void> {
       await context.host.unlink(copyJournalPath(source.path));
     }
   }
+  memory.sourcesSeenTo = true;
 }
 
 /** Without it, what it leads to would stay behind under a name that nobody was told. */

@@ -13,6 +13,7 @@ import {
   startLibvirtHost,
 } from '@blockferry/testbed';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runMove } from '../run/run-move.ts';
 
 let host: LibvirtHost;
 let mover: Mover;
@@ -52,6 +53,27 @@ const codes = ({ warnings }: Moved) => warnings.map(({ code }) => code);
 
 describe('--delete-source', () => {
   const options = { deleteSource: true };
+
+  test('whose libvirtd dies in the middle of it is done when it is back', async () => {
+    await create('left.qcow2');
+    await domainOn('left', 'left.qcow2');
+    const ask = { domain: 'left', disk: 'vda', destination: at('left-copy.qcow2'), options };
+    const { move } = await mover.plan({ ...ask, scope: 'flatten' });
+    const pid = (await host.libvirtdPid()) ?? 0;
+    let back: Promise<void> | undefined;
+    const { ending } = await runMove(mover.context, move, {
+      signal: AbortSignal.timeout(60_000),
+      report: (news) => {
+        if (back !== undefined || news.type !== 'step' || news.step !== 'delete-source') return;
+        process.kill(pid, 'SIGKILL');
+        back = host.restartLibvirtd();
+      },
+    });
+    await back;
+    expect(ending.kind).toBe('moved');
+    expect(await exists('left.qcow2')).toBe(false);
+    await removeIdle(host, 'left');
+  });
 
   test('keeps the base that the clone of a domain that is off stands on, and deletes the rest', async () => {
     await create('base.qcow2');
