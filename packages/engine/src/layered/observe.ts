@@ -28,7 +28,7 @@ import { claimOfUnused } from './half-made.ts';
 import { imageAt, layeredPart } from './image-at.ts';
 import { resizedFrom } from './resized.ts';
 import { lacksRoomForOverlay } from './room.ts';
-import { unseenAhead } from './unseen.ts';
+import { mtimeOf, unseenAhead } from './unseen.ts';
 
 export interface LayeredObservation extends Seen {
   readonly world: LayeredWorld;
@@ -274,8 +274,7 @@ function fileRef(path: string): ImageRef {
 
 async function writtenAt({ host }: Context, move: MoveRecord): Promise<LayeredWorld['writtenAt']> {
   const { rounds = [] } = layeredPart(move);
-  const mtime = async ({ source }: ImageRef) =>
-    source.kind === 'file' ? (await host?.stat(source.path))?.mtimeNs : undefined;
+  const mtime = async (image: ImageRef) => host && mtimeOf(host, image);
   const places = ['origin', 'overlay', 'carrier', 'destination'] as const;
   const times = await Promise.all(
     places.map(async (place) => {

@@ -30,7 +30,7 @@ export async function unseenIn(
   { below, running }: { readonly below: ImageRef; readonly running: boolean },
 ): Promise<Unseen> {
   const host = hostOf({ context });
-  if ((await writtenAt(host, overlay)) === undefined) return 'nothing';
+  if ((await mtimeOf(host, overlay)) === undefined) return 'nothing';
   const made = await isMade(host, overlay);
   if (made === 'unknown') throw silent(overlay);
   if (!made) return 'nothing';
@@ -39,7 +39,7 @@ export async function unseenIn(
   // Before QEMU 6.1 nothing is said to be present, and zeros that were written look like what was not.
   if (!extents.some(({ present, data }) => present || data)) return 'nothing';
   if (running) return 'both';
-  const [above, under] = [await writtenAt(host, overlay), await writtenAt(host, below)];
+  const [above, under] = [await mtimeOf(host, overlay), await mtimeOf(host, below)];
   return above !== undefined && under !== undefined && above >= under ? 'writes' : 'both';
 }
 
@@ -51,7 +51,7 @@ function silent({ source }: ImageRef): StepFailed {
 }
 
 /** A device does not tell. */
-async function writtenAt(host: Host, { source }: ImageRef): Promise<bigint | undefined> {
+export async function mtimeOf(host: Host, { source }: ImageRef): Promise<bigint | undefined> {
   return source.kind === 'file' ? (await host.stat(source.path))?.mtimeNs : undefined;
 }
 
