@@ -4,11 +4,11 @@ import {
   GuestfishError,
   guestfishPackages,
   type Host,
-  HostError,
   QmpCommandError,
   viewChain,
 } from '@blockferry/qemu';
 import { Refusal } from '../model/errors.ts';
+import { hasProgram } from '../observe/has-program.ts';
 import type { Context } from '../run/context.ts';
 import { type Entry, nameOf, parseDetails, parseNames } from './entries.ts';
 import {
@@ -157,11 +157,7 @@ async function about<T>(path: string, asked: Promise<T>): Promise<T> {
 }
 
 async function mustHaveGuestfish(host: Host, signal: AbortSignal): Promise<void> {
-  try {
-    await host.run(['guestfish', '--version'], { signal });
-  } catch (error) {
-    if (!(error instanceof HostError) || error.code !== 'not-found') throw error;
-    const why = `there is no guestfish on ${host.name}, which looks into images`;
-    throw new Refusal('no-guestfish', why, {}, guestfishPackages(), { cause: error });
-  }
+  if (await hasProgram(host, 'guestfish', signal)) return;
+  const why = `there is no guestfish on ${host.name}, which looks into images`;
+  throw new Refusal('no-guestfish', why, {}, guestfishPackages());
 }
